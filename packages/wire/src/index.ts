@@ -1,0 +1,13 @@
+/**
+ * What every part of PinGo agrees on: identities and signatures, canonical bytes, content addresses, tensors, errors and
+ * one schema per message. Knows nothing of sockets, disks, models or jobs' meaning.
+ * @module
+ */
+export * from './cid.ts'
+export * from './encoding.ts'
+export * from './envelope.ts'
+export * from './errors.ts'
+export * from './identity.ts'
+export * from './manifests.ts'
+export * from './safetensors.ts'
+export * from './tensor.ts'

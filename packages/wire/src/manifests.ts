@@ -1,0 +1,138 @@
+import { z } from 'zod'
+
+/** Named limits of what manifests may hold. */
+export const MAX_TENSORS = 20_000
+export const MAX_RANK = 8
+export const MAX_COLUMNS = 1_000
+export const MAX_CLASSES = 100_000
+export const MAX_SHARDS = 100_000
+export const MAX_MANIFEST_BYTES = 8 << 20
+
+const Name = z.string().min(1).max(500)
+export const CidText = z.string().regex(/^b[a-z2-7]{20,120}$/, 'is not a CID')
+export const Shape = z.array(z.int().min(0).max(2 ** 31)).max(MAX_RANK)
+export const DTypeSchema = z.enum([
+  'float32',
+  'float64',
+  'float16',
+  'bfloat16',
+  'int8',
+  'uint8',
+  'int16',
+  'uint16',
+  'int32',
+  'uint32',
+  'int64',
+  'uint64',
+  'bool',
+])
+export const TensorSpecSchema = z.strictObject({ name: Name, dtype: DTypeSchema, shape: Shape })
+
+/** A file in the network: the CID of its UnixFS root (or of its one chunk) and its length. */
+export const FileRefSchema = z.strictObject({ cid: CidText, bytes: z.int().min(0) })
+export type FileRef = z.infer<typeof FileRefSchema>
+
+/**
+ * A column of a dataset: one tensor a shard, shape [samples of the shard, ...shape].
+ * The *logical* value that a model sees is `stored * scale + shift` as float32 (images: uint8 pixels with scale 1/255), or the
+ * stored value when neither is set.
+ */
+export const ColumnSchema = z.strictObject({
+  name: Name,
+  role: z.enum(['input', 'target']),
+  dtype: z.enum(['float32', 'uint8', 'int32', 'int64']),
+  shape: Shape,
+  scale: z.number().optional(),
+  shift: z.number().optional(),
+  /** For a categorical target: the class names, in the order of their ids. */
+  classes: z.array(z.string().max(1000)).max(MAX_CLASSES).optional(),
+  /** For tokens: the vocabulary, in the order of the ids. */
+  vocabulary: z.array(z.string().max(100)).max(MAX_CLASSES).optional(),
+  /** Names of the fields that a packed tabular column holds, in order. */
+  fields: z.array(z.string().max(1000)).max(MAX_CLASSES).optional(),
+  /** Categories of a packed field that was one-hot encoded or coded, by field name. */
+  categories: z.record(z.string(), z.array(z.string().max(1000)).max(MAX_CLASSES)).optional(),
+  /** Per element of `shape` (or one value for all), of logical values over the training split. */
+  mean: z.array(z.number()).max(1_000_000).optional(),
+  std: z.array(z.number()).max(1_000_000).optional(),
+})
+export type Column = z.infer<typeof ColumnSchema>
+
+/** A dataset: shards are safetensors files with one tensor per column, samples already shuffled by `shuffleSeed`. */
+export const DatasetManifestSchema = z.strictObject({
+  type: z.literal('pingo/dataset'),
+  version: z.literal(1),
+  name: Name,
+  kind: z.enum(['tabular', 'image', 'text', 'tensor']),
+  samples: z.int().min(1),
+  columns: z.array(ColumnSchema).min(1).max(MAX_COLUMNS),
+  shards: z.array(z.strictObject({ file: FileRefSchema, samples: z.int().min(1) })).min(1).max(MAX_SHARDS),
+  shuffleSeed: z.int().min(0),
+  source: z.string().max(1000).optional(),
+})
+export type DatasetManifest = z.infer<typeof DatasetManifestSchema>
+
+/** How a batch input of a program is filled: from which column, as which element type, shape without the batch axis. */
+export const BatchInputSchema = z.strictObject({
+  name: Name,
+  column: Name,
+  dtype: z.enum(['float32', 'uint8', 'int32', 'int64']),
+  shape: Shape,
+})
+export type BatchInput = z.infer<typeof BatchInputSchema>
+
+export const OptimizerSchema = z.discriminatedUnion('kind', [
+  z.strictObject({
+    kind: z.literal('sgd'),
+    momentum: z.number().min(0).max(0.9999).default(0),
+    nesterov: z.boolean().default(false),
+    weightDecay: z.number().min(0).max(1).default(0),
+    clip: z.number().positive().optional(),
+  }),
+  z.strictObject({
+    kind: z.enum(['adam', 'adamw']),
+    beta1: z.number().min(0).max(0.9999).default(0.9),
+    beta2: z.number().min(0).max(0.99999).default(0.99),
+    epsilon: z.number().positive().default(1e-8),
+    weightDecay: z.number().min(0).max(1).default(0),
+    clip: z.number().positive().optional(),
+  }),
+])
+/** Settings of the inner optimiser; `clip` is the greatest global gradient norm. */
+export type Optimizer = z.infer<typeof OptimizerSchema>
+export type OptimizerInput = z.input<typeof OptimizerSchema>
+
+/**
+ * Everything a contributor needs to run training steps of a job, and nothing of the user's that is a program.
+ * `step` is a plain ONNX graph:
+ * - inputs: each of `parameters`, `buffers`, `state` by name; each of `inputs` and `target` by name, shape [batch, ...shape];
+ *   `sample_weight` float32 [batch] (0 for the padding of a short last batch); the scalars of `stepScalars` (float32, shape []).
+ * - outputs: `next.<name>` for each parameter, buffer and state tensor; `loss` (mean over weighted samples) and `metric_sum`
+ *   (sum over weighted samples of the metric, e.g. correct predictions), both float32 [].
+ * `evaluate` has the inputs parameters, buffers, inputs, target, sample_weight and the outputs `loss_sum` (sum over weighted samples),
+ * `metric_sum`.
+ * A flat vector (theta) is the concatenation of the parameters in their order here; so for buffers.
+ */
+export const ProgramManifestSchema = z.strictObject({
+  type: z.literal('pingo/program'),
+  version: z.literal(1),
+  step: FileRefSchema,
+  evaluate: FileRefSchema,
+  /** The inference model as the user gave it, initial weights inside. */
+  model: FileRefSchema,
+  /** Initial parameters and buffers, a safetensors file. */
+  initial: FileRefSchema,
+  batch: z.int().min(1).max(65_536),
+  parameters: z.array(TensorSpecSchema).min(1).max(MAX_TENSORS),
+  buffers: z.array(TensorSpecSchema).max(MAX_TENSORS),
+  state: z.array(TensorSpecSchema).max(MAX_TENSORS),
+  inputs: z.array(BatchInputSchema).min(1).max(MAX_COLUMNS),
+  target: BatchInputSchema,
+  loss: z.enum(['cross_entropy', 'mse', 'bce']),
+  metric: z.enum(['accuracy', 'mae']),
+  /** Predictions that one sample counts for in `metric_sum` (a text sample has one per position). */
+  predictionsPerSample: z.int().min(1).default(1),
+  optimizer: OptimizerSchema,
+  flopsPerSample: z.number().min(0),
+})
+export type ProgramManifest = z.infer<typeof ProgramManifestSchema>

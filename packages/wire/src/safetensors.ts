@@ -1,0 +1,104 @@
+import { z } from 'zod'
+import { PinGoError } from './errors.ts'
+import { arrayView, bytesOf, bytesView, type DType, sizeOf, type Tensor } from './tensor.ts'
+
+/** Longest header that is read, bytes (the format's own limit is 100 MB). */
+export const MAX_SAFETENSORS_HEADER_BYTES = 16 << 20
+const MAX_RANK = 16
+
+const NAMES: Record<DType, string> = {
+  float32: 'F32',
+  float64: 'F64',
+  float16: 'F16',
+  bfloat16: 'BF16',
+  int8: 'I8',
+  uint8: 'U8',
+  int16: 'I16',
+  uint16: 'U16',
+  int32: 'I32',
+  uint32: 'U32',
+  int64: 'I64',
+  uint64: 'U64',
+  bool: 'BOOL',
+}
+const DTYPES = new Map(Object.entries(NAMES).map(([dtype, name]) => [name, dtype as DType]))
+
+const EntrySchema = z.object({
+  dtype: z.string(),
+  shape: z.array(z.int().min(0)).max(MAX_RANK),
+  data_offsets: z.tuple([z.int().min(0), z.int().min(0)]),
+})
+const HeaderSchema = z.record(z.string(), z.unknown())
+
+export interface Safetensors {
+  tensors: Map<string, Tensor>
+  metadata: Record<string, string>
+}
+
+/**
+ * Writes named tensors as a safetensors file (huggingface/safetensors, format of 2022): 8 bytes of header length, a JSON
+ * header padded by spaces to 8 bytes, then the data, little-endian, widest element types first so that all stay aligned.
+ */
+export function writeSafetensors(
+  tensors: Iterable<readonly [string, Tensor]>,
+  metadata: Record<string, string> = {},
+): Uint8Array {
+  const entries = [...tensors].sort(([, a], [, b]) => bytesOf(b.dtype) - bytesOf(a.dtype))
+  const header: Record<string, unknown> = Object.keys(metadata).length ? { __metadata__: metadata } : {}
+  let offset = 0
+  for (const [name, { dtype, shape, data }] of entries) {
+    if (data.length !== sizeOf(shape))
+      throw new PinGoError('TENSOR_MALFORMED', `Tensor '${name}' has ${data.length} elements, its shape [${shape}] wants ${sizeOf(shape)}.`)
+    header[name] = { dtype: NAMES[dtype], shape, data_offsets: [offset, offset + data.byteLength] }
+    offset += data.byteLength
+  }
+  const json = Buffer.from(JSON.stringify(header))
+  const headerBytes = Math.ceil(json.length / 8) * 8
+  const out = Buffer.alloc(8 + headerBytes + offset, ' ')
+  out.writeBigUInt64LE(BigInt(headerBytes))
+  json.copy(out, 8)
+  let at = 8 + headerBytes
+  for (const [, { data }] of entries) {
+    out.set(bytesView(data), at)
+    at += data.byteLength
+  }
+  return out
+}
+
+/**
+ * Reads a safetensors file. Tensors are views on `bytes` where alignment allows.
+ * @throws PinGoError SAFETENSORS_MALFORMED for anything cut off, overlapping, out of range or of unknown type
+ */
+export function readSafetensors(bytes: Uint8Array): Safetensors {
+  const malformed = (why: string, cause?: unknown) =>
+    new PinGoError('SAFETENSORS_MALFORMED', `The safetensors file is damaged: ${why}.`, { cause })
+  if (bytes.byteLength < 8) throw malformed('it is shorter than its header')
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const headerBytes = Number(view.getBigUint64(0, true))
+  if (headerBytes > MAX_SAFETENSORS_HEADER_BYTES || 8 + headerBytes > bytes.byteLength)
+    throw malformed('its header is cut off or too long')
+  let header: Record<string, unknown>
+  try {
+    header = HeaderSchema.parse(JSON.parse(new TextDecoder().decode(bytes.subarray(8, 8 + headerBytes))))
+  } catch (cause) {
+    throw malformed('its header is not JSON', cause)
+  }
+  const body = bytes.subarray(8 + headerBytes)
+  const tensors = new Map<string, Tensor>()
+  let metadata: Record<string, string> = {}
+  for (const [name, value] of Object.entries(header)) {
+    if (name === '__metadata__') {
+      metadata = z.record(z.string(), z.string()).catch({}).parse(value)
+      continue
+    }
+    const entry = EntrySchema.safeParse(value)
+    if (!entry.success) throw malformed(`the entry of '${name}' is invalid`)
+    const { shape, data_offsets: [start, end] } = entry.data
+    const dtype = DTYPES.get(entry.data.dtype)
+    if (!dtype) throw malformed(`'${name}' has the unknown element type ${entry.data.dtype}`)
+    if (end > body.byteLength) throw malformed(`the data of '${name}' are cut off`)
+    if (end - start !== sizeOf(shape) * bytesOf(dtype)) throw malformed(`'${name}' has a size that does not fit its shape`)
+    tensors.set(name, { dtype, shape, data: arrayView(dtype, body.subarray(start, end)) })
+  }
+  return { tensors, metadata }
+}
