@@ -14,7 +14,10 @@ export function encode(value: unknown): Uint8Array {
  */
 export function decode<S extends z.ZodType>(schema: S, bytes: Uint8Array, maxBytes: number): z.output<S> {
   if (bytes.byteLength > maxBytes)
-    throw new PinGoError('MESSAGE_TOO_LARGE', `A message of ${bytes.byteLength} bytes is over the limit of ${maxBytes}.`)
+    throw new PinGoError(
+      'MESSAGE_TOO_LARGE',
+      `A message of ${bytes.byteLength} bytes is over the limit of ${maxBytes}.`,
+    )
   let value: unknown
   try {
     value = dagCbor.decode(bytes)

@@ -3,11 +3,13 @@
  * one schema per message. Knows nothing of sockets, disks, models or jobs' meaning.
  * @module
  */
+export * from './api.ts'
 export * from './cid.ts'
 export * from './encoding.ts'
 export * from './envelope.ts'
 export * from './errors.ts'
 export * from './identity.ts'
 export * from './manifests.ts'
+export * from './messages.ts'
 export * from './safetensors.ts'
 export * from './tensor.ts'

@@ -10,7 +10,14 @@ export const MAX_MANIFEST_BYTES = 8 << 20
 
 const Name = z.string().min(1).max(500)
 export const CidText = z.string().regex(/^b[a-z2-7]{20,120}$/, 'is not a CID')
-export const Shape = z.array(z.int().min(0).max(2 ** 31)).max(MAX_RANK)
+export const Shape = z
+  .array(
+    z
+      .int()
+      .min(0)
+      .max(2 ** 31),
+  )
+  .max(MAX_RANK)
 export const DTypeSchema = z.enum([
   'float32',
   'float64',
@@ -66,7 +73,10 @@ export const DatasetManifestSchema = z.strictObject({
   kind: z.enum(['tabular', 'image', 'text', 'tensor']),
   samples: z.int().min(1),
   columns: z.array(ColumnSchema).min(1).max(MAX_COLUMNS),
-  shards: z.array(z.strictObject({ file: FileRefSchema, samples: z.int().min(1) })).min(1).max(MAX_SHARDS),
+  shards: z
+    .array(z.strictObject({ file: FileRefSchema, samples: z.int().min(1) }))
+    .min(1)
+    .max(MAX_SHARDS),
   shuffleSeed: z.int().min(0),
   source: z.string().max(1000).optional(),
 })

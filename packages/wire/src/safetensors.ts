@@ -48,7 +48,10 @@ export function writeSafetensors(
   let offset = 0
   for (const [name, { dtype, shape, data }] of entries) {
     if (data.length !== sizeOf(shape))
-      throw new PinGoError('TENSOR_MALFORMED', `Tensor '${name}' has ${data.length} elements, its shape [${shape}] wants ${sizeOf(shape)}.`)
+      throw new PinGoError(
+        'TENSOR_MALFORMED',
+        `Tensor '${name}' has ${data.length} elements, its shape [${shape}] wants ${sizeOf(shape)}.`,
+      )
     header[name] = { dtype: NAMES[dtype], shape, data_offsets: [offset, offset + data.byteLength] }
     offset += data.byteLength
   }
@@ -93,11 +96,15 @@ export function readSafetensors(bytes: Uint8Array): Safetensors {
     }
     const entry = EntrySchema.safeParse(value)
     if (!entry.success) throw malformed(`the entry of '${name}' is invalid`)
-    const { shape, data_offsets: [start, end] } = entry.data
+    const {
+      shape,
+      data_offsets: [start, end],
+    } = entry.data
     const dtype = DTYPES.get(entry.data.dtype)
     if (!dtype) throw malformed(`'${name}' has the unknown element type ${entry.data.dtype}`)
     if (end > body.byteLength) throw malformed(`the data of '${name}' are cut off`)
-    if (end - start !== sizeOf(shape) * bytesOf(dtype)) throw malformed(`'${name}' has a size that does not fit its shape`)
+    if (end - start !== sizeOf(shape) * bytesOf(dtype))
+      throw malformed(`'${name}' has a size that does not fit its shape`)
     tensors.set(name, { dtype, shape, data: arrayView(dtype, body.subarray(start, end)) })
   }
   return { tensors, metadata }

@@ -1,0 +1,276 @@
+import { z } from 'zod'
+import { CidText, FileRefSchema } from './manifests.ts'
+import { HardwareSchema, OfferSchema } from './messages.ts'
+
+/** JSON of the fog node's HTTP API (`docs/api.md`). Times are milliseconds since the epoch, UTC. */
+
+export const MAX_ROUNDS_LISTED = 2_000
+export const MAX_EVENT_BACKLOG = 10_000
+
+const Count = z.int().min(0)
+const Time = z.number().min(0)
+const Name = z.string().min(1).max(200)
+
+export const ScheduleSchema = z.strictObject({
+  kind: z.enum(['constant', 'cosine', 'linear']).default('cosine'),
+  /** Fraction of all samples over which the rate rises from 0. */
+  warmup: z.number().min(0).max(0.5).default(0.02),
+  /** Final rate as a fraction of the peak (cosine, linear). */
+  floor: z.number().min(0).max(1).default(0.02),
+})
+export type Schedule = z.infer<typeof ScheduleSchema>
+
+/** What a client submits once model and data are in the fog node: content addresses and settings. */
+export const JobSubmissionSchema = z.strictObject({
+  version: z.literal(1),
+  name: Name,
+  type: z.literal('train'),
+  program: FileRefSchema,
+  train: FileRefSchema,
+  test: FileRefSchema.optional(),
+  epochs: z.number().positive().max(100_000),
+  seed: Count.max(2 ** 32 - 1).default(0),
+  learningRate: z.number().positive().max(100),
+  schedule: ScheduleSchema.prefault({}),
+  /** Length of a round's training part, ms. */
+  roundMs: z.number().min(100).max(600_000).default(4_000),
+  outer: z
+    .strictObject({
+      learningRate: z.number().positive().max(10).default(0.7),
+      momentum: z.number().min(0).max(0.999).default(0.9),
+    })
+    .prefault({}),
+  contributors: z.strictObject({ min: z.int().min(1).default(1), max: z.int().min(1).default(10_000) }).prefault({}),
+  memoryBytes: Count.default(0),
+  /** The job ends as failed when it is not done by then, ms after submission. */
+  deadlineMs: z.number().positive().optional(),
+  webhook: z.url().max(2000).optional(),
+  /** What the user wrote, for the record (the job file, without paths of the user's machine). */
+  spec: z.record(z.string(), z.unknown()).optional(),
+})
+export type JobSubmission = z.infer<typeof JobSubmissionSchema>
+export type JobSubmissionInput = z.input<typeof JobSubmissionSchema>
+
+export const JobStateSchema = z.enum(['queued', 'running', 'finishing', 'done', 'failed', 'stopped'])
+export type JobState = z.infer<typeof JobStateSchema>
+export const isFinal = (state: JobState): boolean => state === 'done' || state === 'failed' || state === 'stopped'
+
+export const ShareSchema = z.strictObject({ contributor: z.string(), name: z.string(), samples: Count, updates: Count })
+export type Share = z.infer<typeof ShareSchema>
+
+/** A committed round. */
+export const RoundViewSchema = z.strictObject({
+  round: Count,
+  at: Time,
+  millis: z.number(),
+  /** Included in this round / in all rounds so far. */
+  samples: Count,
+  samplesDone: Count,
+  samplesPerSecond: z.number(),
+  /** Mean training loss and metric over the round's samples. */
+  loss: z.number(),
+  metric: z.number(),
+  /** Metric and loss of the checkpoint on (part of) the test data, when it was evaluated. */
+  testMetric: z.number().optional(),
+  testLoss: z.number().optional(),
+  learningRate: z.number(),
+  checkpoint: CidText,
+  shares: z.array(ShareSchema),
+  /** Updates that arrived and were not included, with the reason. */
+  excluded: z.array(z.strictObject({ contributor: z.string(), reason: z.string() })),
+})
+export type RoundView = z.infer<typeof RoundViewSchema>
+
+export const JobResultSchema = z.strictObject({
+  model: FileRefSchema,
+  checkpoint: FileRefSchema,
+  card: FileRefSchema,
+})
+export type JobResult = z.infer<typeof JobResultSchema>
+
+export const JobViewSchema = z.strictObject({
+  id: Name,
+  name: Name,
+  state: JobStateSchema,
+  /** Why it waits or why it ended, a sentence. */
+  reason: z.string().optional(),
+  submittedAt: Time,
+  startedAt: Time.optional(),
+  endedAt: Time.optional(),
+  program: CidText,
+  train: CidText,
+  test: CidText.optional(),
+  metricName: z.enum(['accuracy', 'mae']),
+  lossName: z.string(),
+  parameters: Count,
+  batch: Count,
+  epochs: z.number(),
+  rounds: Count,
+  samplesDone: Count,
+  samplesTotal: Count,
+  samplesPerSecond: z.number(),
+  /** Samples trained in leases that are still out: done by contributors, not yet in a round. */
+  samplesInFlight: Count,
+  loss: z.number().optional(),
+  metric: z.number().optional(),
+  testMetric: z.number().optional(),
+  testLoss: z.number().optional(),
+  contributors: Count,
+  etaMs: z.number().optional(),
+  shares: z.array(ShareSchema),
+  result: JobResultSchema.optional(),
+})
+export type JobView = z.infer<typeof JobViewSchema>
+
+export const ContributorViewSchema = z.strictObject({
+  id: z.string(),
+  name: z.string(),
+  state: z.enum(['idle', 'fetching', 'training', 'submitting', 'paused']),
+  job: z.string().optional(),
+  offer: OfferSchema,
+  hardware: HardwareSchema,
+  rssBytes: Count,
+  samplesPerSecond: z.number(),
+  samples: Count,
+  joinedAt: Time,
+  lastSeenAt: Time,
+})
+export type ContributorView = z.infer<typeof ContributorViewSchema>
+
+export const NetworkViewSchema = z.strictObject({
+  fog: z.strictObject({
+    id: z.string(),
+    version: z.string(),
+    addresses: z.array(z.string()),
+    startedAt: Time,
+    rssBytes: Count,
+    blocks: Count,
+    blockBytes: Count,
+  }),
+  contributors: z.array(ContributorViewSchema),
+  cores: z.number(),
+  samplesPerSecond: z.number(),
+  jobs: z.strictObject({ queued: Count, running: Count, done: Count, failed: Count }),
+  samplesTotal: Count,
+})
+export type NetworkView = z.infer<typeof NetworkViewSchema>
+
+export const DatasetViewSchema = z.strictObject({
+  cid: CidText,
+  name: Name,
+  kind: z.string(),
+  samples: Count,
+  bytes: Count,
+  addedAt: Time,
+})
+export type DatasetView = z.infer<typeof DatasetViewSchema>
+
+export const QuoteRequestSchema = z.strictObject({
+  flopsPerSample: z.number().positive(),
+  samples: z.int().min(1),
+  epochs: z.number().positive(),
+  contributors: z.strictObject({ min: z.int().min(1), max: z.int().min(1) }),
+  memoryBytes: Count.default(0),
+})
+export type QuoteRequest = z.infer<typeof QuoteRequestSchema>
+export const QuoteSchema = z.strictObject({
+  samples: Count,
+  contributors: Count,
+  samplesPerSecond: z.number(),
+  /** Absent when no contributor is there to measure by. */
+  etaMs: z.number().optional(),
+  queuedAhead: Count,
+  /** What the estimate rests on, a sentence. */
+  basis: z.string(),
+})
+export type Quote = z.infer<typeof QuoteSchema>
+
+/** Events of a job, over Server-Sent Events (`event:` is `type`, `id:` is `seq`, `data:` this object). */
+export const JobEventSchema = z.discriminatedUnion('type', [
+  z.strictObject({ type: z.literal('state'), seq: Count, at: Time, job: JobViewSchema }),
+  z.strictObject({ type: z.literal('round'), seq: Count, at: Time, round: RoundViewSchema }),
+  /** A few times a second, not stored: has the `seq` of the last stored event. */
+  z.strictObject({ type: z.literal('progress'), seq: Count, at: Time, job: JobViewSchema }),
+  z.strictObject({
+    type: z.literal('log'),
+    seq: Count,
+    at: Time,
+    level: z.enum(['info', 'warn', 'error']),
+    message: z.string(),
+  }),
+])
+export type JobEvent = z.infer<typeof JobEventSchema>
+
+/** Why a job is where it is (`pingo job explain`). */
+export const ExplanationSchema = z.strictObject({
+  state: JobStateSchema,
+  sentence: z.string(),
+  /** What binds: each with the cheapest change that would loosen it. */
+  constraints: z.array(z.strictObject({ what: z.string(), change: z.string() })),
+})
+export type Explanation = z.infer<typeof ExplanationSchema>
+
+/** A line of a job's ledger: which batches of the stream were done by whom, in which committed round. */
+export const LedgerEntrySchema = z.strictObject({
+  round: Count,
+  lease: z.string(),
+  contributor: z.string(),
+  from: Count,
+  to: Count,
+  samples: Count,
+  update: CidText,
+})
+export type LedgerEntry = z.infer<typeof LedgerEntrySchema>
+export const LedgerSchema = z.strictObject({
+  job: z.string(),
+  state: JobStateSchema,
+  batch: Count,
+  samplesTotal: Count,
+  batchesTotal: Count,
+  entries: z.array(LedgerEntrySchema),
+})
+export type Ledger = z.infer<typeof LedgerSchema>
+
+/** `model.json`: what a trained model is, where it comes from and who made it. */
+export const ModelCardSchema = z.strictObject({
+  type: z.literal('pingo/model-card'),
+  version: z.literal(1),
+  name: z.string(),
+  job: z.string(),
+  fog: z.string(),
+  createdAt: Time,
+  files: z.strictObject({ model: FileRefSchema, checkpoint: FileRefSchema }),
+  dataset: z.strictObject({
+    train: CidText,
+    test: CidText.optional(),
+    trainSamples: Count,
+    testSamples: Count.optional(),
+  }),
+  program: CidText,
+  parameters: Count,
+  loss: z.string(),
+  metric: z.enum(['accuracy', 'mae']),
+  epochs: z.number(),
+  rounds: Count,
+  samples: Count,
+  seconds: z.number(),
+  samplesPerSecond: z.number(),
+  train: z.strictObject({ loss: z.number(), metric: z.number() }),
+  test: z.strictObject({ loss: z.number(), metric: z.number(), samples: Count }).optional(),
+  contributors: z.array(ShareSchema),
+  /** How the model's inputs are filled from the dataset's columns, so that `pingo predict` can read a file as training did. */
+  columns: z.array(z.unknown()),
+  kind: z.string(),
+  inputs: z.array(z.unknown()),
+  settings: z.record(z.string(), z.unknown()),
+})
+export type ModelCard = z.infer<typeof ModelCardSchema>
+
+/** Written (mode 0600) by a running fog node for clients on the same machine. */
+export const ConnectionSchema = z.strictObject({
+  url: z.string(),
+  token: z.string(),
+  multiaddrs: z.array(z.string()),
+  pid: z.int(),
+})
+export type Connection = z.infer<typeof ConnectionSchema>

@@ -1,0 +1,156 @@
+import { z } from 'zod'
+import { CidText, FileRefSchema } from './manifests.ts'
+
+/** Protocol name of the channel that a contributor opens to its fog node. */
+export const CONTRIBUTOR_CHANNEL = '/pingo/contributor/1.0.0'
+/** Type of the signed envelope that holds an {@link UpdateSchema}. */
+export const UPDATE_TYPE = 'pingo/update/1'
+
+export const MAX_CONTROL_MESSAGE_BYTES = 256 << 10
+/** Largest parameter count of a job: bounds updates and checkpoints. */
+export const MAX_PARAMETERS = 100_000_000
+export const MAX_LEASE_RANGES = 1_000
+export const MAX_LEASE_STEPS = 1_000_000
+/** Contributor → fog: a heartbeat each so often … */
+export const HEARTBEAT_MS = 2_000
+/** … and who is silent for so long is gone (dead-node detection ≤ 6 s). */
+export const EVICT_MS = 6_000
+
+/** Upper bound of a signed update's bytes for a program of `parameters` and `buffers` elements. */
+export const maxUpdateBytes = (parameters: number, buffers: number): number =>
+  Math.ceil(parameters * (1 + 4 / 256)) + buffers * 4 + 64 * 1024
+
+const Id = z.string().min(1).max(100)
+const Millis = z.number().min(0).max(1e12)
+const Count = z.int().min(0)
+
+/** Batch indices [from, to) of a job's stream. */
+export const RangeSchema = z.tuple([Count, Count]).refine(([from, to]) => from < to, 'is empty')
+export type Range = z.infer<typeof RangeSchema>
+
+export const OfferSchema = z.strictObject({
+  cores: z.number().min(0.05).max(4096),
+  memoryBytes: Count,
+  diskBytes: Count,
+})
+/** What an owner lends. */
+export type Offer = z.infer<typeof OfferSchema>
+
+export const HardwareSchema = z.strictObject({
+  platform: z.string().max(100),
+  cpu: z.string().max(200),
+  cores: z.int().min(1).max(4096),
+  memoryBytes: Count,
+  runtime: z.string().max(200),
+})
+export type Hardware = z.infer<typeof HardwareSchema>
+
+/** A contributor's right to train on batch ranges for one round; `fence` grows with every lease of a job. */
+export const LeaseSchema = z.strictObject({
+  id: Id,
+  job: Id,
+  round: Count,
+  fence: Count,
+  program: FileRefSchema,
+  dataset: FileRefSchema,
+  /** Parameters and buffers to start from: a safetensors file with `theta` and `buffers`, both float32 and flat. */
+  base: FileRefSchema,
+  ranges: z.array(RangeSchema).min(1).max(MAX_LEASE_RANGES),
+  order: z.strictObject({ samples: z.int().min(1), seed: Count, total: z.int().min(1) }),
+  learningRate: z.strictObject({ from: z.number().min(0), to: z.number().min(0) }),
+  /** Stop at the first step boundary after this much time and submit what is done. */
+  softMs: z.number().min(1).max(1e9),
+  /** After this much time the lease is void and its ranges go back. */
+  ttlMs: z.number().min(1).max(1e9),
+  codec: z.literal('int8-256'),
+})
+export type Lease = z.infer<typeof LeaseSchema>
+
+/**
+ * The result of a lease, signed by its contributor: the first `steps` batches of the lease's ranges were trained.
+ * `delta` is theta_start − theta_end (the pseudo-gradient) in the lease's codec; `buffers` the running statistics, float32.
+ */
+export const UpdateSchema = z.strictObject({
+  job: Id,
+  round: Count,
+  lease: Id,
+  fence: Count,
+  base: CidText,
+  steps: z.int().min(1).max(MAX_LEASE_STEPS),
+  samples: z.int().min(1),
+  lossSum: z.number(),
+  metricSum: z.number(),
+  millis: Millis,
+  codec: z.literal('int8-256'),
+  delta: z.instanceof(Uint8Array),
+  buffers: z.instanceof(Uint8Array),
+})
+export type Update = z.infer<typeof UpdateSchema>
+
+/** Why a contributor gives a lease back with nothing done. */
+export const ReleaseReasonSchema = z.enum(['leaving', 'paused', 'failed', 'diverged', 'refused', 'superseded'])
+
+export const ContributorMessageSchema = z.discriminatedUnion('type', [
+  z.strictObject({
+    type: z.literal('hello'),
+    version: z.string().max(50),
+    name: z.string().max(100),
+    offer: OfferSchema,
+    hardware: HardwareSchema,
+    /** Estimate of float32 throughput, FLOP/s, from a short benchmark; 0 when unknown. For planning only. */
+    flops: z.number().min(0),
+    /** Leases that this contributor still works on or still has to submit (after a reconnect). */
+    leases: z.array(Id).max(100),
+  }),
+  z.strictObject({
+    type: z.literal('heartbeat'),
+    state: z.enum(['idle', 'fetching', 'training', 'submitting', 'paused']),
+    rssBytes: Count,
+    lease: Id.optional(),
+    steps: Count.optional(),
+    samples: Count.optional(),
+    loss: z.number().optional(),
+  }),
+  z.strictObject({
+    type: z.literal('release'),
+    lease: Id,
+    reason: ReleaseReasonSchema,
+    code: z.string().max(100).optional(),
+    message: z.string().max(1000).optional(),
+  }),
+  z.strictObject({ type: z.literal('leave') }),
+])
+export type ContributorMessage = z.infer<typeof ContributorMessageSchema>
+
+export const FogMessageSchema = z.discriminatedUnion('type', [
+  z.strictObject({
+    type: z.literal('welcome'),
+    version: z.string().max(50),
+    /** Where bulk data are pulled from and updates PUT to. `port`: same host as the control connection, when no `url` is set. */
+    data: z.strictObject({
+      port: z.int().min(1).max(65_535),
+      url: z.string().max(500).optional(),
+      tls: z.boolean(),
+      /** SHA-256 of the certificate's DER bytes, hex: the TLS identity, vouched for by the authenticated control channel. */
+      pin: z.string().max(100).optional(),
+    }),
+  }),
+  z.strictObject({ type: z.literal('lease'), lease: LeaseSchema }),
+  z.strictObject({ type: z.literal('revoke'), lease: Id, reason: z.string().max(500) }),
+  z.strictObject({
+    type: z.literal('included'),
+    job: Id,
+    lease: Id,
+    round: Count,
+    samples: Count,
+  }),
+])
+export type FogMessage = z.infer<typeof FogMessageSchema>
+
+/** The answer to `PUT /v1/leases/{lease}/update`: accepted means stored durably; it counts once its round commits. */
+export const UpdateAnswerSchema = z.strictObject({
+  accepted: z.boolean(),
+  code: z.string().max(100).optional(),
+  message: z.string().max(1000).optional(),
+})
+export type UpdateAnswer = z.infer<typeof UpdateAnswerSchema>
