@@ -1,0 +1,123 @@
+import { PinGoError } from '@pingo/wire'
+import { LOAD_TIMEOUT_MS, MAX_THREADS, RUN_TIMEOUT_MS } from './limits.ts'
+import { Link } from './link.ts'
+import { residentBytes } from './memory.ts'
+import type { EngineOptions } from './options.ts'
+import type { OpenReply, RuntimeName } from './protocol.ts'
+import { admit } from './screen.ts'
+import { ChildSession, type Session } from './session.ts'
+import { ChildTrainer, type Trainer, type TrainerProgram } from './trainer.ts'
+
+/**
+ * A warm child process that runs graphs. Calls are done one at a time, in order; training steps go on in between. An engine
+ * with nothing to do does not keep its parent alive, and the child ends when its parent does.
+ */
+export class Engine {
+  readonly #link: Link
+  readonly #options: EngineOptions
+  readonly #onAbort: () => void
+
+  /**
+   * Starts a child and loads ONNX Runtime in it (about 0.3 s).
+   * @throws PinGoError ENGINE_START_FAILED, ENGINE_TIMEOUT, ENGINE_ABORTED, ENGINE_OPTIONS_INVALID
+   */
+  static async start(options: EngineOptions = {}): Promise<Engine> {
+    const { threads = 1, runtime = 'auto', niceness, maxMemoryBytes, logger, signal } = options
+    if (!Number.isInteger(threads) || threads < 1 || threads > MAX_THREADS)
+      throw new PinGoError('ENGINE_OPTIONS_INVALID', `threads is ${threads}; it must be 1 to ${MAX_THREADS}.`)
+    if (signal?.aborted) throw aborted(signal)
+    const link = await Link.start({ settings: { runtime, threads }, niceness, maxMemoryBytes, logger })
+    const engine = new Engine(link, options)
+    if (signal?.aborted) {
+      engine.#onAbort()
+      await engine.close()
+      throw aborted(signal)
+    }
+    if (runtime === 'auto' && link.runtime === 'onnxruntime-web')
+      logger?.warn(
+        { pid: link.pid },
+        'onnxruntime-node does not load here: graphs run as WebAssembly, about four times slower.',
+      )
+    return engine
+  }
+
+  private constructor(link: Link, options: EngineOptions) {
+    this.#link = link
+    this.#options = options
+    this.#onAbort = () => link.kill(aborted(options.signal!))
+    options.signal?.addEventListener('abort', this.#onAbort, { once: true })
+  }
+
+  get pid(): number {
+    return this.#link.pid
+  }
+
+  /** What runs in the child. */
+  get info(): { runtime: RuntimeName; version: string; threads: number } {
+    const { runtime, version } = this.#link
+    return { runtime, version, threads: runtime === 'onnxruntime-node' ? (this.#options.threads ?? 1) : 1 }
+  }
+
+  /** False once the child is gone, whatever ended it. */
+  get alive(): boolean {
+    return this.#link.death === undefined
+  }
+
+  /**
+   * Screens a graph in this process ({@link screen}), then loads it in the child.
+   * @throws PinGoError GRAPH_REFUSED with `details` { op, node, reason }, and the errors of a child's end
+   */
+  async open(graph: Uint8Array): Promise<Session> {
+    const { bytes } = admit(graph, this.#screenLimits())
+    const reply = (await this.#link.call({ type: 'open', graph: bytes }, this.#loadTimeoutMs)) as OpenReply
+    return new ChildSession(this.#link, reply, this.#runTimeoutMs)
+  }
+
+  /**
+   * Screens and loads a program's step graph.
+   * @throws PinGoError GRAPH_REFUSED, PROGRAM_INVALID (the graph does not fit the program), and the errors of a child's end
+   */
+  async openTrainer(program: TrainerProgram): Promise<Trainer> {
+    const { bytes } = admit(program.step, { ...this.#screenLimits(), staticInputs: true })
+    return ChildTrainer.open(this.#link, program, bytes, this.#loadTimeoutMs, this.#runTimeoutMs)
+  }
+
+  /** The child's resident memory. @throws PinGoError when the child is gone */
+  async memory(): Promise<{ rssBytes: number }> {
+    const rssBytes = this.#link.death ? undefined : await residentBytes(this.pid)
+    if (rssBytes === undefined)
+      throw this.#link.death ?? new PinGoError('ENGINE_CRASHED', "The engine's process is gone.")
+    return { rssBytes }
+  }
+
+  /** SIGKILL, at once; every pending promise rejects with ENGINE_KILLED. */
+  kill(): void {
+    this.#link.kill(new PinGoError('ENGINE_KILLED', 'The engine was killed. Start a new one.'))
+  }
+
+  /** Lets the child leave, kills it if it does not; pending promises reject with ENGINE_CLOSED. Resolves when the process is gone. */
+  async close(): Promise<void> {
+    this.#options.signal?.removeEventListener('abort', this.#onAbort)
+    await this.#link.close()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  get #loadTimeoutMs(): number {
+    return this.#options.loadTimeoutMs ?? LOAD_TIMEOUT_MS
+  }
+
+  get #runTimeoutMs(): number {
+    return this.#options.runTimeoutMs ?? RUN_TIMEOUT_MS
+  }
+
+  #screenLimits(): { maxPeakBytes?: number } {
+    const { maxMemoryBytes } = this.#options
+    return maxMemoryBytes === undefined ? {} : { maxPeakBytes: maxMemoryBytes }
+  }
+}
+
+const aborted = (signal: AbortSignal): PinGoError =>
+  new PinGoError('ENGINE_ABORTED', 'The engine was aborted.', { cause: signal.reason })

@@ -1,0 +1,129 @@
+import { type ChildProcess, fork } from 'node:child_process'
+import { rmSync } from 'node:fs'
+import { mkdtemp, realpath } from 'node:fs/promises'
+import { constants, setPriority, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { PinGoError } from '@pingo/wire'
+import { MAX_CAPTURED_BYTES, START_TIMEOUT_MS } from './limits.ts'
+import type { ChildSettings, FromChild } from './protocol.ts'
+
+const CHILD = fileURLToPath(new URL(import.meta.url.replace(/launch\.(ts|js)$/, 'child.$1')))
+/** Windows keeps a folder for a moment after the process that was in it. */
+const REMOVE = { recursive: true, force: true, maxRetries: 5 }
+
+/** A child that has loaded its runtime. */
+export interface Launched {
+  child: ChildProcess
+  ready: Extract<FromChild, { type: 'ready' }>
+  /** Resolves when the process is gone and its folder removed. */
+  gone: Promise<void>
+  /** The last that it printed on its error output. */
+  output(): string
+}
+
+/**
+ * Starts the child in an empty folder, with an empty environment, and waits until its runtime is loaded.
+ * @throws PinGoError ENGINE_START_FAILED, ENGINE_TIMEOUT
+ */
+export async function launch(settings: ChildSettings, niceness: number | undefined): Promise<Launched> {
+  const folder = await realpath(await mkdtemp(join(tmpdir(), 'pingo-engine-')))
+  let child: ChildProcess
+  try {
+    child = fork(CHILD, [JSON.stringify(settings)], {
+      cwd: folder,
+      env: childEnvironment(),
+      execArgv: [],
+      serialization: 'advanced',
+      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+      windowsHide: true,
+    })
+  } catch (cause) {
+    rmSync(folder, REMOVE)
+    throw new PinGoError('ENGINE_START_FAILED', `The engine's process cannot be started: ${String(cause)}.`, { cause })
+  }
+  const output = capture(child)
+  const gone = new Promise<void>((resolve) => {
+    const ended = (): void => {
+      rmSync(folder, REMOVE)
+      resolve()
+    }
+    child.once('close', ended)
+    child.once('error', () => child.pid === undefined && ended())
+  })
+  try {
+    if (child.pid !== undefined && niceness !== undefined) renice(child.pid, niceness)
+    return { child, ready: await firstMessage(child, output), gone, output }
+  } catch (error) {
+    child.kill('SIGKILL')
+    await gone
+    throw error
+  }
+}
+
+/** Nothing of the user's environment; the runtime's telemetry is off before it loads. Windows programs need the system's folder. */
+function childEnvironment(): NodeJS.ProcessEnv {
+  const kept = process.platform === 'win32' ? ['SystemRoot', 'windir'] : []
+  return {
+    ORT_DISABLE_TELEMETRY: '1',
+    ...Object.fromEntries(kept.map((name) => [name, process.env[name]]).filter(([, value]) => value !== undefined)),
+  }
+}
+
+function renice(pid: number, niceness: number): void {
+  try {
+    setPriority(pid, Math.min(Math.max(niceness, constants.priority.PRIORITY_HIGHEST), constants.priority.PRIORITY_LOW))
+  } catch {
+    // Some systems forbid it; the engine works all the same.
+  }
+}
+
+/** Keeps the last bytes that the child prints on its error output. */
+function capture(child: ChildProcess): () => string {
+  let kept = Buffer.alloc(0)
+  child.stderr?.on('data', (piece: Buffer) => {
+    kept = Buffer.concat([kept, piece]).subarray(-MAX_CAPTURED_BYTES)
+  })
+  ;(child.stderr as unknown as { unref?(): void })?.unref?.()
+  return () => kept.toString('utf8')
+}
+
+function firstMessage(child: ChildProcess, output: () => string): Promise<Extract<FromChild, { type: 'ready' }>> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(
+      () => settle(reject, new PinGoError('ENGINE_TIMEOUT', `The engine did not start within ${START_TIMEOUT_MS} ms.`)),
+      START_TIMEOUT_MS,
+    )
+    const onMessage = (message: unknown): void => {
+      const ready = message as FromChild
+      if (ready.type === 'ready') settle(resolve, ready)
+    }
+    const onError = (cause: Error): void =>
+      settle(
+        reject,
+        new PinGoError('ENGINE_START_FAILED', `The engine's process cannot be started: ${cause.message}.`, { cause }),
+      )
+    const onClose = (code: number | null, signal: string | null): void =>
+      settle(
+        reject,
+        new PinGoError(
+          'ENGINE_START_FAILED',
+          `The engine's process ended while it started (${signal ?? `exit code ${code}`})${lastWords(output())}.`,
+          { hint: "Install again with 'npm install'; onnxruntime-node needs glibc 2.28 or newer on Linux." },
+        ),
+      )
+    const settle = <T>(settler: (value: T) => void, value: T): void => {
+      clearTimeout(timer)
+      child.off('message', onMessage).off('error', onError).off('close', onClose)
+      settler(value)
+    }
+    child.on('message', onMessage).on('error', onError).on('close', onClose)
+  })
+}
+
+/** The line of the child's last words that says most. */
+export function lastWords(output: string): string {
+  const lines = output.trim().split('\n')
+  const line = (lines.findLast((text) => /error|exception/i.test(text)) ?? lines.at(-1))?.trim().slice(0, 300)
+  return line ? `: ${line}` : ''
+}

@@ -1,0 +1,216 @@
+import { optimizerScalars } from '@pingo/graph'
+import { PinGoError, sizeOf } from '@pingo/wire'
+import { MAX_BATCHES_AHEAD, MAX_BYTES_AHEAD, MIN_BATCHES_AHEAD } from './limits.ts'
+import type { LeaseListener, Link } from './link.ts'
+import type { FromChild } from './protocol.ts'
+import { batchArrays, type TrainerProgram, type TrainRequest, type TrainResult } from './trainer.ts'
+
+export interface LeaseOrder {
+  trainer: number
+  /** The optimiser's step number of the lease's first step, from 1. */
+  firstStep: number
+  /** The child is killed when a step takes longer, milliseconds. */
+  stallMs: number
+}
+
+let lastLease = 0
+
+/** The parent's side of one `train`: streams batches ahead of the child, adds up what it reports, watches that it moves. */
+export class Lease implements LeaseListener {
+  readonly result: Promise<TrainResult>
+  /** True when the child gave up on its own: it has then forgotten the optimiser's state. */
+  failedInChild = false
+  stepsDone = 0
+  readonly #id = ++lastLease
+  readonly #link: Link
+  readonly #program: TrainerProgram
+  readonly #request: TrainRequest
+  readonly #order: LeaseOrder
+  readonly #scalars: ReturnType<typeof optimizerScalars>
+  readonly #ahead: number
+  readonly #began = performance.now()
+  readonly #free: () => void
+  readonly #onAbort = (): void =>
+    this.#link.kill(new PinGoError('ENGINE_ABORTED', 'Training was aborted.', { cause: this.#request.signal?.reason }))
+  /** Samples of the batches that were sent and not reported, oldest first. */
+  readonly #pending: number[] = []
+  #sums = { samples: 0, loss: 0, metric: 0, last: 0 }
+  #failure: { error: unknown } | undefined
+  #ended = false
+  #stopped = false
+  #wake: (() => void) | undefined
+  #stall: NodeJS.Timeout | undefined
+  #resolve!: (result: TrainResult) => void
+  #reject!: (error: unknown) => void
+
+  constructor(link: Link, program: TrainerProgram, request: TrainRequest, order: LeaseOrder) {
+    this.#link = link
+    this.#program = program
+    this.#request = request
+    this.#order = order
+    this.#scalars = optimizerScalars(program.optimizer)
+    this.#ahead = batchesAhead(program)
+    this.#free = link.hold()
+    this.result = new Promise((resolve, reject) => {
+      this.#resolve = resolve
+      this.#reject = reject
+    })
+    link.leases.set(this.#id, this)
+    request.signal?.addEventListener('abort', this.#onAbort, { once: true })
+    const { theta, buffers, steps, softMs } = request
+    link.post({ type: 'lease', trainer: order.trainer, lease: this.#id, theta, buffers, steps, softMs })
+    void this.#feed()
+  }
+
+  /** Ends the lease at the next step boundary. */
+  stop(): void {
+    if (this.#stopped || this.#ended) return
+    this.#stopped = true
+    this.#wake?.()
+    this.#link.post({ type: 'stop', lease: this.#id })
+  }
+
+  message(message: Extract<FromChild, { lease: number }>): void {
+    if (this.#ended) return
+    if (message.type === 'steps') this.#advance(message)
+    else if (message.type === 'failed') {
+      this.failedInChild = true
+      const { fault, step } = message
+      this.#end(() => this.#reject(new PinGoError(fault.code, fault.message, { details: { step } })))
+    } else this.#finish(message)
+  }
+
+  died(error: PinGoError): void {
+    this.#end(() => this.#reject(error))
+  }
+
+  async #feed(): Promise<void> {
+    try {
+      for (let i = 0; i < this.#request.steps; i++) {
+        while (this.#pending.length >= this.#ahead && !this.#over)
+          await new Promise<void>((resolve) => {
+            this.#wake = resolve
+          })
+        if (this.#over) return
+        const batch = await this.#request.batch(i)
+        if (this.#over) return
+        const arrays = batchArrays(this.#program, batch)
+        this.#pending.push(batch.samples)
+        if (this.#pending.length === 1) this.#watch()
+        this.#link.post({ type: 'batch', lease: this.#id, arrays, samples: batch.samples, scalars: this.#scalarsOf(i) })
+      }
+    } catch (error) {
+      this.#failure ??= { error }
+      this.stop()
+    }
+  }
+
+  get #over(): boolean {
+    return this.#ended || this.#stopped
+  }
+
+  #scalarsOf(i: number): Float32Array {
+    const {
+      learningRate: { from, to },
+      steps,
+    } = this.#request
+    const values = this.#scalars.at(this.#order.firstStep + i, from + ((to - from) * i) / steps)
+    return Float32Array.from(this.#scalars.names, (name) => values[name]!)
+  }
+
+  #advance({ losses, metrics, millis }: Extract<FromChild, { type: 'steps' }>): void {
+    for (const [i, loss] of losses.entries()) {
+      const samples = this.#pending.shift()
+      if (samples === undefined) {
+        this.#link.kill(confused())
+        return
+      }
+      this.stepsDone++
+      this.#sums.samples += samples
+      this.#sums.loss += loss * samples
+      this.#sums.metric += metrics[i]!
+      this.#sums.last = loss
+      this.#tell(loss, metrics[i]!, millis / losses.length)
+    }
+    this.#watch()
+    this.#wake?.()
+  }
+
+  #tell(loss: number, metricSum: number, msPerStep: number): void {
+    try {
+      this.#request.onStep?.({ steps: this.stepsDone, samples: this.#sums.samples, loss, metricSum, msPerStep })
+    } catch (error) {
+      this.#failure ??= { error }
+      this.stop()
+    }
+  }
+
+  #finish({ steps, theta, buffers, millis }: Extract<FromChild, { type: 'done' }>): void {
+    const whole =
+      steps === this.stepsDone &&
+      theta instanceof Float32Array &&
+      theta.length === this.#request.theta.length &&
+      buffers instanceof Float32Array &&
+      buffers.length === this.#request.buffers.length
+    if (!whole) {
+      this.#link.kill(confused())
+      return
+    }
+    const { samples, loss, metric, last } = this.#sums
+    const result: TrainResult = {
+      steps,
+      samples,
+      theta,
+      buffers,
+      lossSum: loss,
+      metricSum: metric,
+      lastLoss: last,
+      millis: performance.now() - this.#began,
+      busyMillis: millis,
+    }
+    this.#end(() => (this.#failure ? this.#reject(this.#failure.error) : this.#resolve(result)))
+  }
+
+  /** Restarts the clock of the step that the child should be doing. */
+  #watch(): void {
+    clearTimeout(this.#stall)
+    if (this.#pending.length === 0) return
+    const { stallMs } = this.#order
+    this.#stall = setTimeout(
+      () =>
+        this.#link.kill(
+          new PinGoError(
+            'ENGINE_TIMEOUT',
+            `A training step took longer than ${stallMs} ms; the engine's process was killed.`,
+            {
+              hint: 'Raise runTimeoutMs or use a smaller batch.',
+            },
+          ),
+        ),
+      stallMs,
+    )
+  }
+
+  #end(settle: () => void): void {
+    if (this.#ended) return
+    this.#ended = true
+    clearTimeout(this.#stall)
+    this.#request.signal?.removeEventListener('abort', this.#onAbort)
+    this.#link.leases.delete(this.#id)
+    this.#free()
+    this.#wake?.()
+    settle()
+  }
+}
+
+function batchesAhead({ inputs, target, batch }: TrainerProgram): number {
+  const bytes = [...inputs, target].reduce((sum, { dtype, shape }) => sum + sizeOf(shape) * BYTES[dtype], 0) * batch
+  return Math.min(Math.max(Math.floor(MAX_BYTES_AHEAD / bytes), MIN_BATCHES_AHEAD), MAX_BATCHES_AHEAD)
+}
+
+const BYTES = { float32: 4, uint8: 1, int32: 4, int64: 8 } as const
+
+const confused = (): PinGoError =>
+  new PinGoError('ENGINE_CRASHED', "The engine's process answered out of turn and was killed.", {
+    hint: 'Its work is lost: start a new engine and repeat it.',
+  })

@@ -1,0 +1,25 @@
+/** Every bound that the engine sets, by name. Times in milliseconds, sizes in bytes. */
+
+/** A child that has not loaded ONNX Runtime by then is killed. */
+export const START_TIMEOUT_MS = 60_000
+/** Default bound of opening a graph. */
+export const LOAD_TIMEOUT_MS = 120_000
+/** Default bound of one run, or of one training step. */
+export const RUN_TIMEOUT_MS = 600_000
+/** How long `close` waits for the child to leave before it kills it. */
+export const CLOSE_TIMEOUT_MS = 2_000
+/** How much of what the child prints is kept, to explain a crash. */
+export const MAX_CAPTURED_BYTES = 8 << 10
+/** How often the child's memory is looked at while it works, where /proc tells it, and elsewhere. */
+export const MEMORY_POLL_MS = 25
+export const MEMORY_POLL_SLOW_MS = 1_000
+
+/** Batches sent ahead of the step that is running: at most this many, and no more bytes than fit, but never fewer than two. */
+export const MAX_BATCHES_AHEAD = 32
+export const MAX_BYTES_AHEAD = 4 << 20
+export const MIN_BATCHES_AHEAD = 2
+
+/** Tensors fed to one run. */
+export const MAX_FEEDS = 10_000
+/** Threads that a run may use. */
+export const MAX_THREADS = 256

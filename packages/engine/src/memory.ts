@@ -1,0 +1,34 @@
+import { execFile } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { promisify } from 'node:util'
+
+const run = promisify(execFile)
+
+/** True where {@link residentBytesNow} works: /proc is read without starting a program. */
+export const hasProc = process.platform === 'linux'
+
+/** Resident memory of a process in bytes, from /proc; undefined when the process is gone. */
+export function residentBytesNow(pid: number): number | undefined {
+  try {
+    const kilobytes = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1]
+    return kilobytes === undefined ? undefined : Number(kilobytes) * 1024
+  } catch {
+    return undefined
+  }
+}
+
+/** Resident memory of a process in bytes on any system (`ps` on macOS, `tasklist` on Windows); undefined when it is gone. */
+export async function residentBytes(pid: number): Promise<number | undefined> {
+  if (hasProc) return residentBytesNow(pid)
+  try {
+    if (process.platform === 'win32') {
+      const { stdout } = await run('tasklist', ['/FI', `PID eq ${pid}`, '/FO', 'CSV', '/NH'], { windowsHide: true })
+      const cell = /"([^"]*)"\s*$/.exec(stdout.trim())?.[1]?.replace(/\D/g, '')
+      return cell ? Number(cell) * 1024 : undefined
+    }
+    const { stdout } = await run('ps', ['-o', 'rss=', '-p', String(pid)])
+    return Number(stdout.trim()) * 1024
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,88 @@
+import type { DType, TensorSpec, TypedArray } from '@pingo/wire'
+
+/** What parent and child say to each other, over Node's IPC channel with `serialization: 'advanced'` (typed arrays are copied). */
+
+/** Which build of ONNX Runtime executes graphs. */
+export type RuntimeName = 'onnxruntime-node' | 'onnxruntime-web'
+
+/** A graph's input or output. A dimension that is only known when the graph runs is its symbol, '' when it has none. */
+export interface ValueSpec {
+  name: string
+  dtype: DType
+  shape: (number | string)[]
+}
+
+export interface PlainTensor {
+  dtype: DType
+  shape: readonly number[]
+  data: TypedArray
+}
+
+/** The part of a training program that the child needs to drive its step graph. */
+export interface LoopProgram {
+  parameters: TensorSpec[]
+  buffers: TensorSpec[]
+  state: TensorSpec[]
+  /** The batch inputs, target last: shapes without the batch axis. */
+  feeds: TensorSpec[]
+  batch: number
+  /** Names of the step graph's scalar inputs, in the order of {@link BatchMessage.scalars}. */
+  scalars: string[]
+}
+
+export type Call =
+  | { type: 'open'; graph: Uint8Array }
+  | { type: 'openTrainer'; graph: Uint8Array; program: LoopProgram }
+  | { type: 'run'; session: number; feeds: Record<string, PlainTensor>; fetches: string[] }
+  | { type: 'close'; session: number }
+
+export interface LeaseMessage {
+  type: 'lease'
+  trainer: number
+  lease: number
+  theta: Float32Array
+  buffers: Float32Array
+  steps: number
+  softMs: number | undefined
+}
+
+export interface BatchMessage {
+  type: 'batch'
+  lease: number
+  /** One array per {@link LoopProgram.feeds}, `samples` samples long. */
+  arrays: TypedArray[]
+  samples: number
+  scalars: Float32Array
+}
+
+export type ToChild =
+  | (Call & { id: number })
+  | LeaseMessage
+  | BatchMessage
+  | { type: 'stop'; lease: number }
+  | { type: 'exit' }
+
+export interface Fault {
+  code: string
+  message: string
+}
+
+export interface OpenReply {
+  session: number
+  inputs: ValueSpec[]
+  outputs: ValueSpec[]
+}
+
+export type FromChild =
+  | { type: 'ready'; runtime: RuntimeName; version: string }
+  | { type: 'reply'; id: number; value?: unknown; fault?: Fault }
+  /** Steps done since the last such message, oldest first; `millis` is the time they took. */
+  | { type: 'steps'; lease: number; losses: number[]; metrics: number[]; millis: number }
+  | { type: 'done'; lease: number; steps: number; theta: Float32Array; buffers: Float32Array; millis: number }
+  | { type: 'failed'; lease: number; step: number; fault: Fault }
+
+/** How the parent tells the child what to load; one JSON argument. */
+export interface ChildSettings {
+  runtime: 'auto' | 'native' | 'wasm'
+  threads: number
+}

@@ -1,0 +1,112 @@
+import type { DType } from '@pingo/wire'
+import type { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-common'
+import { packageVersion } from './info.ts'
+import type { ChildSettings, PlainTensor, RuntimeName, ValueSpec } from './protocol.ts'
+
+/**
+ * The port on ONNX Runtime; lives in the child process. Native and WebAssembly differ only in `writesOutputs`: native writes
+ * results into tensors handed in as fetches, WebAssembly always returns new ones.
+ */
+export interface Runtime {
+  readonly name: RuntimeName
+  readonly version: string
+  readonly writesOutputs: boolean
+  tensor(tensor: PlainTensor): OrtTensor
+  open(graph: Uint8Array): Promise<RuntimeSession>
+}
+
+export interface RuntimeSession {
+  readonly inputs: ValueSpec[]
+  readonly outputs: ValueSpec[]
+  run(feeds: Record<string, OrtTensor>, fetches: Record<string, OrtTensor | null>): Promise<Record<string, OrtTensor>>
+  release(): Promise<void>
+}
+
+type Ort = typeof import('onnxruntime-common')
+
+/** Element types that pass between PinGo and ONNX Runtime; bfloat16 has no typed array there. */
+const EXCHANGED: ReadonlySet<string> = new Set<DType>([
+  'float32',
+  'float64',
+  'float16',
+  'int8',
+  'uint8',
+  'int16',
+  'uint16',
+  'int32',
+  'uint32',
+  'int64',
+  'uint64',
+  'bool',
+])
+
+/** Loads the runtime that is asked for; `auto` takes WebAssembly where the native library is absent or does not load. */
+export async function loadRuntime({ runtime, threads }: ChildSettings): Promise<Runtime> {
+  if (runtime !== 'wasm') {
+    try {
+      return native(await import('onnxruntime-node'), threads)
+    } catch (error) {
+      if (runtime === 'native') throw error
+    }
+  }
+  return wasm((await import('onnxruntime-web')) as unknown as Ort)
+}
+
+function native(ort: Ort, threads: number): Runtime {
+  return port(ort, 'onnxruntime-node', true, {
+    executionProviders: ['cpu'],
+    intraOpNumThreads: threads,
+    interOpNumThreads: 1,
+    executionMode: 'sequential',
+    // A spinning thread burns a core that the machine's owner may want, and gains nothing with one thread.
+    extra: { session: { intra_op: { allow_spinning: '0' } } },
+  })
+}
+
+function wasm(ort: Ort): Runtime {
+  ort.env.wasm.numThreads = 1
+  ort.env.wasm.proxy = false
+  return port(ort, 'onnxruntime-web', false, { executionProviders: ['wasm'] })
+}
+
+function port(ort: Ort, name: RuntimeName, writesOutputs: boolean, options: InferenceSession.SessionOptions): Runtime {
+  return {
+    name,
+    version: packageVersion(name),
+    writesOutputs,
+    tensor: ({ dtype, shape, data }) => new ort.Tensor(dtype as 'float32', toOrt(dtype, data) as Float32Array, shape),
+    async open(graph) {
+      const session = await ort.InferenceSession.create(graph, { ...options, logSeverityLevel: 3 })
+      return {
+        inputs: session.inputMetadata.map(valueSpec),
+        outputs: session.outputMetadata.map(valueSpec),
+        run: (feeds, fetches) => session.run(feeds, fetches) as Promise<Record<string, OrtTensor>>,
+        release: () => session.release(),
+      }
+    },
+  }
+}
+
+/** The elements of a result in PinGo's terms: float16 as bits, bool as bytes. */
+export function fromOrt(tensor: OrtTensor): PlainTensor {
+  const data = tensor.data as PlainTensor['data']
+  return {
+    dtype: tensor.type as DType,
+    shape: [...tensor.dims],
+    data: tensor.type === 'float16' ? new Uint16Array(data.buffer, data.byteOffset, data.length) : data,
+  }
+}
+
+function toOrt(dtype: DType, data: PlainTensor['data']): unknown {
+  if (dtype !== 'float16') return data
+  const Float16 = (
+    globalThis as { Float16Array?: new (buffer: ArrayBufferLike, at: number, length: number) => unknown }
+  ).Float16Array
+  return Float16 ? new Float16(data.buffer, data.byteOffset, data.length) : data
+}
+
+function valueSpec(value: InferenceSession.ValueMetadata): ValueSpec {
+  if (!value.isTensor || !EXCHANGED.has(value.type))
+    throw new Error(`'${value.name}' is not a tensor of numbers, which is all that passes in and out of a graph`)
+  return { name: value.name, dtype: value.type as DType, shape: [...value.shape] }
+}
