@@ -1,0 +1,214 @@
+import { basename, resolve } from 'node:path'
+import { CidText, type OptimizerInput, parseCid, type Schedule } from '@pingo/wire'
+import type { Problem } from './problems.ts'
+import { parseBytes, parseCountRange, parseDuration } from './quantities.ts'
+import type { JobFile } from './schema.ts'
+
+/** Data named in a job: a path on this machine or a dataset in the network. */
+export type DataSource = { path: string } | { cid: string }
+
+export type ModelSource =
+  | { onnx: string }
+  | { template: 'mlp'; hidden?: number[] }
+  | { template: 'cnn'; channels?: number[]; dense?: number }
+  | { template: 'gpt'; layers?: number; heads?: number; width?: number; context?: number }
+
+/** A job with all defaults settled and all paths absolute. */
+export interface Job {
+  name: string
+  model: ModelSource
+  loss?: 'cross_entropy' | 'mse' | 'bce'
+  /** Which of the model's outputs is trained. */
+  output?: string
+  data: {
+    train: DataSource
+    /** Data to measure on: another source, or the fraction of `train` to set apart. */
+    test?: DataSource | { fraction: number }
+    target?: string
+    features?: string[]
+    format?: NonNullable<JobFile['data']['format']>
+    task?: 'classification' | 'regression'
+    normalize?: 'standard' | 'none'
+    context?: number
+    imageSize?: [number, number]
+    labels?: string
+    missing?: 'error' | 'mean' | 'drop'
+  }
+  optimizer: OptimizerInput
+  learningRate: number
+  /** As asked; {@link DEFAULT_BATCH} or fewer when left open. */
+  batch?: number
+  epochs: number
+  seed: number
+  schedule: Schedule
+  roundMs: number
+  outer: { learningRate: number; momentum: number }
+  contributors: { min: number; max: number }
+  memoryBytes: number
+  deadlineMs?: number
+  webhook?: string
+  /** Folder for the result, absolute. */
+  resultFolder: string
+  /** What the user wrote, without paths of this machine: for the record. */
+  spec: Record<string, unknown>
+}
+
+export const DEFAULT_BATCH = 64
+const DEFAULT_ROUND_MS = 4_000
+const ROUND_MS = { min: 100, max: 600_000 }
+const MAX_CONTRIBUTORS = 10_000
+
+/** Fills defaults in, resolves paths, and checks what one setting means for another. */
+export function settle(file: JobFile, where: { folder: string; name: string }): { job: Job } | { problems: Problem[] } {
+  const problems: Problem[] = []
+  const wrong = (path: string, sentence: string, at: 'key' | 'value' = 'value') => {
+    problems.push({ path: path.split('.'), at, sentence })
+  }
+  const name = file.name ?? where.name
+  const model = modelOf(file, where.folder, wrong)
+  const data = dataOf(file, where.folder, wrong)
+  const { min, max } = contributorsOf(file, wrong)
+  const roundMs = parseDuration(file.train?.round ?? '') ?? DEFAULT_ROUND_MS
+  if (roundMs < ROUND_MS.min || roundMs > ROUND_MS.max) wrong('train.round', "'train.round' must be from 100ms to 10m")
+  const deadlineMs = file.service?.deadline === undefined ? undefined : parseDuration(file.service.deadline)
+  if (deadlineMs === 0) wrong('service.deadline', "'service.deadline' must be longer than 0")
+  const optimizer = optimizerOf(file, wrong)
+  if (!model || !data || problems.length) return { problems }
+  return {
+    job: {
+      name,
+      model,
+      loss: file.model.loss,
+      output: file.model.output,
+      data,
+      optimizer,
+      learningRate: file.train?.lr ?? 1e-3,
+      batch: file.train?.batch,
+      epochs: file.train?.epochs ?? 3,
+      seed: file.train?.seed ?? 0,
+      schedule: { kind: file.train?.schedule ?? 'cosine', warmup: file.train?.warmup ?? 0.02, floor: 0.02 },
+      roundMs,
+      outer: { learningRate: file.train?.outer?.lr ?? 0.7, momentum: file.train?.outer?.momentum ?? 0.9 },
+      contributors: { min, max },
+      memoryBytes: parseBytes((file.resources?.memory ?? '0').replace(/\.\.$/, '')) ?? 0,
+      deadlineMs,
+      webhook: file.notify?.webhook,
+      resultFolder: resolve(where.folder, file.output ?? `result-${name.replace(/[^\p{L}\p{N}._-]+/gu, '-')}`),
+      spec: withoutPaths(file),
+    },
+  }
+}
+
+type Wrong = (path: string, sentence: string, at?: 'key' | 'value') => void
+
+const OPTIONS_OF = {
+  mlp: ['hidden'],
+  cnn: ['channels', 'dense'],
+  gpt: ['layers', 'heads', 'width', 'context'],
+} as const
+
+function modelOf({ model }: JobFile, folder: string, wrong: Wrong): ModelSource | undefined {
+  if ((model.template === undefined) === (model.onnx === undefined)) {
+    wrong('model', "'model' needs either a template (mlp, cnn, gpt) or the path of an onnx file")
+    return undefined
+  }
+  for (const [template, options] of Object.entries(OPTIONS_OF))
+    for (const option of options)
+      if (model[option] !== undefined && template !== model.template)
+        wrong(`model.${option}`, `'model.${option}' is an option of the ${template} template; remove it`, 'key')
+  if (model.onnx !== undefined) return { onnx: resolve(folder, model.onnx) }
+  if (model.output !== undefined)
+    wrong('model.output', "'model.output' names an output of an ONNX file; a template has one; remove it", 'key')
+  switch (model.template!) {
+    case 'mlp':
+      return { template: 'mlp', hidden: model.hidden }
+    case 'cnn':
+      return { template: 'cnn', channels: model.channels, dense: model.dense }
+    case 'gpt': {
+      const width = model.width ?? 128
+      if (width % (model.heads ?? 4) !== 0)
+        wrong('model.heads', `'model.heads' must divide the width (${width}), not be ${model.heads ?? 4}`)
+      return { template: 'gpt', layers: model.layers, heads: model.heads, width: model.width, context: model.context }
+    }
+  }
+}
+
+function dataOf({ data, model }: JobFile, folder: string, wrong: Wrong): Job['data'] | undefined {
+  const source = (text: string, path: string): DataSource | undefined => {
+    if (!/^(pingo|ipfs):\/\//.test(text) && !CidText.safeParse(text).success) return { path: resolve(folder, text) }
+    try {
+      return { cid: parseCid(text).toString() }
+    } catch {
+      wrong(path, `'${path}' is not a content address: write pingo:// and the CID that 'pingo data ls' shows`)
+      return undefined
+    }
+  }
+  const train = source(data.train, 'data.train')
+  const test =
+    data.test === undefined
+      ? undefined
+      : typeof data.test === 'number'
+        ? { fraction: data.test }
+        : source(data.test, 'data.test')
+  if (!train) return undefined
+  if ('cid' in train) {
+    if (test && 'fraction' in test)
+      wrong('data.test', "a dataset in the network is not split: let 'data.test' name another one (pingo://CID)")
+    for (const option of ['target', 'features', 'format', 'task', 'context', 'imageSize', 'labels', 'missing'] as const)
+      if (data[option] !== undefined && !(test && 'path' in test && (option === 'format' || option === 'labels')))
+        wrong(`data.${option}`, `'data.${option}' is settled when data are imported; remove it for pingo://CID`, 'key')
+  }
+  if (data.context !== undefined && model.context !== undefined && data.context !== model.context)
+    wrong('model.context', `'model.context' (${model.context}) and 'data.context' (${data.context}) must be equal`)
+  const { imageSize } = data
+  return {
+    train,
+    test,
+    target: data.target,
+    features: data.features,
+    format: data.format,
+    task: data.task,
+    normalize: data.normalize,
+    context: data.context ?? ('cid' in train ? undefined : model.context),
+    imageSize: typeof imageSize === 'number' ? [imageSize, imageSize] : imageSize,
+    labels: data.labels === undefined ? undefined : resolve(folder, data.labels),
+    missing: data.missing,
+  }
+}
+
+function contributorsOf({ resources }: JobFile, wrong: Wrong): { min: number; max: number } {
+  const asked = resources?.contributors ?? '1..'
+  const { min, max = MAX_CONTRIBUTORS } =
+    typeof asked === 'number' ? { min: asked, max: asked } : (parseCountRange(asked) ?? { min: 1 })
+  if (min < 1 || max < min || max > MAX_CONTRIBUTORS)
+    wrong(
+      'resources.contributors',
+      `'resources.contributors' must rise within 1..${MAX_CONTRIBUTORS}, for example 2..20, not '${asked}'`,
+    )
+  return { min, max }
+}
+
+function optimizerOf({ train = {} }: JobFile, wrong: Wrong): OptimizerInput {
+  const kind = train.optimizer ?? 'adamw'
+  if (kind === 'sgd' || kind === 'momentum') {
+    const momentum = train.momentum ?? (kind === 'momentum' ? 0.9 : 0)
+    return { kind: 'sgd', momentum, weightDecay: train.weightDecay ?? 0, clip: train.clip }
+  }
+  if (train.momentum !== undefined)
+    wrong('train.momentum', `'train.momentum' is an option of sgd and momentum, not of ${kind}; remove it`, 'key')
+  return { kind, weightDecay: train.weightDecay ?? (kind === 'adamw' ? 0.01 : 0), clip: train.clip ?? 1 }
+}
+
+/** The job file as a record: of paths only the last part, so that nothing of the user's machine leaves it. */
+function withoutPaths(file: JobFile): Record<string, unknown> {
+  const last = <T>(value: T): T | string =>
+    typeof value === 'string' && !/^(pingo|ipfs):\/\//.test(value) ? basename(value) : value
+  const { output: _output, notify: _notify, ...rest } = file
+  return JSON.parse(
+    JSON.stringify({
+      ...rest,
+      model: { ...file.model, onnx: last(file.model.onnx) },
+      data: { ...file.data, train: last(file.data.train), test: last(file.data.test), labels: last(file.data.labels) },
+    }),
+  )
+}

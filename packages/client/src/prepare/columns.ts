@@ -1,0 +1,34 @@
+import { type Column, type DatasetManifest, PinGoError, sizeOf } from '@pingo/wire'
+
+/** The columns that a model reads and the one that it learns to tell. */
+export interface Columns {
+  inputs: Column[]
+  target: Column
+}
+
+export function columnsOf(dataset: DatasetManifest): Columns {
+  const inputs = dataset.columns.filter(({ role }) => role === 'input')
+  const targets = dataset.columns.filter(({ role }) => role === 'target')
+  if (!inputs.length || targets.length !== 1)
+    throw new PinGoError(
+      'DATA_SHAPE_MISMATCH',
+      `The dataset '${dataset.name}' has ${inputs.length} input and ${targets.length} target columns; training needs inputs and one target.`,
+    )
+  return { inputs, target: targets[0]! }
+}
+
+/** Whether a target holds ids of classes or tokens (else numbers). */
+export const holdsClasses = (target: Column): boolean => target.dtype !== 'float32'
+
+/** How many classes or tokens a target tells apart; undefined when the dataset does not say. */
+export const classesOf = (target: Column): number | undefined => (target.classes ?? target.vocabulary)?.length
+
+/** A column's shape and names, for sentences: "[4] (width, height, …)". */
+export function describeColumn(column: Column): string {
+  const { fields = [] } = column
+  const names = fields.slice(0, 8).join(', ')
+  return `[${column.shape}]${fields.length ? ` (${names}${fields.length > 8 ? ', …' : ''})` : ''}`
+}
+
+/** Elements of one sample. */
+export const elementsOf = (column: Column): number => sizeOf(column.shape)
