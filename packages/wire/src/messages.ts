@@ -1,8 +1,6 @@
 import { z } from 'zod'
 import { CidText, FileRefSchema } from './manifests.ts'
 
-/** Protocol name of the channel that a contributor opens to its fog node. */
-export const CONTRIBUTOR_CHANNEL = '/pingo/contributor/1.0.0'
 /** Type of the signed envelope that holds an {@link UpdateSchema}. */
 export const UPDATE_TYPE = 'pingo/update/1'
 
@@ -146,6 +144,15 @@ export const FogMessageSchema = z.discriminatedUnion('type', [
   }),
 ])
 export type FogMessage = z.infer<typeof FogMessageSchema>
+
+/** The channel that a contributor opens to its fog node, outbound, and keeps open. */
+export const contributorChannel = {
+  name: '/pingo/contributor/1.0.0',
+  clientMessage: ContributorMessageSchema,
+  serverMessage: FogMessageSchema,
+  maxMessageBytes: MAX_CONTROL_MESSAGE_BYTES,
+  rate: { perSecond: 20, burst: 100 },
+}
 
 /** The answer to `PUT /v1/leases/{lease}/update`: accepted means stored durably; it counts once its round commits. */
 export const UpdateAnswerSchema = z.strictObject({

@@ -1,0 +1,12 @@
+/**
+ * The node on an idle machine: it dials a fog node (never the other way round), lends what its owner offers, trains leases in a
+ * killable child at the lowest priority, and hands in its partial work when it is told to leave.
+ *
+ * ```ts
+ * const contributor = await Contributor.start({ home, fog: ['/ip4/192.168.1.5/tcp/4001/p2p/12D3…'], offer: { cores: 1 } })
+ * process.once('SIGTERM', () => contributor.leave())
+ * ```
+ * @module
+ */
+export { Contributor, type ContributorOptions, type ContributorStatus } from './node.ts'
+export { memoryLimit, readHardware, resolveOffer } from './offer.ts'

@@ -1,0 +1,100 @@
+import { sampleOrder } from '@pingo/data'
+import type { Training } from '@pingo/engine'
+import { encodeDelta } from '@pingo/training'
+import { bytesView, type Identity, type Lease, readSafetensors, seal, type Update, type UpdateAnswer, UPDATE_TYPE } from '@pingo/wire'
+import type { Files } from './files.ts'
+import type { Workbench } from './program.ts'
+
+/** Steps of a lease are cut short rather than begun with less time than this, ms. */
+const LEAST_TRAINING_MS = 100
+
+export interface LeaseProgress {
+  state: 'fetching' | 'training' | 'submitting'
+  steps: number
+  samples: number
+  loss?: number
+}
+
+/** What became of a lease. */
+export type LeaseOutcome = { kind: 'submitted'; answer: UpdateAnswer; samples: number } | { kind: 'nothing-done' }
+
+/** One lease from its arrival to the fog node's answer. `stop` ends the training at the next step and submits what is done. */
+export class LeaseRun {
+  readonly lease: Lease
+  readonly progress: LeaseProgress = { state: 'fetching', steps: 0, samples: 0 }
+  readonly #startedAt: number
+  readonly #clock: () => number
+  #training: Training | undefined
+  #stopped = false
+
+  constructor(lease: Lease, clock: () => number) {
+    this.lease = lease
+    this.#clock = clock
+    this.#startedAt = clock()
+  }
+
+  /** When the lease is void, ms since epoch by this machine's clock. */
+  get deadline(): number {
+    return this.#startedAt + this.lease.ttlMs
+  }
+
+  stop(): void {
+    this.#stopped = true
+    this.#training?.stop()
+  }
+
+  async run(o: {
+    files: Files
+    bench: Workbench
+    identity: Identity
+    send: (body: Uint8Array, deadline: number) => Promise<UpdateAnswer>
+    signal: AbortSignal
+  }): Promise<LeaseOutcome> {
+    const { lease } = this
+    const { program, trainer, data } = await o.bench.prepare(lease, o.signal)
+    const base = readSafetensors(await o.files.read(lease.base, o.signal)).tensors
+    const theta = base.get('theta')!.data as Float32Array
+    const buffers = base.get('buffers')!.data as Float32Array
+    if (this.#stopped) return { kind: 'nothing-done' }
+
+    const batches = lease.ranges.flatMap(([from, to]) => Array.from({ length: to - from }, (_, i) => from + i))
+    const order = sampleOrder({ samples: lease.order.samples, seed: lease.order.seed })
+    const inputs = [...program.inputs, program.target]
+    this.progress.state = 'training'
+    this.#training = trainer.train({
+      theta,
+      buffers,
+      steps: batches.length,
+      learningRate: lease.learningRate,
+      softMs: Math.max(LEAST_TRAINING_MS, lease.softMs - (this.#clock() - this.#startedAt)),
+      signal: o.signal,
+      batch: async (step) => {
+        const from = batches[step]! * program.batch
+        const to = Math.min(from + program.batch, lease.order.total)
+        return { tensors: await data.batch(order.indices(from, to), inputs), samples: to - from }
+      },
+      onStep: ({ steps, samples, loss }) => Object.assign(this.progress, { steps, samples, loss }),
+    })
+    const done = await this.#training.result
+    if (done.steps === 0) return { kind: 'nothing-done' }
+
+    this.progress.state = 'submitting'
+    const update: Update = {
+      job: lease.job,
+      round: lease.round,
+      lease: lease.id,
+      fence: lease.fence,
+      base: lease.base.cid,
+      steps: done.steps,
+      samples: done.samples,
+      lossSum: done.lossSum,
+      metricSum: done.metricSum,
+      millis: done.millis,
+      codec: lease.codec,
+      delta: encodeDelta(theta, done.theta),
+      buffers: bytesView(done.buffers),
+    }
+    const answer = await o.send(await seal(o.identity, UPDATE_TYPE, update), this.deadline)
+    return { kind: 'submitted', answer, samples: done.samples }
+  }
+}

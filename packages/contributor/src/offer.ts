@@ -1,0 +1,48 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { availableParallelism, cpus, freemem, hostname, totalmem } from 'node:os'
+import { engineInfo } from '@pingo/engine'
+import { type Hardware, type Offer, PinGoError } from '@pingo/wire'
+
+const GIB = 1 << 30
+const LEAST_MEMORY_BYTES = 256 << 20
+const DEFAULT_DISK_BYTES = 10 * GIB
+/** The share of free memory that is lent when the owner says nothing. */
+const MEMORY_SHARE = 0.7
+
+/** Memory that this process may use: the machine's, or its cgroup's limit where that is less. */
+export function memoryLimit(): number {
+  for (const file of ['/sys/fs/cgroup/memory.max', '/sys/fs/cgroup/memory/memory.limit_in_bytes']) {
+    const limit = existsSync(file) ? Number(readFileSync(file, 'utf8')) : Number.NaN
+    if (limit > 0 && limit < totalmem()) return limit
+  }
+  return totalmem()
+}
+
+/** What an owner lends: what was said, the rest by defaults. @throws PinGoError OFFER_INVALID */
+export function resolveOffer(said: Partial<Offer>): Offer {
+  const offer: Offer = {
+    cores: said.cores ?? 1,
+    memoryBytes: said.memoryBytes ?? Math.floor(Math.min(memoryLimit(), freemem()) * MEMORY_SHARE),
+    diskBytes: said.diskBytes ?? DEFAULT_DISK_BYTES,
+  }
+  if (!(offer.cores >= 0.05 && offer.cores <= availableParallelism()))
+    throw new PinGoError('OFFER_INVALID', `This machine has ${availableParallelism()} cores; ${offer.cores} cannot be offered.`, {
+      hint: `Offer between 0.05 and ${availableParallelism()}.`,
+    })
+  if (said.memoryBytes !== undefined && !(offer.memoryBytes >= LEAST_MEMORY_BYTES && offer.memoryBytes <= memoryLimit()))
+    throw new PinGoError('OFFER_INVALID', `${offer.memoryBytes} bytes of memory cannot be offered: it takes 256 MiB at least, and this machine has ${memoryLimit()}.`)
+  return offer
+}
+
+export function readHardware(): Hardware {
+  const { runtime, version } = engineInfo()
+  return {
+    platform: `${process.platform}-${process.arch}`,
+    cpu: (cpus()[0]?.model ?? 'unknown').slice(0, 200),
+    cores: availableParallelism(),
+    memoryBytes: memoryLimit(),
+    runtime: `${runtime} ${version}`,
+  }
+}
+
+export const defaultName = (): string => hostname().slice(0, 100) || 'contributor'

@@ -1,0 +1,190 @@
+import { randomBytes } from 'node:crypto'
+import type { FileStore } from '@pingo/storage'
+import { createJob } from '@pingo/training'
+import { type FileRef, type Identity, isFinal, type JobSubmission, type JobView, type Ledger, PinGoError, sentence } from '@pingo/wire'
+import type { Logger } from 'pino'
+import { decodeBase } from './base.ts'
+import type { Database, JobRow } from './database.ts'
+import type { Evaluation, Evaluator } from './evaluator.ts'
+import { writeResult } from './finish.ts'
+import { type Job, type Jobs, totalSamplesOf } from './jobs.ts'
+import type { Scheduler } from './scheduler.ts'
+import { type Checked, checkSubmission, initialBase, readDataset, readProgram, settingsOf } from './submit.ts'
+import { sendWebhook } from './webhook.ts'
+
+/** Test samples on which a round's checkpoint is evaluated, for the curve; the finished model is evaluated on all. */
+const LIVE_TEST_SAMPLES = 1_000
+/** Evaluating takes at most one part in so many of the time. */
+const LIVE_TEST_SHARE = 15
+/** Rounds whose updates and checkpoints are kept, so that the merge can be audited. */
+const KEPT_ROUNDS = 2
+
+export type Outcome = { state: 'done' | 'stopped' | 'failed'; reason?: string }
+
+/** The life of jobs beside their rounds: taken in, evaluated, finished, picked up after a restart. */
+export class JobDesk {
+  readonly #o: {
+    db: Database
+    jobs: Jobs
+    files: FileStore
+    evaluator: Evaluator
+    identity: Identity
+    clock: () => number
+    logger: Logger
+    signal: AbortSignal
+  }
+  readonly #nextTest = new Map<string, number>()
+  readonly #background = new Set<Promise<unknown>>()
+  /** Set once, right after both are made: they call each other. */
+  scheduler!: Scheduler
+
+  constructor(o: JobDesk['#o']) {
+    this.#o = o
+  }
+
+  /** Takes a job in: durable when this returns. @throws PinGoError for anything that is missing or does not fit */
+  async submit(submission: JobSubmission): Promise<JobView> {
+    const { db, jobs, files, clock } = this.#o
+    const checked = await checkSubmission(files, submission)
+    const base = await initialBase(files, checked.program)
+    const id = `job-${randomBytes(6).toString('hex')}`
+    const at = clock()
+    const row: JobRow = { id, submission, state: 'queued', submittedAt: at, base }
+    const settings = settingsOf(id, submission, checked, at)
+    for (const ref of filesOf(submission, checked)) files.blocks.pin(ref.cid, id)
+    files.blocks.pin(base.cid, roundLabel(id, 0))
+    db.transaction(() => db.insertJob(row, createJob(settings, base, at)))
+    const job = jobs.add(row, checked.program, checked.train, checked.test)
+    jobs.log(job, 'info', `Taken in: ${checked.train.samples} samples, ${submission.epochs} epochs.`)
+    this.scheduler.dispatch({ type: 'job-submitted', at, settings, base, memoryBytes: submission.memoryBytes })
+    return jobs.view(job)
+  }
+
+  /** Takes up all jobs after a start: ended ones to show, running ones to go on from their last committed round. */
+  async restore(): Promise<void> {
+    const { db, jobs, files, logger } = this.#o
+    for (const row of db.jobs()) {
+      try {
+        const program = await readProgram(files, row.submission.program)
+        const train = await readDataset(files, row.submission.train)
+        const test = row.submission.test && (await readDataset(files, row.submission.test))
+        const job = jobs.add(row, program, train, test)
+        if (row.state === 'finishing') this.#finish(job, 'done')
+        else if (!isFinal(row.state)) {
+          this.scheduler.restore(job)
+          jobs.log(job, 'info', `The fog node restarted; the job goes on from round ${job.rounds}.`)
+        }
+      } catch (error) {
+        logger.error({ job: row.id, error: sentence(error) }, 'a job could not be taken up again')
+      }
+    }
+  }
+
+  stop(job: Job): JobView {
+    if (isFinal(job.row.state) || job.row.state === 'finishing')
+      throw new PinGoError('JOB_ENDED', `Job '${job.row.id}' has ended already (${job.row.state}).`)
+    this.scheduler.dispatch({ type: 'job-stop', at: this.#o.clock(), job: job.row.id, reason: 'stopped by its owner' })
+    return this.#o.jobs.view(job)
+  }
+
+  ledger(job: Job): Ledger {
+    const samplesTotal = totalSamplesOf(job.train, job.row.submission.epochs)
+    return {
+      job: job.row.id,
+      state: job.row.state,
+      batch: job.program.batch,
+      samplesTotal,
+      batchesTotal: Math.ceil(samplesTotal / job.program.batch),
+      entries: this.#o.db.ledger(job.row.id),
+    }
+  }
+
+  /** Before a round is committed, its files are pinned under the round's name … */
+  pinRound(job: Job, round: number, cids: Iterable<string>): void {
+    for (const cid of cids) this.#o.files.blocks.pin(cid, roundLabel(job.row.id, round))
+  }
+
+  /** … and after it, those of older rounds are let go, and the checkpoint may be evaluated. */
+  committed(job: Job, round: number): void {
+    this.#o.files.blocks.unpinAll(roundLabel(job.row.id, round - KEPT_ROUNDS))
+    const now = this.#o.clock()
+    if (!job.test || now < (this.#nextTest.get(job.row.id) ?? 0)) return
+    this.#nextTest.set(job.row.id, Number.POSITIVE_INFINITY)
+    const checkpoint = job.row.base
+    this.#inBackground(async () => {
+      try {
+        const test = await this.#evaluate(job, checkpoint, LIVE_TEST_SAMPLES)
+        this.#o.jobs.evaluated(job, round, test)
+      } catch (error) {
+        this.#o.jobs.log(job, 'warn', `Round ${round} could not be evaluated: ${sentence(error)}`)
+      }
+      const spent = this.#o.clock() - now
+      this.#nextTest.set(job.row.id, this.#o.clock() + spent * LIVE_TEST_SHARE)
+    })
+  }
+
+  /** A job's rounds are over: writes the result where there is one, and tells its owner. */
+  finished(job: Job, outcome: Outcome): void {
+    if (isFinal(job.row.state)) return
+    if (outcome.state === 'failed' || job.rounds === 0) this.#end(job, outcome)
+    else {
+      this.#o.jobs.setState(job, 'finishing', outcome.reason)
+      this.#finish(job, outcome.state, outcome.reason)
+    }
+  }
+
+  /** Waits for what is under way (evaluations, webhooks): they are cut by the signal. */
+  async close(): Promise<void> {
+    await Promise.allSettled(this.#background)
+  }
+
+  #finish(job: Job, state: 'done' | 'stopped', reason?: string): void {
+    this.#inBackground(async () => {
+      const { files, identity, clock } = this.#o
+      try {
+        const now = clock()
+        const test = job.test && (await this.#evaluate(job, job.row.base))
+        if (test) job.lastTest = test
+        const result = await writeResult({ files, job, fog: identity.peerId, now, test })
+        for (const ref of Object.values(result)) files.blocks.pin(ref.cid, job.row.id)
+        if (test) this.#o.jobs.evaluated(job, job.rounds, test)
+        this.#end(job, { state, reason }, { result })
+        for (let round = Math.max(0, job.rounds - KEPT_ROUNDS); round <= job.rounds; round++) files.blocks.unpinAll(roundLabel(job.row.id, round))
+      } catch (error) {
+        if (this.#o.signal.aborted) return // taken up again after the restart
+        this.#end(job, { state: 'failed', reason: `The result could not be written: ${sentence(error)}` })
+      }
+    })
+  }
+
+  #end(job: Job, { state, reason }: Outcome, changes: Partial<JobRow> = {}): void {
+    this.#o.jobs.setState(job, state, reason, changes)
+    const { webhook: url } = job.row.submission
+    if (!url) return
+    this.#inBackground(async () => {
+      const { identity, clock, signal, jobs } = this.#o
+      if (!(await sendWebhook({ url, job: jobs.view(job), identity, clock, signal })))
+        jobs.log(job, 'warn', `The webhook ${new URL(url).host} did not answer.`)
+    })
+  }
+
+  async #evaluate(job: Job, base: FileRef, limit?: number): Promise<Evaluation> {
+    const { files, evaluator, signal } = this.#o
+    return evaluator.evaluate(job, decodeBase(await files.readAll(base.cid)), limit, signal)
+  }
+
+  #inBackground(work: () => Promise<void>): void {
+    const running = work().catch((error: unknown) => this.#o.logger.error({ error: sentence(error) }, 'background work failed'))
+    this.#background.add(running)
+    void running.finally(() => this.#background.delete(running))
+  }
+}
+
+const roundLabel = (job: string, round: number): string => `${job}/round/${round}`
+
+/** All files that a job needs for as long as it is known. */
+function filesOf(submission: JobSubmission, { program, train, test }: Checked): FileRef[] {
+  const shards = [train, test].flatMap((dataset) => dataset?.shards.map(({ file }) => file) ?? [])
+  const manifests = [submission.program, submission.train, submission.test].filter((ref) => ref !== undefined)
+  return [...manifests, ...shards, program.step, program.evaluate, program.model, program.initial]
+}

@@ -1,0 +1,47 @@
+import type { Host } from '@pingo/network'
+import type { BlockStore } from '@pingo/storage'
+import type { Identity, NetworkView } from '@pingo/wire'
+import type { Contributors } from './contributors.ts'
+import type { Database } from './database.ts'
+import type { Jobs } from './jobs.ts'
+import type { Speed } from './speed.ts'
+import { VERSION } from './version.ts'
+
+/** Reads the whole state of the network as this fog node sees it. */
+export function networkView(o: {
+  p2p: Host
+  identity: Identity
+  blocks: BlockStore
+  contributors: Contributors
+  jobs: Jobs
+  db: Database
+  startedAt: number
+  speeds: ReadonlyMap<string, Speed>
+  done: ReadonlyMap<string, number>
+}): NetworkView {
+  const jobs = o.jobs.all()
+  const working = new Map(jobs.flatMap((job) => [...job.inFlight.values()].map(({ contributor }) => [contributor, job.row.id])))
+  const contributors = o.contributors.views((id) => ({
+    job: working.get(id),
+    samplesPerSecond: working.has(id) ? (o.speeds.get(id)?.perSecond ?? 0) : 0,
+    samples: o.done.get(id) ?? 0,
+  }))
+  const { blocks, bytes } = o.blocks.stats()
+  const count = (...states: string[]) => jobs.filter(({ row }) => states.includes(row.state)).length
+  return {
+    fog: {
+      id: o.identity.peerId,
+      version: VERSION,
+      addresses: o.p2p.addresses(),
+      startedAt: o.startedAt,
+      rssBytes: process.memoryUsage.rss(),
+      blocks,
+      blockBytes: bytes,
+    },
+    contributors,
+    cores: contributors.reduce((sum, { offer }) => sum + offer.cores, 0),
+    samplesPerSecond: jobs.filter(({ row }) => row.state === 'running').reduce((sum, job) => sum + o.jobs.view(job).samplesPerSecond, 0),
+    jobs: { queued: count('queued'), running: count('running', 'finishing'), done: count('done'), failed: count('failed', 'stopped') },
+    samplesTotal: o.db.samplesTotal(),
+  }
+}

@@ -1,0 +1,245 @@
+import { mkdir } from 'node:fs/promises'
+import { isIP } from 'node:net'
+import { join } from 'node:path'
+import { Host } from '@pingo/network'
+import { BlockStore, blockHandler, FileStore, makeCertificate } from '@pingo/storage'
+import { contributorChannel, type DatasetView, type FileRef, type FogMessage, loadIdentity, type NetworkView } from '@pingo/wire'
+import { type Logger, pino } from 'pino'
+import { loadToken, writeConnection } from './connection-file.ts'
+import { Contributors } from './contributors.ts'
+import { Database } from './database.ts'
+import { Evaluator } from './evaluator.ts'
+import { updateHandler } from './gateway/data-plane.ts'
+import { createMetrics } from './gateway/metrics.ts'
+import { readPages } from './gateway/pages.ts'
+import { bears, createRoutes } from './gateway/routes.ts'
+import { createGatewayServer, listen } from './gateway/server.ts'
+import { JobDesk } from './job-desk.ts'
+import { Jobs } from './jobs.ts'
+import { networkView } from './network-view.ts'
+import { quote } from './quote.ts'
+import { Scheduler } from './scheduler.ts'
+import { Speed } from './speed.ts'
+import { readDataset } from './submit.ts'
+import { UpdateDesk } from './updates.ts'
+import { VERSION } from './version.ts'
+
+const PROGRESS_MS = 500
+const GC_MS = 10 * 60_000
+/** Blocks that nobody pinned are kept so long: an upload may be under way. */
+const UNPINNED_KEPT_MS = 6 * 3_600_000
+
+export interface FogOptions {
+  /** Folder of all state: identity, token, database, blocks. */
+  home: string
+  /** Address that gateway and control plane listen on; anything but loopback switches the gateway to HTTPS. */
+  host?: string
+  /** Port of the gateway; 0 takes a free one. */
+  port?: number
+  /** Port of the control plane (libp2p over TCP); 0 takes a free one. */
+  p2pPort?: number
+  /** Multiaddrs that contributors are told, when the machine is reached by others than it listens on. */
+  announce?: string[]
+  /** Folder of static pages to serve. */
+  pages?: string
+  /** Token that submitting needs; by default the one kept in `home`. */
+  token?: string
+  /** Where clients of the same owner look for a fog node of this machine; `home` by default. */
+  connectionHome?: string
+  quotaBytes?: number
+  logger?: Logger
+}
+
+const isLoopback = (host: string): boolean => host === 'localhost' || host === '::1' || /^127\./.test(host)
+
+/** A fog node: gathers contributors, schedules jobs, runs their rounds and serves the gateway. All state is below `home`. */
+export class FogNode {
+  /** Where the gateway answers; for HTTPS with the certificate's fingerprint as fragment. */
+  readonly url: string
+  readonly token: string
+  readonly peerId: string
+  readonly multiaddrs: string[]
+  /** Settles when the node has ended: by close(), or with the error that ended it. */
+  readonly closed: Promise<void>
+  readonly close: () => Promise<void>
+
+  private constructor(o: Pick<FogNode, 'url' | 'token' | 'peerId' | 'multiaddrs' | 'closed' | 'close'>) {
+    this.url = o.url
+    this.token = o.token
+    this.peerId = o.peerId
+    this.multiaddrs = o.multiaddrs
+    this.closed = o.closed
+    this.close = o.close
+  }
+
+  /** @throws PinGoError PORT_IN_USE, LISTEN_FAILED, DATABASE_UNREADABLE, IDENTITY_UNREADABLE */
+  static async start(o: FogOptions): Promise<FogNode> {
+    const clock = Date.now
+    const host = o.host ?? '127.0.0.1'
+    const logger = o.logger ?? pino({ level: 'silent' })
+    const stack = new AsyncDisposableStack()
+    const ended = Promise.withResolvers<void>()
+    ended.promise.catch(() => undefined)
+    const stopping = new AbortController()
+    try {
+      await mkdir(o.home, { recursive: true, mode: 0o700 })
+      const identity = await loadIdentity(join(o.home, 'identity.key'))
+      const token = o.token ?? (await loadToken(join(o.home, 'token')))
+      const db = stack.adopt(new Database(join(o.home, 'fog.sqlite')), (open) => open.close())
+      const blocks = stack.adopt(await BlockStore.open(join(o.home, 'blocks'), { quotaBytes: o.quotaBytes }), (open) => open.close())
+      const files = new FileStore(blocks)
+      const jobs = new Jobs(db, clock)
+      const evaluator = stack.adopt(new Evaluator(files), (open) => open.close())
+      const desk = stack.adopt(new JobDesk({ db, jobs, files, evaluator, identity, clock, logger, signal: stopping.signal }), (open) => open.close())
+
+      const speeds = new Map<string, Speed>()
+      const done = new Map<string, number>()
+      const flops = new Map<string, number>()
+      const contributors: Contributors = new Contributors(
+        {
+          joined: (id, { name, offer, flops: estimate, leases }) => {
+            db.saveContributor(id, name)
+            flops.set(id, estimate)
+            done.set(id, db.contributor(id)?.samples ?? 0)
+            speeds.set(id, new Speed())
+            logger.info({ contributor: id, name, cores: offer.cores }, 'contributor joined')
+            scheduler.dispatch({ type: 'contributor-joined', at: clock(), contributor: id, offer, flops: estimate, leases })
+          },
+          heartbeat: (id, { state, lease, steps, samples, loss }) => {
+            const job = lease === undefined ? undefined : scheduler.jobOfLease(lease)
+            if (job && lease !== undefined && samples !== undefined) jobs.noteProgress(jobs.get(job), lease, id, samples)
+            speeds.get(id)?.note(clock(), (done.get(id) ?? 0) + (job ? (samples ?? 0) : 0))
+            scheduler.dispatch({ type: 'contributor-heartbeat', at: clock(), contributor: id, state, lease, steps, samples, loss })
+          },
+          released: (id, { lease, reason, code, message }) => {
+            const job = scheduler.jobOfLease(lease)
+            if (job) scheduler.dispatch({ type: 'released', at: clock(), job, contributor: id, lease, reason, code, message })
+          },
+          left: (id, reason) => {
+            for (const each of [speeds, done, flops]) each.delete(id)
+            logger.info({ contributor: id, reason }, 'contributor left')
+            scheduler.dispatch({ type: 'contributor-left', at: clock(), contributor: id })
+          },
+        },
+        clock,
+      )
+      const scheduler: Scheduler = new Scheduler({
+        db,
+        jobs,
+        files,
+        ports: {
+          clock,
+          send: (id, message) => contributors.send(id, message),
+          disconnect: (id, reason) => contributors.disconnect(id, reason),
+          nameOf: (id) => contributors.nameOf(id) ?? db.contributor(id)?.name ?? '',
+          pinRound: (job, round, cids) => desk.pinRound(job, round, cids),
+          committed: (job, round) => {
+            for (const { contributor } of job.lastRound?.shares ?? []) if (done.has(contributor)) done.set(contributor, db.contributor(contributor)!.samples)
+            desk.committed(job, round)
+          },
+          finished: (job, outcome) => desk.finished(job, outcome),
+          fatal: (error) => {
+            logger.fatal({ error }, 'the fog node stops: it can no longer keep its state safe')
+            ended.reject(error)
+          },
+        },
+      })
+      desk.scheduler = scheduler
+      stack.defer(() => scheduler.close())
+
+      const p2p = stack.adopt(
+        await Host.start({ identity, listen: [tcpAddress(host, o.p2pPort ?? 0)], announce: o.announce, logger: undefined }),
+        (open) => open.stop(),
+      )
+      stack.defer(() => contributors.close())
+
+      const view = (): NetworkView => networkView({ p2p, identity, blocks, contributors, jobs, db, startedAt, speeds, done })
+      const startedAt = clock()
+      const certificate = isLoopback(host) ? undefined : await makeCertificate(identity)
+      const updates = updateHandler(
+        new UpdateDesk({ files, jobs, jobOfLease: scheduler.jobOfLease, submit: (received) => scheduler.submit(received) }),
+      )
+      const bulk = blockHandler(blocks, { authorize: (request) => bears(request.headers.authorization, token) })
+      const gateway = createGatewayServer({ certificate, data: (request, response) => updates(request, response) || bulk(request, response) })
+      const routes = createRoutes({
+        ports: {
+          jobs,
+          db,
+          network: view,
+          submit: (submission) => desk.submit(submission),
+          stop: (id) => desk.stop(jobs.get(id)),
+          explain: (id) => scheduler.explain(id),
+          ledger: (job) => desk.ledger(job),
+          quote: (request) => quote(request, view(), measuredJobs(jobs), [...flops.values()]),
+          addDataset: (ref) => addDataset(files, db, clock(), ref),
+          readFile: (ref) => files.read(ref.cid),
+        },
+        token,
+        pages: readPages(o.pages ?? ''),
+        metrics: createMetrics(view),
+        serverFactory: (handler) => {
+          gateway.attach(handler as never)
+          return gateway.server as never
+        },
+      })
+      await routes.ready()
+      await desk.restore()
+      const port = await listen(gateway.server, host, o.port ?? 0)
+      stack.defer(async () => {
+        gateway.server.closeAllConnections()
+        await routes.close()
+      })
+
+      const welcome: FogMessage = { type: 'welcome', version: VERSION, data: { port, tls: certificate !== undefined, pin: certificate?.fingerprint } }
+      p2p.handleChannel(contributorChannel, (channel) => void contributors.serve(channel, welcome))
+      scheduler.start()
+      const progress = setInterval(() => jobs.tick(), PROGRESS_MS)
+      const gc = setInterval(() => blocks.gc({ olderThanMs: UNPINNED_KEPT_MS }).catch((error: unknown) => logger.warn({ error }, 'gc failed')), GC_MS)
+      stack.defer(() => {
+        clearInterval(progress)
+        clearInterval(gc)
+        stopping.abort()
+      })
+
+      const name = isIP(host) === 6 ? `[${host}]` : host
+      const url = certificate ? `https://${name}:${port}#${certificate.fingerprint}` : `http://${name}:${port}`
+      const multiaddrs = p2p.addresses()
+      stack.defer(await writeConnection(o.connectionHome ?? o.home, { url, token, multiaddrs, pid: process.pid }))
+      logger.info({ url, multiaddrs }, 'fog node is up')
+
+      let closing: Promise<void> | undefined
+      const close = () => {
+        closing ??= stack.disposeAsync().then(() => ended.resolve())
+        return closing
+      }
+      const resources = stack
+      ended.promise.catch(() => resources.disposeAsync())
+      return new FogNode({ url, token, peerId: identity.peerId, multiaddrs, closed: ended.promise, close })
+    } catch (error) {
+      stopping.abort()
+      await stack.disposeAsync()
+      throw error
+    }
+  }
+}
+
+const tcpAddress = (host: string, port: number): string =>
+  host === 'localhost' ? `/ip4/127.0.0.1/tcp/${port}` : `/${isIP(host) === 6 ? 'ip6' : isIP(host) === 4 ? 'ip4' : 'dns'}/${host}/tcp/${port}`
+
+function measuredJobs(jobs: Jobs): { flopsPerSample: number; samplesPerSecond: number }[] {
+  return jobs
+    .all()
+    .filter((job) => job.rounds > 0)
+    .slice(-5)
+    .map((job) => ({ flopsPerSample: job.program.flopsPerSample, samplesPerSecond: job.lastRound?.samplesPerSecond ?? 0 }))
+}
+
+/** Registers an uploaded dataset: its manifest and shards must be whole. */
+async function addDataset(files: FileStore, db: Database, addedAt: number, ref: FileRef): Promise<DatasetView> {
+  const { name, kind, samples, shards } = await readDataset(files, ref)
+  const bytes = shards.reduce((sum, { file }) => sum + file.bytes, ref.bytes)
+  for (const { cid } of [ref, ...shards.map(({ file }) => file)]) files.blocks.pin(cid, `dataset/${ref.cid}`)
+  const view: DatasetView = { cid: ref.cid, name, kind, samples, bytes, addedAt }
+  db.saveDataset(view)
+  return view
+}
