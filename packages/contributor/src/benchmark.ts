@@ -28,7 +28,9 @@ async function measure(): Promise<number> {
   const engine = await Engine.start({ niceness: 10 })
   try {
     const session = await engine.open(chain())
-    const feeds = { x0: { dtype: 'float32', shape: [SIZE, SIZE], data: new Float32Array(SIZE * SIZE).fill(1 / SIZE) } } as const
+    const feeds = {
+      x0: { dtype: 'float32', shape: [SIZE, SIZE], data: new Float32Array(SIZE * SIZE).fill(1 / SIZE) },
+    } as const
     await session.run(feeds)
     let [runs, best] = [0, Number.POSITIVE_INFINITY]
     for (const start = performance.now(); performance.now() - start < RUN_MS || runs < 3; runs++) {

@@ -1,7 +1,16 @@
 import { sampleOrder } from '@pingo/data'
 import type { Training } from '@pingo/engine'
 import { encodeDelta } from '@pingo/training'
-import { bytesView, type Identity, type Lease, readSafetensors, seal, type Update, type UpdateAnswer, UPDATE_TYPE } from '@pingo/wire'
+import {
+  bytesView,
+  type Identity,
+  type Lease,
+  readSafetensors,
+  seal,
+  UPDATE_TYPE,
+  type Update,
+  type UpdateAnswer,
+} from '@pingo/wire'
 import type { Files } from './files.ts'
 import type { Workbench } from './program.ts'
 

@@ -8,8 +8,8 @@ import {
   type ContributorMessage,
   contributorChannel,
   type FogMessage,
-  HEARTBEAT_MS,
   type Hardware,
+  HEARTBEAT_MS,
   isPinGoError,
   type Lease,
   loadIdentity,
@@ -70,7 +70,13 @@ export class Contributor {
   /** Settles when the contributor has left. */
   readonly closed: Promise<void>
   readonly #o: ContributorOptions & { offer: Offer; logger: Logger; name: string }
-  readonly #parts: { host: Host; blocks: BlockStore; files: Files; bench: Workbench; identity: Awaited<ReturnType<typeof loadIdentity>> }
+  readonly #parts: {
+    host: Host
+    blocks: BlockStore
+    files: Files
+    bench: Workbench
+    identity: Awaited<ReturnType<typeof loadIdentity>>
+  }
   readonly #hardware: Hardware
   readonly #flops: number
   readonly #stopping = new AbortController()
@@ -90,14 +96,20 @@ export class Contributor {
   static async start(options: ContributorOptions): Promise<Contributor> {
     const offer = resolveOffer(options.offer ?? {})
     const logger = options.logger ?? pino({ level: 'silent' })
-    if (options.fog.length === 0) throw new PinGoError('FOG_UNKNOWN', 'No fog node is given.', { hint: 'Pass its multiaddr with --fog.' })
+    if (options.fog.length === 0)
+      throw new PinGoError('FOG_UNKNOWN', 'No fog node is given.', { hint: 'Pass its multiaddr with --fog.' })
     await mkdir(options.home, { recursive: true, mode: 0o700 })
     const identity = await loadIdentity(join(options.home, 'identity.key'))
     const hardware = readHardware()
     const flops = await benchmark(join(options.home, 'benchmark.json'), hardware)
     const blocks = await BlockStore.open(join(options.home, 'cache'), { quotaBytes: offer.diskBytes })
     const host = await Host.start({ identity })
-    const contributor = new Contributor({ ...options, offer, logger, name: options.name ?? defaultName() }, { identity, host, blocks }, hardware, flops)
+    const contributor = new Contributor(
+      { ...options, offer, logger, name: options.name ?? defaultName() },
+      { identity, host, blocks },
+      hardware,
+      flops,
+    )
     void contributor.#stayConnected()
     contributor.#beat()
     return contributor
@@ -180,7 +192,9 @@ export class Contributor {
 
   /** One connection, from the dial to its end. Work goes on across connections. */
   async #serve(address: string): Promise<void> {
-    const channel: ContributorChannel = await this.#parts.host.openChannel(address, contributorChannel, { signal: this.#stopping.signal })
+    const channel: ContributorChannel = await this.#parts.host.openChannel(address, contributorChannel, {
+      signal: this.#stopping.signal,
+    })
     try {
       await channel.send({
         type: 'hello',
@@ -278,7 +292,11 @@ export class Contributor {
 
   async #failed(lease: Lease, error: unknown): Promise<void> {
     this.#o.logger.warn({ lease: lease.id, job: lease.job, error: sentence(error) }, 'lease failed')
-    const reason = isPinGoError(error, 'TRAINING_DIVERGED') ? 'diverged' : isPinGoError(error, 'GRAPH_REFUSED') ? 'refused' : 'failed'
+    const reason = isPinGoError(error, 'TRAINING_DIVERGED')
+      ? 'diverged'
+      : isPinGoError(error, 'GRAPH_REFUSED')
+        ? 'refused'
+        : 'failed'
     this.#release(lease, reason, error)
     await this.#parts.bench.clear().catch(() => undefined)
   }
@@ -294,8 +312,15 @@ export class Contributor {
   #beat(): void {
     const run = this.#run
     const state = run?.progress.state ?? 'idle'
-    const progress = run && { lease: run.lease.id, steps: run.progress.steps, samples: run.progress.samples, loss: run.progress.loss }
-    void this.#channel?.send({ type: 'heartbeat', state, rssBytes: process.memoryUsage.rss(), ...progress }).catch(() => undefined)
+    const progress = run && {
+      lease: run.lease.id,
+      steps: run.progress.steps,
+      samples: run.progress.samples,
+      loss: run.progress.loss,
+    }
+    void this.#channel
+      ?.send({ type: 'heartbeat', state, rssBytes: process.memoryUsage.rss(), ...progress })
+      .catch(() => undefined)
     if (!run && Date.now() - this.#idleSince > IDLE_CLEAR_MS) void this.#parts.bench.clear().catch(() => undefined)
     this.#changed()
     this.#heart = setTimeout(() => this.#beat(), run ? TRAINING_HEARTBEAT_MS : HEARTBEAT_MS)

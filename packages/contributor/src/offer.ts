@@ -26,11 +26,21 @@ export function resolveOffer(said: Partial<Offer>): Offer {
     diskBytes: said.diskBytes ?? DEFAULT_DISK_BYTES,
   }
   if (!(offer.cores >= 0.05 && offer.cores <= availableParallelism()))
-    throw new PinGoError('OFFER_INVALID', `This machine has ${availableParallelism()} cores; ${offer.cores} cannot be offered.`, {
-      hint: `Offer between 0.05 and ${availableParallelism()}.`,
-    })
-  if (said.memoryBytes !== undefined && !(offer.memoryBytes >= LEAST_MEMORY_BYTES && offer.memoryBytes <= memoryLimit()))
-    throw new PinGoError('OFFER_INVALID', `${offer.memoryBytes} bytes of memory cannot be offered: it takes 256 MiB at least, and this machine has ${memoryLimit()}.`)
+    throw new PinGoError(
+      'OFFER_INVALID',
+      `This machine has ${availableParallelism()} cores; ${offer.cores} cannot be offered.`,
+      {
+        hint: `Offer between 0.05 and ${availableParallelism()}.`,
+      },
+    )
+  if (
+    said.memoryBytes !== undefined &&
+    !(offer.memoryBytes >= LEAST_MEMORY_BYTES && offer.memoryBytes <= memoryLimit())
+  )
+    throw new PinGoError(
+      'OFFER_INVALID',
+      `${offer.memoryBytes} bytes of memory cannot be offered: it takes 256 MiB at least, and this machine has ${memoryLimit()}.`,
+    )
   return offer
 }
 

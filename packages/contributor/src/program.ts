@@ -1,6 +1,14 @@
 import { type Dataset, openDataset } from '@pingo/data'
 import type { Engine, Trainer } from '@pingo/engine'
-import { type DatasetManifest, DatasetManifestSchema, decode, type FileRef, MAX_MANIFEST_BYTES, type ProgramManifest, ProgramManifestSchema } from '@pingo/wire'
+import {
+  type DatasetManifest,
+  DatasetManifestSchema,
+  decode,
+  type FileRef,
+  MAX_MANIFEST_BYTES,
+  type ProgramManifest,
+  ProgramManifestSchema,
+} from '@pingo/wire'
 import type { Files } from './files.ts'
 
 /** What a lease needs open: its program in the engine, its dataset. */
@@ -31,7 +39,11 @@ export class Workbench {
     if (this.#open?.key === key && this.#engine?.alive) return this.#open.prepared
     await this.#closeProgram()
     const program = decode(ProgramManifestSchema, await this.#files.read(lease.program, signal), MAX_MANIFEST_BYTES)
-    const manifest: DatasetManifest = decode(DatasetManifestSchema, await this.#files.read(lease.dataset, signal), MAX_MANIFEST_BYTES)
+    const manifest: DatasetManifest = decode(
+      DatasetManifestSchema,
+      await this.#files.read(lease.dataset, signal),
+      MAX_MANIFEST_BYTES,
+    )
     const step = await this.#files.read(program.step, signal)
     if (!this.#engine?.alive) this.#engine = await this.#startEngine()
     const trainer = await this.#engine.openTrainer({ ...program, step })

@@ -39,7 +39,11 @@ export async function sendUpdate(o: {
       cause = error
     }
     if (o.clock() + pause > o.deadline)
-      throw new PinGoError('UPDATE_UNDELIVERED', 'The fog node could not be reached before the lease ran out; its samples go to others.', { cause })
+      throw new PinGoError(
+        'UPDATE_UNDELIVERED',
+        'The fog node could not be reached before the lease ran out; its samples go to others.',
+        { cause },
+      )
     await sleep(pause, undefined, { signal: o.signal })
     pause = Math.min(pause * 2, LONGEST_PAUSE_MS)
   }

@@ -34,7 +34,10 @@ export function flatten(tensors: ReadonlyMap<string, Tensor>, specs: readonly Te
   for (const { name, shape } of specs) {
     const data = float32(tensors.get(name), name)
     if (data.length !== sizeOf(shape))
-      throw new PinGoError('TENSOR_MALFORMED', `Tensor '${name}' has ${data.length} elements, its shape [${shape}] wants ${sizeOf(shape)}.`)
+      throw new PinGoError(
+        'TENSOR_MALFORMED',
+        `Tensor '${name}' has ${data.length} elements, its shape [${shape}] wants ${sizeOf(shape)}.`,
+      )
     out.set(data, at)
     at += data.length
   }
@@ -55,6 +58,7 @@ export function unflatten(data: Float32Array, specs: readonly TensorSpec[]): Map
 
 function float32(tensor: Tensor | undefined, name: string): Float32Array {
   if (!tensor) throw new PinGoError('TENSOR_MISSING', `The file has no tensor '${name}'.`)
-  if (!(tensor.data instanceof Float32Array)) throw new PinGoError('TENSOR_MALFORMED', `Tensor '${name}' is ${tensor.dtype}, not float32.`)
+  if (!(tensor.data instanceof Float32Array))
+    throw new PinGoError('TENSOR_MALFORMED', `Tensor '${name}' is ${tensor.dtype}, not float32.`)
   return tensor.data
 }

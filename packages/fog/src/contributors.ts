@@ -1,11 +1,5 @@
 import type { Channel } from '@pingo/network'
-import {
-  type ContributorMessage,
-  type ContributorView,
-  type FogMessage,
-  type Hardware,
-  type Offer,
-} from '@pingo/wire'
+import type { ContributorMessage, ContributorView, FogMessage, Hardware, Offer } from '@pingo/wire'
 
 type FogChannel = Channel<FogMessage, ContributorMessage>
 type Hello = Extract<ContributorMessage, { type: 'hello' }>

@@ -1,5 +1,5 @@
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite'
-import type { JobCore, JobEvent as CoreEvent } from '@pingo/training'
+import type { JobEvent as CoreEvent, JobCore } from '@pingo/training'
 import {
   type DatasetView,
   type FileRef,
@@ -71,13 +71,21 @@ export class Database {
     } catch (error) {
       this.#db.exec('ROLLBACK')
       if ((error as { errcode?: number }).errcode === 13)
-        throw new PinGoError('DISK_FULL', "The fog node's disk is full.", { hint: 'Free some space; the job goes on by itself.', cause: error })
+        throw new PinGoError('DISK_FULL', "The fog node's disk is full.", {
+          hint: 'Free some space; the job goes on by itself.',
+          cause: error,
+        })
       throw error
     }
   }
 
   insertJob(row: JobRow, core: JobCore): void {
-    this.#run('INSERT INTO jobs (id, seq, row, snapshot) VALUES (?, (SELECT COALESCE(MAX(seq), 0) + 1 FROM jobs), ?, ?)', row.id, JSON.stringify(row), JSON.stringify(core))
+    this.#run(
+      'INSERT INTO jobs (id, seq, row, snapshot) VALUES (?, (SELECT COALESCE(MAX(seq), 0) + 1 FROM jobs), ?, ?)',
+      row.id,
+      JSON.stringify(row),
+      JSON.stringify(core),
+    )
   }
 
   saveJob(row: JobRow): void {
@@ -107,11 +115,20 @@ export class Database {
   }
 
   saveRound(job: string, view: RoundView): void {
-    this.#run('INSERT OR REPLACE INTO rounds (job, round, view) VALUES (?, ?, ?)', job, view.round, JSON.stringify(view))
+    this.#run(
+      'INSERT OR REPLACE INTO rounds (job, round, view) VALUES (?, ?, ?)',
+      job,
+      view.round,
+      JSON.stringify(view),
+    )
   }
 
   rounds(job: string, limit: number): RoundView[] {
-    const rows = this.#all<{ view: string }>('SELECT view FROM rounds WHERE job = ? ORDER BY round DESC LIMIT ?', job, limit)
+    const rows = this.#all<{ view: string }>(
+      'SELECT view FROM rounds WHERE job = ? ORDER BY round DESC LIMIT ?',
+      job,
+      limit,
+    )
     return rows.reverse().map(({ view }) => JSON.parse(view))
   }
 
@@ -121,7 +138,17 @@ export class Database {
   }
 
   appendLedger(job: string, entry: LedgerEntry): void {
-    this.#run('INSERT INTO ledger VALUES (?, ?, ?, ?, ?, ?, ?, ?)', job, entry.round, entry.lease, entry.contributor, entry.from, entry.to, entry.samples, entry.update)
+    this.#run(
+      'INSERT INTO ledger VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
+      job,
+      entry.round,
+      entry.lease,
+      entry.contributor,
+      entry.from,
+      entry.to,
+      entry.samples,
+      entry.update,
+    )
   }
 
   ledger(job: string): LedgerEntry[] {
@@ -150,20 +177,36 @@ export class Database {
   }
 
   events(job: string, after: number, limit: number): JobEvent[] {
-    const rows = this.#all<{ event: string }>('SELECT event FROM events WHERE job = ? AND seq > ? ORDER BY seq LIMIT ?', job, after, limit)
+    const rows = this.#all<{ event: string }>(
+      'SELECT event FROM events WHERE job = ? AND seq > ? ORDER BY seq LIMIT ?',
+      job,
+      after,
+      limit,
+    )
     return rows.map(({ event }) => JSON.parse(event))
   }
 
   saveDataset(view: DatasetView): void {
-    this.#run('INSERT OR IGNORE INTO datasets (cid, view, added_at) VALUES (?, ?, ?)', view.cid, JSON.stringify(view), view.addedAt)
+    this.#run(
+      'INSERT OR IGNORE INTO datasets (cid, view, added_at) VALUES (?, ?, ?)',
+      view.cid,
+      JSON.stringify(view),
+      view.addedAt,
+    )
   }
 
   datasets(): DatasetView[] {
-    return this.#all<{ view: string }>('SELECT view FROM datasets ORDER BY added_at DESC').map(({ view }) => JSON.parse(view))
+    return this.#all<{ view: string }>('SELECT view FROM datasets ORDER BY added_at DESC').map(({ view }) =>
+      JSON.parse(view),
+    )
   }
 
   saveContributor(id: string, name: string): void {
-    this.#run('INSERT INTO contributors (id, name) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET name = excluded.name', id, name)
+    this.#run(
+      'INSERT INTO contributors (id, name) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET name = excluded.name',
+      id,
+      name,
+    )
   }
 
   creditContributor(id: string, samples: number): void {

@@ -42,7 +42,10 @@ export class Evaluator {
       const { session, data } = await this.#session(job)
       const { program } = job
       const samples = Math.min(limit, data.samples)
-      const weights = { ...Object.fromEntries(unflatten(base.theta, program.parameters)), ...Object.fromEntries(unflatten(base.buffers, program.buffers)) }
+      const weights = {
+        ...Object.fromEntries(unflatten(base.theta, program.parameters)),
+        ...Object.fromEntries(unflatten(base.buffers, program.buffers)),
+      }
       let [loss, metric] = [0, 0]
       for (let from = 0; from < samples; from += program.batch) {
         const indices = Array.from({ length: Math.min(program.batch, samples - from) }, (_, i) => from + i)

@@ -22,7 +22,9 @@ export async function writeResult(o: {
   const weights = new Map([...unflatten(theta, program.parameters), ...unflatten(buffers, program.buffers)])
   const original = parseModel(await files.readAll(program.model.cid))
   const model = await files.put(writeModel(withWeights(original, weights)))
-  const checkpoint = await files.put(writeSafetensors(weights, { format: 'pt', job: row.id, round: String(job.rounds) }))
+  const checkpoint = await files.put(
+    writeSafetensors(weights, { format: 'pt', job: row.id, round: String(job.rounds) }),
+  )
   const seconds = (o.now - (row.startedAt ?? row.submittedAt)) / 1000
   const card: ModelCard = {
     type: 'pingo/model-card',

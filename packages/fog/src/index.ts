@@ -9,5 +9,6 @@
  * ```
  * @module
  */
-export { FogNode, type FogOptions } from './node.ts'
+
 export { CONTENT_SECURITY_POLICY } from './gateway/pages.ts'
+export { FogNode, type FogOptions } from './node.ts'

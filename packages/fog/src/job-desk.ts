@@ -1,7 +1,16 @@
 import { randomBytes } from 'node:crypto'
 import type { FileStore } from '@pingo/storage'
 import { createJob } from '@pingo/training'
-import { type FileRef, type Identity, isFinal, type JobSubmission, type JobView, type Ledger, PinGoError, sentence } from '@pingo/wire'
+import {
+  type FileRef,
+  type Identity,
+  isFinal,
+  type JobSubmission,
+  type JobView,
+  type Ledger,
+  PinGoError,
+  sentence,
+} from '@pingo/wire'
 import type { Logger } from 'pino'
 import { decodeBase } from './base.ts'
 import type { Database, JobRow } from './database.ts'
@@ -149,7 +158,8 @@ export class JobDesk {
         for (const ref of Object.values(result)) files.blocks.pin(ref.cid, job.row.id)
         if (test) this.#o.jobs.evaluated(job, job.rounds, test)
         this.#end(job, { state, reason }, { result })
-        for (let round = Math.max(0, job.rounds - KEPT_ROUNDS); round <= job.rounds; round++) files.blocks.unpinAll(roundLabel(job.row.id, round))
+        for (let round = Math.max(0, job.rounds - KEPT_ROUNDS); round <= job.rounds; round++)
+          files.blocks.unpinAll(roundLabel(job.row.id, round))
       } catch (error) {
         if (this.#o.signal.aborted) return // taken up again after the restart
         this.#end(job, { state: 'failed', reason: `The result could not be written: ${sentence(error)}` })
@@ -174,7 +184,9 @@ export class JobDesk {
   }
 
   #inBackground(work: () => Promise<void>): void {
-    const running = work().catch((error: unknown) => this.#o.logger.error({ error: sentence(error) }, 'background work failed'))
+    const running = work().catch((error: unknown) =>
+      this.#o.logger.error({ error: sentence(error) }, 'background work failed'),
+    )
     this.#background.add(running)
     void running.finally(() => this.#background.delete(running))
   }

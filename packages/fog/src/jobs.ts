@@ -28,16 +28,18 @@ export interface Job {
   lastRound: RoundView | undefined
   /** The newest round that was evaluated on test data. */
   lastTest: { metric: number; loss: number } | undefined
-  lastCommitAt: number
   speed: Speed
   /** Progress that contributors reported of leases that are still out, by lease. */
   inFlight: Map<string, { contributor: string; samples: number }>
   nextSeq: number
 }
 
-export const parametersOf = (program: ProgramManifest): number => program.parameters.reduce((sum, { shape }) => sum + sizeOf(shape), 0)
-export const buffersOf = (program: ProgramManifest): number => program.buffers.reduce((sum, { shape }) => sum + sizeOf(shape), 0)
-export const totalSamplesOf = (train: DatasetManifest, epochs: number): number => Math.max(1, Math.floor(train.samples * epochs))
+export const parametersOf = (program: ProgramManifest): number =>
+  program.parameters.reduce((sum, { shape }) => sum + sizeOf(shape), 0)
+export const buffersOf = (program: ProgramManifest): number =>
+  program.buffers.reduce((sum, { shape }) => sum + sizeOf(shape), 0)
+export const totalSamplesOf = (train: DatasetManifest, epochs: number): number =>
+  Math.max(1, Math.floor(train.samples * epochs))
 
 /** The jobs of a fog node: their rows, their views and their event streams. */
 export class Jobs {
@@ -65,7 +67,6 @@ export class Jobs {
       samplesDone: lastRound?.samplesDone ?? 0,
       lastRound,
       lastTest: tested && { metric: tested.testMetric!, loss: tested.testLoss! },
-      lastCommitAt: lastRound?.at ?? row.submittedAt,
       speed: new Speed(),
       inFlight: new Map(),
       nextSeq: this.#db.lastEventSeq(row.id) + 1,
@@ -77,7 +78,10 @@ export class Jobs {
   /** @throws PinGoError JOB_UNKNOWN */
   get(id: string): Job {
     const job = this.#jobs.get(id)
-    if (!job) throw new PinGoError('JOB_UNKNOWN', `There is no job '${id}' on this fog node.`, { hint: 'pingo job list shows the jobs.' })
+    if (!job)
+      throw new PinGoError('JOB_UNKNOWN', `There is no job '${id}' on this fog node.`, {
+        hint: 'pingo job list shows the jobs.',
+      })
     return job
   }
 
@@ -106,30 +110,28 @@ export class Jobs {
   commit(job: Job, committed: CommittedRound, nameOf: (contributor: string) => string): void {
     const { row, program } = job
     const at = this.#clock()
-    const predictions = committed.samples * program.predictionsPerSample
-    const millis = Math.max(1, at - Math.max(job.lastCommitAt, row.startedAt ?? 0))
     const view: RoundView = {
       round: committed.round,
       at,
-      millis,
+      millis: committed.millis,
       samples: committed.samples,
       samplesDone: committed.samplesDone,
-      samplesPerSecond: (committed.samples / millis) * 1000,
-      loss: committed.lossSum / committed.samples,
-      metric: committed.metricSum / predictions,
+      samplesPerSecond: committed.samplesPerSecond,
+      loss: committed.loss,
+      metric: committed.metric / program.predictionsPerSample,
       learningRate: committed.learningRate,
-      checkpoint: row.base.cid,
-      shares: committed.included.map(({ contributor, samples }) => ({ contributor, name: nameOf(contributor), samples, updates: 1 })),
+      checkpoint: committed.base.cid,
+      shares: committed.shares.map((share) => ({ ...share, name: nameOf(share.contributor) })),
       excluded: committed.excluded.map(({ contributor, reason }) => ({ contributor, reason })),
     }
-    for (const entry of ledgerEntries(committed)) this.#db.appendLedger(row.id, entry)
-    for (const { contributor, samples } of committed.included) this.#db.creditContributor(contributor, samples)
+    const total = totalSamplesOf(job.train, row.submission.epochs)
+    for (const entry of ledgerEntries(committed, program.batch, total)) this.#db.appendLedger(row.id, entry)
+    for (const { contributor, samples } of committed.entries) this.#db.creditContributor(contributor, samples)
     this.#db.saveRound(row.id, view)
     this.#db.saveJob(row)
     job.rounds = committed.round
     job.samplesDone = committed.samplesDone
     job.lastRound = view
-    job.lastCommitAt = at
     job.shares = this.#db.shares(row.id)
     this.#publish(job, { type: 'round', round: view })
   }
@@ -158,7 +160,12 @@ export class Jobs {
       if (job.row.state !== 'running') continue
       job.speed.note(at, job.samplesDone + inFlightSamples(job))
       if (this.#emitter.listenerCount(job.row.id) > 0)
-        this.#emitter.emit(job.row.id, { type: 'progress', seq: job.nextSeq - 1, at, job: this.view(job) } satisfies JobEvent)
+        this.#emitter.emit(job.row.id, {
+          type: 'progress',
+          seq: job.nextSeq - 1,
+          at,
+          job: this.view(job),
+        } satisfies JobEvent)
     }
   }
 
@@ -173,7 +180,11 @@ export class Jobs {
     const inFlight = inFlightSamples(job)
     const running = row.state === 'running'
     const elapsed = row.endedAt && row.startedAt ? row.endedAt - row.startedAt : undefined
-    const perSecond = running ? job.speed.perSecond || lastRound?.samplesPerSecond || 0 : elapsed ? (job.samplesDone / elapsed) * 1000 : 0
+    const perSecond = running
+      ? job.speed.perSecond || lastRound?.samplesPerSecond || 0
+      : elapsed
+        ? (job.samplesDone / elapsed) * 1000
+        : 0
     const left = Math.max(0, total - job.samplesDone - inFlight)
     return {
       id: row.id,
@@ -200,7 +211,9 @@ export class Jobs {
       metric: lastRound?.metric,
       testMetric: job.lastTest?.metric,
       testLoss: job.lastTest?.loss,
-      contributors: running ? new Set([...job.inFlight.values()].map(({ contributor }) => contributor)).size : job.shares.length,
+      contributors: running
+        ? new Set([...job.inFlight.values()].map(({ contributor }) => contributor)).size
+        : job.shares.length,
       etaMs: running && perSecond > 0 ? (left / perSecond) * 1000 : undefined,
       shares: job.shares,
       result: row.result,
@@ -222,8 +235,12 @@ function inFlightSamples(job: Job): number {
   return sum
 }
 
-function ledgerEntries(committed: CommittedRound): LedgerEntry[] {
-  return committed.included.flatMap(({ lease, contributor, update, ranges }) =>
-    ranges.map(({ from, to, samples }) => ({ round: committed.round, lease, contributor, from, to, samples, update })),
+/** A line for each contiguous run of batches; the stream's last batch may be short. */
+function ledgerEntries(committed: CommittedRound, batch: number, total: number): LedgerEntry[] {
+  return committed.entries.flatMap(({ lease, contributor, update, ranges }) =>
+    ranges.map(([from, to]) => {
+      const samples = Math.min(to * batch, total) - from * batch
+      return { round: committed.round, lease, contributor, from, to, samples, update }
+    }),
   )
 }

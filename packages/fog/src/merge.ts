@@ -27,8 +27,18 @@ export async function mergeJobRound(
   const momentum = row.momentum ? decodeMomentum(await files.readAll(row.momentum.cid)) : new Float32Array(parameters)
   const updates = await Promise.all(
     included.map(async ({ lease, update, samples }) => {
-      const { value } = await unseal(UpdateSchema, UPDATE_TYPE, await files.readAll(parseCid(update).toString()), maxBytes)
-      return { id: lease, weight: samples, delta: value.delta, buffers: arrayView('float32', value.buffers) as Float32Array }
+      const { value } = await unseal(
+        UpdateSchema,
+        UPDATE_TYPE,
+        await files.readAll(parseCid(update).toString()),
+        maxBytes,
+      )
+      return {
+        id: lease,
+        weight: samples,
+        delta: value.delta,
+        buffers: arrayView('float32', value.buffers) as Float32Array,
+      }
     }),
   )
   const next = mergeRound({ theta, momentum, buffers, updates, outer: row.submission.outer })

@@ -20,7 +20,9 @@ export function networkView(o: {
   done: ReadonlyMap<string, number>
 }): NetworkView {
   const jobs = o.jobs.all()
-  const working = new Map(jobs.flatMap((job) => [...job.inFlight.values()].map(({ contributor }) => [contributor, job.row.id])))
+  const working = new Map(
+    jobs.flatMap((job) => [...job.inFlight.values()].map(({ contributor }) => [contributor, job.row.id])),
+  )
   const contributors = o.contributors.views((id) => ({
     job: working.get(id),
     samplesPerSecond: working.has(id) ? (o.speeds.get(id)?.perSecond ?? 0) : 0,
@@ -40,8 +42,15 @@ export function networkView(o: {
     },
     contributors,
     cores: contributors.reduce((sum, { offer }) => sum + offer.cores, 0),
-    samplesPerSecond: jobs.filter(({ row }) => row.state === 'running').reduce((sum, job) => sum + o.jobs.view(job).samplesPerSecond, 0),
-    jobs: { queued: count('queued'), running: count('running', 'finishing'), done: count('done'), failed: count('failed', 'stopped') },
+    samplesPerSecond: jobs
+      .filter(({ row }) => row.state === 'running')
+      .reduce((sum, job) => sum + o.jobs.view(job).samplesPerSecond, 0),
+    jobs: {
+      queued: count('queued'),
+      running: count('running', 'finishing'),
+      done: count('done'),
+      failed: count('failed', 'stopped'),
+    },
     samplesTotal: o.db.samplesTotal(),
   }
 }

@@ -3,7 +3,14 @@ import { isIP } from 'node:net'
 import { join } from 'node:path'
 import { Host } from '@pingo/network'
 import { BlockStore, blockHandler, FileStore, makeCertificate } from '@pingo/storage'
-import { contributorChannel, type DatasetView, type FileRef, type FogMessage, loadIdentity, type NetworkView } from '@pingo/wire'
+import {
+  contributorChannel,
+  type DatasetView,
+  type FileRef,
+  type FogMessage,
+  loadIdentity,
+  type NetworkView,
+} from '@pingo/wire'
 import { type Logger, pino } from 'pino'
 import { loadToken, writeConnection } from './connection-file.ts'
 import { Contributors } from './contributors.ts'
@@ -86,11 +93,16 @@ export class FogNode {
       const identity = await loadIdentity(join(o.home, 'identity.key'))
       const token = o.token ?? (await loadToken(join(o.home, 'token')))
       const db = stack.adopt(new Database(join(o.home, 'fog.sqlite')), (open) => open.close())
-      const blocks = stack.adopt(await BlockStore.open(join(o.home, 'blocks'), { quotaBytes: o.quotaBytes }), (open) => open.close())
+      const blocks = stack.adopt(await BlockStore.open(join(o.home, 'blocks'), { quotaBytes: o.quotaBytes }), (open) =>
+        open.close(),
+      )
       const files = new FileStore(blocks)
       const jobs = new Jobs(db, clock)
       const evaluator = stack.adopt(new Evaluator(files), (open) => open.close())
-      const desk = stack.adopt(new JobDesk({ db, jobs, files, evaluator, identity, clock, logger, signal: stopping.signal }), (open) => open.close())
+      const desk = stack.adopt(
+        new JobDesk({ db, jobs, files, evaluator, identity, clock, logger, signal: stopping.signal }),
+        (open) => open.close(),
+      )
 
       const speeds = new Map<string, Speed>()
       const done = new Map<string, number>()
@@ -103,17 +115,35 @@ export class FogNode {
             done.set(id, db.contributor(id)?.samples ?? 0)
             speeds.set(id, new Speed())
             logger.info({ contributor: id, name, cores: offer.cores }, 'contributor joined')
-            scheduler.dispatch({ type: 'contributor-joined', at: clock(), contributor: id, offer, flops: estimate, leases })
+            scheduler.dispatch({
+              type: 'contributor-joined',
+              at: clock(),
+              contributor: id,
+              offer,
+              flops: estimate,
+              leases,
+            })
           },
           heartbeat: (id, { state, lease, steps, samples, loss }) => {
             const job = lease === undefined ? undefined : scheduler.jobOfLease(lease)
-            if (job && lease !== undefined && samples !== undefined) jobs.noteProgress(jobs.get(job), lease, id, samples)
+            if (job && lease !== undefined && samples !== undefined)
+              jobs.noteProgress(jobs.get(job), lease, id, samples)
             speeds.get(id)?.note(clock(), (done.get(id) ?? 0) + (job ? (samples ?? 0) : 0))
-            scheduler.dispatch({ type: 'contributor-heartbeat', at: clock(), contributor: id, state, lease, steps, samples, loss })
+            scheduler.dispatch({
+              type: 'contributor-heartbeat',
+              at: clock(),
+              contributor: id,
+              state,
+              lease,
+              steps,
+              samples,
+              loss,
+            })
           },
           released: (id, { lease, reason, code, message }) => {
             const job = scheduler.jobOfLease(lease)
-            if (job) scheduler.dispatch({ type: 'released', at: clock(), job, contributor: id, lease, reason, code, message })
+            if (job)
+              scheduler.dispatch({ type: 'released', at: clock(), job, contributor: id, lease, reason, code, message })
           },
           left: (id, reason) => {
             for (const each of [speeds, done, flops]) each.delete(id)
@@ -134,7 +164,8 @@ export class FogNode {
           nameOf: (id) => contributors.nameOf(id) ?? db.contributor(id)?.name ?? '',
           pinRound: (job, round, cids) => desk.pinRound(job, round, cids),
           committed: (job, round) => {
-            for (const { contributor } of job.lastRound?.shares ?? []) if (done.has(contributor)) done.set(contributor, db.contributor(contributor)!.samples)
+            for (const { contributor } of job.lastRound?.shares ?? [])
+              if (done.has(contributor)) done.set(contributor, db.contributor(contributor)!.samples)
             desk.committed(job, round)
           },
           finished: (job, outcome) => desk.finished(job, outcome),
@@ -148,19 +179,33 @@ export class FogNode {
       stack.defer(() => scheduler.close())
 
       const p2p = stack.adopt(
-        await Host.start({ identity, listen: [tcpAddress(host, o.p2pPort ?? 0)], announce: o.announce, logger: undefined }),
+        await Host.start({
+          identity,
+          listen: [tcpAddress(host, o.p2pPort ?? 0)],
+          announce: o.announce,
+          logger: undefined,
+        }),
         (open) => open.stop(),
       )
       stack.defer(() => contributors.close())
 
-      const view = (): NetworkView => networkView({ p2p, identity, blocks, contributors, jobs, db, startedAt, speeds, done })
+      const view = (): NetworkView =>
+        networkView({ p2p, identity, blocks, contributors, jobs, db, startedAt, speeds, done })
       const startedAt = clock()
       const certificate = isLoopback(host) ? undefined : await makeCertificate(identity)
       const updates = updateHandler(
-        new UpdateDesk({ files, jobs, jobOfLease: scheduler.jobOfLease, submit: (received) => scheduler.submit(received) }),
+        new UpdateDesk({
+          files,
+          jobs,
+          jobOfLease: scheduler.jobOfLease,
+          submit: (received) => scheduler.submit(received),
+        }),
       )
       const bulk = blockHandler(blocks, { authorize: (request) => bears(request.headers.authorization, token) })
-      const gateway = createGatewayServer({ certificate, data: (request, response) => updates(request, response) || bulk(request, response) })
+      const gateway = createGatewayServer({
+        certificate,
+        data: (request, response) => updates(request, response) || bulk(request, response),
+      })
       const routes = createRoutes({
         ports: {
           jobs,
@@ -190,11 +235,19 @@ export class FogNode {
         await routes.close()
       })
 
-      const welcome: FogMessage = { type: 'welcome', version: VERSION, data: { port, tls: certificate !== undefined, pin: certificate?.fingerprint } }
+      const welcome: FogMessage = {
+        type: 'welcome',
+        version: VERSION,
+        data: { port, tls: certificate !== undefined, pin: certificate?.fingerprint },
+      }
       p2p.handleChannel(contributorChannel, (channel) => void contributors.serve(channel, welcome))
       scheduler.start()
       const progress = setInterval(() => jobs.tick(), PROGRESS_MS)
-      const gc = setInterval(() => blocks.gc({ olderThanMs: UNPINNED_KEPT_MS }).catch((error: unknown) => logger.warn({ error }, 'gc failed')), GC_MS)
+      const gc = setInterval(
+        () =>
+          blocks.gc({ olderThanMs: UNPINNED_KEPT_MS }).catch((error: unknown) => logger.warn({ error }, 'gc failed')),
+        GC_MS,
+      )
       stack.defer(() => {
         clearInterval(progress)
         clearInterval(gc)
@@ -224,14 +277,19 @@ export class FogNode {
 }
 
 const tcpAddress = (host: string, port: number): string =>
-  host === 'localhost' ? `/ip4/127.0.0.1/tcp/${port}` : `/${isIP(host) === 6 ? 'ip6' : isIP(host) === 4 ? 'ip4' : 'dns'}/${host}/tcp/${port}`
+  host === 'localhost'
+    ? `/ip4/127.0.0.1/tcp/${port}`
+    : `/${isIP(host) === 6 ? 'ip6' : isIP(host) === 4 ? 'ip4' : 'dns'}/${host}/tcp/${port}`
 
 function measuredJobs(jobs: Jobs): { flopsPerSample: number; samplesPerSecond: number }[] {
   return jobs
     .all()
     .filter((job) => job.rounds > 0)
     .slice(-5)
-    .map((job) => ({ flopsPerSample: job.program.flopsPerSample, samplesPerSecond: job.lastRound?.samplesPerSecond ?? 0 }))
+    .map((job) => ({
+      flopsPerSample: job.program.flopsPerSample,
+      samplesPerSecond: job.lastRound?.samplesPerSecond ?? 0,
+    }))
 }
 
 /** Registers an uploaded dataset: its manifest and shards must be whole. */

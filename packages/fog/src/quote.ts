@@ -1,18 +1,36 @@
 import type { NetworkView, Quote, QuoteRequest } from '@pingo/wire'
 
 /** What a job would take, from what the contributors that are here have shown. */
-export function quote(request: QuoteRequest, network: NetworkView, measured: readonly { flopsPerSample: number; samplesPerSecond: number }[], flops: readonly number[]): Quote {
+export function quote(
+  request: QuoteRequest,
+  network: NetworkView,
+  measured: readonly { flopsPerSample: number; samplesPerSecond: number }[],
+  flops: readonly number[],
+): Quote {
   const samples = Math.max(1, Math.floor(request.samples * request.epochs))
   const able = network.contributors.filter(({ offer }) => offer.memoryBytes >= request.memoryBytes).length
   const contributors = Math.min(able, request.contributors.max)
   const queuedAhead = network.jobs.queued + network.jobs.running
   if (contributors === 0)
-    return { samples, contributors: 0, samplesPerSecond: 0, queuedAhead, basis: 'No contributor with enough memory is connected: nothing to measure by.' }
+    return {
+      samples,
+      contributors: 0,
+      samplesPerSecond: 0,
+      queuedAhead,
+      basis: 'No contributor with enough memory is connected: nothing to measure by.',
+    }
   // FLOP/s that contributors showed on real jobs, else what their benchmark on joining says
   const shown = measured.map((job) => job.flopsPerSample * job.samplesPerSecond).filter((rate) => rate > 0)
   const benchmarked = flops.reduce((sum, rate) => sum + rate, 0) * (contributors / Math.max(1, flops.length))
   const rate = shown.length > 0 ? Math.max(...shown) : benchmarked
-  if (!(rate > 0)) return { samples, contributors, samplesPerSecond: 0, queuedAhead, basis: 'The contributors have not shown their speed yet.' }
+  if (!(rate > 0))
+    return {
+      samples,
+      contributors,
+      samplesPerSecond: 0,
+      queuedAhead,
+      basis: 'The contributors have not shown their speed yet.',
+    }
   const samplesPerSecond = rate / request.flopsPerSample
   return {
     samples,

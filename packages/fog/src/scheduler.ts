@@ -1,7 +1,15 @@
 import type { FileStore } from '@pingo/storage'
 import { type JobCommand, type LeaseGrant, restoreJob } from '@pingo/training'
 import { type FogMessage, isFinal, type Lease, PinGoError, sentence, type UpdateAnswer } from '@pingo/wire'
-import { createFog, explain, type FogCommand, type FogEvent, type FogState, pendingFogCommands, stepFog } from './core/index.ts'
+import {
+  createFog,
+  explain,
+  type FogCommand,
+  type FogEvent,
+  type FogState,
+  pendingFogCommands,
+  stepFog,
+} from './core/index.ts'
 import type { Database } from './database.ts'
 import type { Job, Jobs } from './jobs.ts'
 import { type Merged, mergeJobRound } from './merge.ts'
@@ -53,8 +61,14 @@ export class Scheduler {
     const { snapshot, journal } = this.#db.recovery(job.row.id)
     const core = restoreJob(snapshot, journal)
     const submittedAt = job.row.submittedAt
-    this.dispatch({ type: 'job-restored', at: this.#ports.clock(), core, memoryBytes: job.row.submission.memoryBytes, submittedAt })
-    for (const lease of Object.keys(core.leases)) this.#leases.set(lease, job.row.id)
+    this.dispatch({
+      type: 'job-restored',
+      at: this.#ports.clock(),
+      core,
+      memoryBytes: job.row.submission.memoryBytes,
+      submittedAt,
+    })
+    for (const { id } of core.leases) this.#leases.set(id, job.row.id)
     this.#carryOut(pendingFogCommands(this.#state, job.row.id))
   }
 
@@ -100,7 +114,8 @@ export class Scheduler {
         update: cid,
         norm,
       })
-      if (this.#answers.delete(update.lease)) resolve({ accepted: false, code: 'LEASE_UNKNOWN', message: 'This lease is not known (any more).' })
+      if (this.#answers.delete(update.lease))
+        resolve({ accepted: false, code: 'LEASE_UNKNOWN', message: 'This lease is not known (any more).' })
     })
   }
 
@@ -144,11 +159,14 @@ export class Scheduler {
   #do(command: FogCommand): void {
     switch (command.type) {
       case 'disconnect':
-        return this.#ports.disconnect(command.contributor, command.reason)
+        this.#ports.disconnect(command.contributor, command.reason)
+        return
       case 'wake':
-        return this.#setWake(command.at)
+        this.#setWake(command.at)
+        return
       case 'grant':
-        return this.#grant(command.job, command.lease)
+        this.#grant(command.job, command.lease)
+        return
       case 'revoke':
         this.#forget(command.job, command.lease)
         this.#ports.send(command.contributor, { type: 'revoke', lease: command.lease, reason: command.reason })
@@ -163,9 +181,11 @@ export class Scheduler {
         void this.#merge(command)
         return
       case 'committed':
-        return this.#committed(command)
+        this.#committed(command)
+        return
       case 'finished':
-        return this.#finished(command)
+        this.#finished(command)
+        return
     }
   }
 
@@ -208,7 +228,7 @@ export class Scheduler {
 
   #committed(command: Extract<FogCommand, { type: 'committed' }>): void {
     const { job: id, round } = command
-    for (const { contributor, lease, samples } of round.included) {
+    for (const { contributor, lease, samples } of round.entries) {
       this.#forget(id, lease)
       this.#ports.send(contributor, { type: 'included', job: id, lease, round: round.round, samples })
     }

@@ -31,9 +31,14 @@ export interface Checked {
 
 /** Reads a dataset manifest and makes sure that all its shards are here. @throws PinGoError FILE_MISSING, MESSAGE_INVALID */
 export async function readDataset(files: FileStore, ref: FileRef): Promise<DatasetManifest> {
-  const manifest = decode(DatasetManifestSchema, await readWhole(files, ref, MAX_MANIFEST_BYTES, 'dataset'), MAX_MANIFEST_BYTES)
+  const manifest = decode(
+    DatasetManifestSchema,
+    await readWhole(files, ref, MAX_MANIFEST_BYTES, 'dataset'),
+    MAX_MANIFEST_BYTES,
+  )
   const total = manifest.shards.reduce((sum, shard) => sum + shard.samples, 0)
-  if (total !== manifest.samples) throw new PinGoError('DATASET_INVALID', `The dataset says ${manifest.samples} samples, its shards hold ${total}.`)
+  if (total !== manifest.samples)
+    throw new PinGoError('DATASET_INVALID', `The dataset says ${manifest.samples} samples, its shards hold ${total}.`)
   for (const { file } of manifest.shards) await present(files, file, `dataset '${manifest.name}'`)
   return manifest
 }
@@ -47,7 +52,10 @@ export async function readProgram(files: FileStore, ref: FileRef): Promise<Progr
 export async function checkSubmission(files: FileStore, submission: JobSubmission): Promise<Checked> {
   const program = await readProgram(files, submission.program)
   if (parametersOf(program) > MAX_PARAMETERS)
-    throw new PinGoError('MODEL_TOO_LARGE', `The model has ${parametersOf(program)} parameters; this fog node takes up to ${MAX_PARAMETERS}.`)
+    throw new PinGoError(
+      'MODEL_TOO_LARGE',
+      `The model has ${parametersOf(program)} parameters; this fog node takes up to ${MAX_PARAMETERS}.`,
+    )
   for (const [what, file] of Object.entries({ step: program.step, evaluate: program.evaluate }))
     screen(await readWhole(files, file, MAX_GRAPH_BYTES, `program's ${what} graph`))
   await present(files, program.model, 'model')
@@ -60,10 +68,17 @@ export async function checkSubmission(files: FileStore, submission: JobSubmissio
 /** The initial theta and buffers as a base file. */
 export async function initialBase(files: FileStore, program: ProgramManifest): Promise<FileRef> {
   const { tensors } = readSafetensors(await readWhole(files, program.initial, MAX_GRAPH_BYTES * 2, 'initial weights'))
-  return files.put(encodeBase({ theta: flatten(tensors, program.parameters), buffers: flatten(tensors, program.buffers) }))
+  return files.put(
+    encodeBase({ theta: flatten(tensors, program.parameters), buffers: flatten(tensors, program.buffers) }),
+  )
 }
 
-export function settingsOf(job: string, submission: JobSubmission, { program, train }: Checked, now: number): JobSettings {
+export function settingsOf(
+  job: string,
+  submission: JobSubmission,
+  { program, train }: Checked,
+  now: number,
+): JobSettings {
   return {
     job,
     batch: program.batch,
@@ -84,7 +99,11 @@ export function settingsOf(job: string, submission: JobSubmission, { program, tr
 function fits(program: ProgramManifest, dataset: DatasetManifest): void {
   for (const input of [...program.inputs, program.target]) {
     const column = dataset.columns.find(({ name }) => name === input.column)
-    if (!column) throw new PinGoError('DATA_COLUMN_MISSING', `The dataset '${dataset.name}' has no column '${input.column}', which the model's '${input.name}' wants.`)
+    if (!column)
+      throw new PinGoError(
+        'DATA_COLUMN_MISSING',
+        `The dataset '${dataset.name}' has no column '${input.column}', which the model's '${input.name}' wants.`,
+      )
     if (sizeOf(column.shape) !== sizeOf(input.shape))
       throw new PinGoError(
         'DATA_SHAPE_MISMATCH',
@@ -95,13 +114,17 @@ function fits(program: ProgramManifest, dataset: DatasetManifest): void {
 
 async function readWhole(files: FileStore, ref: FileRef, maxBytes: number, what: string): Promise<Uint8Array> {
   await present(files, ref, what)
-  if (ref.bytes > maxBytes) throw new PinGoError('FILE_TOO_LARGE', `The ${what} has ${ref.bytes} bytes; the limit is ${maxBytes}.`)
+  if (ref.bytes > maxBytes)
+    throw new PinGoError('FILE_TOO_LARGE', `The ${what} has ${ref.bytes} bytes; the limit is ${maxBytes}.`)
   return files.readAll(ref.cid, maxBytes)
 }
 
 async function present(files: FileStore, ref: FileRef, what: string): Promise<void> {
   const missing = (cause?: unknown) =>
-    new PinGoError('FILE_MISSING', `The ${what} (${ref.cid}) is not whole on this fog node.`, { hint: 'Upload its blocks first.', cause })
+    new PinGoError('FILE_MISSING', `The ${what} (${ref.cid}) is not whole on this fog node.`, {
+      hint: 'Upload its blocks first.',
+      cause,
+    })
   const blocks = await files.chunks(ref.cid).catch((error) => {
     throw missing(error)
   })

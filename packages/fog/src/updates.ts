@@ -4,9 +4,9 @@ import {
   arrayView,
   maxUpdateBytes,
   PinGoError,
+  UPDATE_TYPE,
   type Update,
   type UpdateAnswer,
-  UPDATE_TYPE,
   UpdateSchema,
   unseal,
 } from '@pingo/wire'
@@ -54,7 +54,8 @@ export class UpdateDesk {
     const job = this.#jobOf(lease)
     const parameters = parametersOf(job.program)
     const { from, value } = await unseal(UpdateSchema, UPDATE_TYPE, body, this.limitOf(lease))
-    if (value.lease !== lease) throw new PinGoError('MESSAGE_INVALID', 'The update is for another lease than the one it was sent to.')
+    if (value.lease !== lease)
+      throw new PinGoError('MESSAGE_INVALID', 'The update is for another lease than the one it was sent to.')
     const norm = deltaNorm(value.delta, parameters)
     checkBuffers(value, job)
     if (![norm, value.lossSum, value.metricSum].every(Number.isFinite))
@@ -73,7 +74,10 @@ export class UpdateDesk {
 function checkBuffers(update: Update, job: Job): void {
   const elements = buffersOf(job.program)
   if (update.buffers.byteLength !== elements * 4)
-    throw new PinGoError('UPDATE_MALFORMED', `The update has ${update.buffers.byteLength} bytes of running statistics, ${elements * 4} are wanted.`)
+    throw new PinGoError(
+      'UPDATE_MALFORMED',
+      `The update has ${update.buffers.byteLength} bytes of running statistics, ${elements * 4} are wanted.`,
+    )
   if (!(arrayView('float32', update.buffers) as Float32Array).every(Number.isFinite))
     throw new PinGoError('UPDATE_NONFINITE', 'The running statistics hold numbers that are not finite.')
 }

@@ -74,6 +74,7 @@ export const bytesView = (data: TypedArray): Uint8Array => new Uint8Array(data.b
 /** A typed view on bytes; copies only when they are not aligned. `bytes` must hold exactly the elements. */
 export function arrayView(dtype: DType, bytes: Uint8Array): TypedArray {
   const type = arrayOf[dtype]
-  const aligned = bytes.byteOffset % type.BYTES_PER_ELEMENT === 0 ? bytes : bytes.slice()
+  // a Buffer's own slice() would be a view
+  const aligned = bytes.byteOffset % type.BYTES_PER_ELEMENT === 0 ? bytes : new Uint8Array(bytes)
   return new type(aligned.buffer, aligned.byteOffset, aligned.byteLength / type.BYTES_PER_ELEMENT)
 }

@@ -25,18 +25,34 @@ export function updateHandler(desk: UpdateDesk): (request: IncomingMessage, resp
       try {
         const limit = desk.limitOf(lease)
         const length = Number(request.headers['content-length'])
-        if (!(length > 0 && length <= limit)) throw new PinGoError('MESSAGE_TOO_LARGE', `An update for this job has a length of 1 to ${limit} bytes.`)
+        if (!(length > 0 && length <= limit))
+          throw new PinGoError('MESSAGE_TOO_LARGE', `An update for this job has a length of 1 to ${limit} bytes.`)
         if (inFlight + length > MAX_UPDATE_BYTES_IN_FLIGHT) {
           response.setHeader('retry-after', RETRY_AFTER_SECONDS)
-          answer(response, 503, { accepted: false, code: 'BUSY', message: 'The fog node is taking many updates; try again in a second.' })
+          answer(response, 503, {
+            accepted: false,
+            code: 'BUSY',
+            message: 'The fog node is taking many updates; try again in a second.',
+          })
           return
         }
         inFlight += reserved = length
         answer(response, 200, await desk.receive(lease, await readBody(request, length)))
       } catch (error) {
         const code = error instanceof PinGoError ? error.code : 'INTERNAL'
-        const status = code === 'LEASE_UNKNOWN' ? 404 : code === 'INTERNAL' ? 500 : code === 'DISK_FULL' || code === 'QUOTA_EXCEEDED' ? 507 : 400
-        answer(response, status, { accepted: false, code, message: code === 'INTERNAL' ? 'The fog node failed to take the update.' : sentence(error) })
+        const status =
+          code === 'LEASE_UNKNOWN'
+            ? 404
+            : code === 'INTERNAL'
+              ? 500
+              : code === 'DISK_FULL' || code === 'QUOTA_EXCEEDED'
+                ? 507
+                : 400
+        answer(response, status, {
+          accepted: false,
+          code,
+          message: code === 'INTERNAL' ? 'The fog node failed to take the update.' : sentence(error),
+        })
       } finally {
         inFlight -= reserved
       }
@@ -62,5 +78,7 @@ function answer(response: ServerResponse, status: number, body: object): void {
   const json = JSON.stringify(body)
   // a refused body is not read to its end: the connection cannot be used again
   if (status >= 400) response.setHeader('connection', 'close')
-  response.writeHead(status, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(json) }).end(json)
+  response
+    .writeHead(status, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(json) })
+    .end(json)
 }

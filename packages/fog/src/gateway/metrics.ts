@@ -1,5 +1,5 @@
-import { collectDefaultMetrics, Gauge, Registry } from 'prom-client'
 import type { NetworkView } from '@pingo/wire'
+import { collectDefaultMetrics, Gauge, Registry } from 'prom-client'
 
 /** The Prometheus registry of a fog node; values are read when they are asked for. */
 export function createMetrics(view: () => NetworkView): Registry {
@@ -17,7 +17,11 @@ export function createMetrics(view: () => NetworkView): Registry {
   gauge('contributors', 'Contributors that are connected', ({ contributors }) => contributors.length)
   gauge('cores_offered', 'Cores that connected contributors offer', ({ cores }) => cores)
   gauge('samples_per_second', 'Training samples per second, all jobs', ({ samplesPerSecond }) => samplesPerSecond)
-  gauge('samples_committed_total', 'Samples in committed rounds since the fog node was set up', ({ samplesTotal }) => samplesTotal)
+  gauge(
+    'samples_committed_total',
+    'Samples in committed rounds since the fog node was set up',
+    ({ samplesTotal }) => samplesTotal,
+  )
   gauge('blocks', 'Stored blocks', ({ fog }) => fog.blocks)
   gauge('block_bytes', 'Bytes of stored blocks', ({ fog }) => fog.blockBytes)
   new Gauge({

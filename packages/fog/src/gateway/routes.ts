@@ -2,18 +2,18 @@ import { timingSafeEqual } from 'node:crypto'
 import {
   type DatasetView,
   type Explanation,
+  type FileRef,
   FileRefSchema,
-  type JobView,
+  type JobSubmission,
   JobSubmissionSchema,
+  type JobView,
   type Ledger,
   MAX_ROUNDS_LISTED,
   type NetworkView,
   PinGoError,
   type Quote,
-  QuoteRequestSchema,
-  type FileRef,
-  type JobSubmission,
   type QuoteRequest,
+  QuoteRequestSchema,
   sha256,
   validate,
 } from '@pingo/wire'
@@ -69,11 +69,18 @@ export function createRoutes(o: {
 }): FastifyInstance {
   const { ports, pages } = o
   const { jobs, db } = ports
-  const app = fastify({ bodyLimit: MAX_JSON_BYTES, serverFactory: o.serverFactory, forceCloseConnections: true, routerOptions: { maxParamLength: 200 } })
+  const app = fastify({
+    bodyLimit: MAX_JSON_BYTES,
+    serverFactory: o.serverFactory,
+    forceCloseConnections: true,
+    routerOptions: { maxParamLength: 200 },
+  })
 
   const authorize = async (request: FastifyRequest) => {
     if (!bears(request.headers.authorization, o.token))
-      throw new PinGoError('UNAUTHORIZED', "This needs the fog node's token.", { hint: 'Pass --token, or set PINGO_TOKEN; the fog node prints it when it starts.' })
+      throw new PinGoError('UNAUTHORIZED', "This needs the fog node's token.", {
+        hint: 'Pass --token, or set PINGO_TOKEN; the fog node prints it when it starts.',
+      })
   }
   const job = (request: FastifyRequest): Job => jobs.get((request.params as { id: string }).id)
 
@@ -81,11 +88,17 @@ export function createRoutes(o: {
     if (error instanceof PinGoError) return reply.code(STATUS[error.code] ?? 400).send({ error: error.toJSON() })
     const status = error.statusCode ?? 500
     if (status >= 500) request.log.error(error)
-    const body = status >= 500 ? { code: 'INTERNAL', message: 'The fog node failed to answer; its log says why.' } : { code: 'REQUEST_INVALID', message: error.message }
+    const body =
+      status >= 500
+        ? { code: 'INTERNAL', message: 'The fog node failed to answer; its log says why.' }
+        : { code: 'REQUEST_INVALID', message: error.message }
     return reply.code(status).send({ error: body })
   })
   app.setNotFoundHandler((request, reply) => {
-    if (request.url.startsWith('/v1/')) return reply.code(404).send({ error: { code: 'NOT_FOUND', message: `There is no ${request.method} ${request.url.slice(0, 100)}.` } })
+    if (request.url.startsWith('/v1/'))
+      return reply
+        .code(404)
+        .send({ error: { code: 'NOT_FOUND', message: `There is no ${request.method} ${request.url.slice(0, 100)}.` } })
     return sendPage(pages.get(request.url.split('?')[0]!), request, reply)
   })
 
@@ -128,7 +141,9 @@ export function createRoutes(o: {
     return reply.send(Readable.from(ports.readFile(ref)))
   })
   app.get('/v1/datasets', async () => ({ datasets: db.datasets() }))
-  app.post('/v1/datasets', { preHandler: authorize }, async (request) => ports.addDataset(validate(FileRefSchema, request.body, 'dataset')))
+  app.post('/v1/datasets', { preHandler: authorize }, async (request) =>
+    ports.addDataset(validate(FileRefSchema, request.body, 'dataset')),
+  )
   app.post('/v1/quotes', async (request) => ports.quote(validate(QuoteRequestSchema, request.body, 'quote request')))
   return app
 }
@@ -144,6 +159,7 @@ function sendPage(page: Page | undefined, request: FastifyRequest, reply: Fastif
     .header('referrer-policy', 'no-referrer')
     .header('vary', 'accept-encoding')
   if (request.headers['if-none-match'] === page.etag) return reply.code(304).send()
-  if (/\bbr\b/.test(request.headers['accept-encoding'] ?? '')) return reply.header('content-encoding', 'br').send(page.brotli)
+  if (/\bbr\b/.test(request.headers['accept-encoding'] ?? ''))
+    return reply.header('content-encoding', 'br').send(page.brotli)
   return reply.send(page.body)
 }

@@ -1,4 +1,10 @@
-import { createServer as createHttpServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http'
+import {
+  createServer as createHttpServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerResponse,
+} from 'node:http'
 import { createServer as createHttpsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { PinGoError } from '@pingo/wire'
@@ -24,13 +30,21 @@ export function createGatewayServer(o: {
   certificate?: Certificate
 }): { server: Server; attach(routes: RequestListener): void } {
   let routes: RequestListener = (_, response) => response.writeHead(503).end()
-  const options = { headersTimeout: HEADERS_TIMEOUT_MS, requestTimeout: REQUEST_TIMEOUT_MS, keepAliveTimeout: KEEP_ALIVE_MS, connectionsCheckingInterval: 2_000 }
+  const options = {
+    headersTimeout: HEADERS_TIMEOUT_MS,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    connectionsCheckingInterval: 2_000,
+  }
   const listener: RequestListener = (request, response) => {
     response.setHeader('x-content-type-options', 'nosniff')
     if (!o.data(request, response)) routes(request, response)
   }
   const server = o.certificate
-    ? (createHttpsServer({ ...options, key: o.certificate.key, cert: o.certificate.cert, minVersion: 'TLSv1.3' }, listener) as unknown as Server)
+    ? (createHttpsServer(
+        { ...options, key: o.certificate.key, cert: o.certificate.cert, minVersion: 'TLSv1.3' },
+        listener,
+      ) as unknown as Server)
     : createHttpServer(options, listener)
   server.maxConnections = MAX_CONNECTIONS
   return { server, attach: (next) => (routes = next) }
@@ -41,7 +55,11 @@ export function listen(server: Server, host: string, port: number): Promise<numb
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
       if (error.code === 'EADDRINUSE')
-        reject(new PinGoError('PORT_IN_USE', `Port ${port} on ${host} is already in use.`, { hint: 'Choose another with --port, or --port 0 for any free one.' }))
+        reject(
+          new PinGoError('PORT_IN_USE', `Port ${port} on ${host} is already in use.`, {
+            hint: 'Choose another with --port, or --port 0 for any free one.',
+          }),
+        )
       else
         reject(
           new PinGoError('LISTEN_FAILED', `Cannot listen on ${host}:${port} (${error.code ?? error.message}).`, {

@@ -11,7 +11,13 @@ const MAX_BUFFERED_BYTES = 1 << 20
  * Streams a job's events (Server-Sent Events, WHATWG HTML 9.2): first those stored after `lastEventId`, then live ones.
  * Ends after the final state was sent.
  */
-export function streamEvents(o: { response: ServerResponse; jobs: Jobs; db: Database; job: Job; lastEventId: number }): void {
+export function streamEvents(o: {
+  response: ServerResponse
+  jobs: Jobs
+  db: Database
+  job: Job
+  lastEventId: number
+}): void {
   const { response, jobs, db, job } = o
   response.writeHead(200, {
     'content-type': 'text/event-stream',
