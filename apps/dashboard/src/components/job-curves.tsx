@@ -1,0 +1,45 @@
+import type { JobView, RoundView } from '@pingo/wire'
+import { useMemo, useState } from 'react'
+import { lossLabel, loss as lossText, metricLabel, metric as metricText } from '../core/format.ts'
+import { type Axis, curves } from '../core/series.ts'
+import { AxisSwitch } from './axis-switch.tsx'
+import { CurveChart } from './curve-chart.tsx'
+import { Section } from './section.tsx'
+
+interface Props {
+  job: JobView
+  rounds: readonly RoundView[]
+  theme: 'light' | 'dark'
+}
+
+/** Loss and metric over the job, one point a round; both charts share their cursor. */
+export function JobCurves({ job, rounds, theme }: Props) {
+  const [axis, setAxis] = useState<Axis>('samples')
+  const { metricName } = job
+  const startedAt = job.startedAt ?? job.submittedAt
+  const loss = useMemo(() => curves(rounds, 'loss', axis, startedAt), [rounds, axis, startedAt])
+  const metric = useMemo(() => curves(rounds, 'metric', axis, startedAt), [rounds, axis, startedAt])
+  const shared = { axis, theme, group: job.id }
+  return (
+    <Section title="Curves" aside={<AxisSwitch axis={axis} choose={setAxis} />}>
+      <div className="charts">
+        <CurveChart
+          {...shared}
+          title={`Loss (${lossLabel(job.lossName)})`}
+          data={loss}
+          kind="number"
+          format={lossText}
+        />
+        <CurveChart
+          {...shared}
+          title={metricLabel(metricName)}
+          data={metric}
+          kind={metricName === 'accuracy' ? 'fraction' : 'number'}
+          format={metricName === 'accuracy' ? accuracyText : lossText}
+        />
+      </div>
+    </Section>
+  )
+}
+
+const accuracyText = (value: number | undefined): string => metricText('accuracy', value)
