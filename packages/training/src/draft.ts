@@ -10,7 +10,11 @@ export interface Draft {
 
 export function beginDraft(core: JobCore, at: number): Draft {
   const now = Math.max(core.now, at)
-  return { core: { ...core, now, members: core.members.slice(), leases: core.leases.slice() }, commands: [], now }
+  return {
+    core: { ...core, now, members: core.members.slice(), outstanding: core.outstanding.slice() },
+    commands: [],
+    now,
+  }
 }
 
 /** Index of the member in the sorted list, or `-(place to insert) - 1`. */
@@ -41,10 +45,10 @@ export function putMember(draft: Draft, id: string, change: Partial<Member>): vo
 }
 
 export function putLease(draft: Draft, lease: LeaseState): void {
-  const { leases } = draft.core
-  const index = leases.findIndex((other) => other.id === lease.id)
-  if (index >= 0) leases[index] = lease
-  else leases.push(lease)
+  const { outstanding } = draft.core
+  const index = outstanding.findIndex((other) => other.id === lease.id)
+  if (index >= 0) outstanding[index] = lease
+  else outstanding.push(lease)
 }
 
 /** Leases without an update. */

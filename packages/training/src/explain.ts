@@ -32,7 +32,7 @@ export function explainJob(core: JobCore): Explanation {
   const resting = present.filter((member) => member.notBefore > core.now)
   if (present.length - resting.length < min)
     constraints.push({
-      what: `${plural(present.length - resting.length, 'contributor')} of at least ${min} can work now.`,
+      what: `${plural(present.length - resting.length, 'contributor')} assigned to it, of at least ${min}, can work now.`,
       change: `Start ${plural(min - (present.length - resting.length), 'more contributor')}, or lower contributors.min.`,
     })
   if (present.length >= max)
@@ -48,10 +48,10 @@ export function explainJob(core: JobCore): Explanation {
 
   const done = Math.floor((100 * countOf(core.ledger.done)) / batchesOf(core.ledger))
   if (core.phase === 'merging')
-    return explain(`Round ${core.round} is being merged from ${plural(core.leases.length, 'update')}.`)
+    return explain(`Round ${core.round} is being merged from ${plural(core.outstanding.length, 'update')}.`)
   if (core.phase === 'training') {
-    const awaited = core.leases.filter((lease) => isAwaited(lease, core.now)).length
-    const inside = core.leases.filter((lease) => lease.update !== null).length
+    const awaited = core.outstanding.filter((lease) => isAwaited(lease, core.now)).length
+    const inside = core.outstanding.filter((lease) => lease.update !== null).length
     if (awaited === 0) return explain(`Round ${core.round} lost all its contributors: it goes on as soon as one comes.`)
     return explain(
       `Round ${core.round} is under way: ${inside} updates are in, ${awaited} leases are out, ${done} % was done before.`,

@@ -113,7 +113,8 @@ export interface IncludedUpdate {
 /** A line of the ledger: an update that is in the model. */
 export interface CommittedEntry extends IncludedUpdate {
   fence: number
-  ranges: Range[]
+  /** Batches [from, to) of the stream, with the samples that they hold. */
+  ranges: { from: number; to: number; samples: number }[]
   steps: number
   lossSum: number
   metricSum: number
@@ -140,8 +141,8 @@ export interface CommittedRound {
   loss: number
   metric: number
   learningRate: number
-  /** By fence. */
-  entries: CommittedEntry[]
+  /** The updates that are in the model, by fence. */
+  included: CommittedEntry[]
   /** By contributor. */
   shares: { contributor: string; samples: number; updates: number }[]
   excluded: Exclusion[]
@@ -227,8 +228,8 @@ export interface JobCore {
   ledger: LedgerState
   /** By id. */
   members: Member[]
-  /** By fence. */
-  leases: LeaseState[]
+  /** Leases of this round that are out, or in and wait for the merge; by fence. */
+  outstanding: LeaseState[]
   open: OpenRound | null
   /** When the next round opens (contributors are gathered until then). */
   openAt: number | null

@@ -47,7 +47,7 @@ export function createJob(settings: JobSettings, base: FileRef, at: number): Job
     samplesDone: 0,
     ledger: createLedger(settings.batch, settings.totalSamples),
     members: [],
-    leases: [],
+    outstanding: [],
     open: null,
     openAt: null,
     mergeAskedAt: null,
@@ -62,12 +62,18 @@ export function createJob(settings: JobSettings, base: FileRef, at: number): Job
 
 /**
  * One step of the state machine: what is true afterwards and what the shell has to do. Pure: the same core and event give the
- * same result, and the core that was given is as it was. The shell makes the event durable before it carries out a command.
+ * same result, and the core that was given is as it was. An event that changes nothing gives back the very core that was given;
+ * any other one is made durable by the shell before it carries out a command.
  */
 export function stepJob(core: JobCore, event: JobEvent): { core: JobCore; commands: JobCommand[] } {
   if (core.phase === 'ended' && event.type !== 'update') return { core, commands: [] }
-  if (event.type === 'tick' && (core.wakeAt === null || Math.max(core.now, event.at) < core.wakeAt))
+  const due = core.wakeAt !== null && Math.max(core.now, event.at) >= core.wakeAt
+  if (event.type === 'tick' && !due)
     return { core, commands: core.wakeAt === null ? [] : [{ type: 'wake', at: core.wakeAt }] }
+  if (event.type === 'update' && !due) {
+    const checked = checkUpdate(core, event)
+    if (!('lease' in checked)) return { core, commands: [answerTo(event, checked)] }
+  }
   const draft = beginDraft(core, event.at)
   if (core.phase !== 'ended') passTime(draft)
   if (event.type === 'update') answerUpdate(draft, event)
@@ -113,7 +119,7 @@ function take(draft: Draft, event: Exclude<JobEvent, { type: 'update' }>): void 
     case 'restarted':
       for (const member of core.members)
         if (member.present) putMember(draft, member.id, { present: false, seenAt: now })
-      core.leases = core.leases.map((lease) => ({ ...lease, held: false, waitUntil: now + RECONNECT_MS }))
+      core.outstanding = core.outstanding.map((lease) => ({ ...lease, held: false, waitUntil: now + RECONNECT_MS }))
       return
     case 'released':
       release(draft, event)
@@ -121,7 +127,7 @@ function take(draft: Draft, event: Exclude<JobEvent, { type: 'update' }>): void 
     case 'merged':
       if (core.phase !== 'merging' || event.round !== core.round) return
       commitRound(draft, event.base)
-      if (core.phase === 'waiting' && canOpen(core, now)) openRound(draft)
+      if (draft.core.final === null && canOpen(core, now)) openRound(draft)
       return
     case 'stop':
       finishJob(draft, 'stopped', event.reason)
@@ -141,7 +147,7 @@ function passTime(draft: Draft): void {
     finishJob(draft, 'failed', 'The job was not done by its deadline.')
     return
   }
-  const expired = outOf(core.leases).filter((lease) => now >= lease.expiresAt)
+  const expired = outOf(core.outstanding).filter((lease) => now >= lease.expiresAt)
   dropLeases(draft, expired, () => 'The lease expired.')
   if (core.phase === 'merging' && now >= core.mergeAskedAt! + MERGE_RETRY_MS) askMerge(draft)
 }
@@ -150,7 +156,7 @@ function passTime(draft: Draft): void {
 function resume(draft: Draft, id: string, flops: number, held: readonly string[]): void {
   const { core, now } = draft
   putMember(draft, id, { present: true, flops, seenAt: now })
-  const mine = core.leases.filter((lease) => lease.contributor === id)
+  const mine = core.outstanding.filter((lease) => lease.contributor === id)
   dropLeases(
     draft,
     outOf(mine).filter((lease) => !held.includes(lease.id)),
@@ -159,7 +165,7 @@ function resume(draft: Draft, id: string, flops: number, held: readonly string[]
   )
   for (const lease of mine) if (held.includes(lease.id)) putLease(draft, { ...lease, held: true })
   for (const lease of held)
-    if (!mine.some((other) => other.id === lease) && !core.last?.entries.some((entry) => entry.lease === lease))
+    if (!mine.some((other) => other.id === lease) && !core.last?.included.some((entry) => entry.lease === lease))
       draft.commands.push({ type: 'revoke', lease, contributor: id, reason: 'The lease is void.' })
   grantLate(draft, memberOf(core, id)!)
 }
@@ -169,13 +175,15 @@ function leave(draft: Draft, id: string): void {
   const { core, now } = draft
   if (!memberOf(core, id)?.present) return
   putMember(draft, id, { present: false, seenAt: now })
-  for (const lease of core.leases)
+  for (const lease of core.outstanding)
     if (lease.contributor === id && lease.held) putLease(draft, { ...lease, held: false, waitUntil: now })
 }
 
 function release(draft: Draft, event: Release): void {
   const { core, now } = draft
-  const lease = outOf(core.leases).find((other) => other.id === event.lease && other.contributor === event.contributor)
+  const lease = outOf(core.outstanding).find(
+    (other) => other.id === event.lease && other.contributor === event.contributor,
+  )
   if (lease === undefined) return
   const { reason, code = 'UNKNOWN', message = 'The contributor gave no reason.' } = event
   dropLeases(draft, [lease], () => (event.message ? `${reason}: ${event.message}` : reason), false)
@@ -209,12 +217,8 @@ function hasFailed({ core }: Draft): boolean {
 function answerUpdate(draft: Draft, report: UpdateReport): void {
   const { core, now } = draft
   const checked = checkUpdate(core, report)
-  if ('refusal' in checked) {
-    draft.commands.push({ type: 'answer', lease: report.lease, accepted: false, ...checked.refusal })
-    return
-  }
-  draft.commands.push({ type: 'answer', lease: report.lease, accepted: true })
-  if ('known' in checked) return
+  draft.commands.push(answerTo(report, checked))
+  if (!('lease' in checked)) return
   const { lease } = checked
   const { update, steps, samples, lossSum, metricSum, millis, norm } = report
   const [done, rest] = splitAt(lease.ranges, steps)
@@ -232,16 +236,23 @@ function answerUpdate(draft: Draft, report: UpdateReport): void {
   putMember(draft, lease.contributor, { rate: before > 0 ? (before + rate) / 2 : rate, failures: 0, notBefore: 0 })
 }
 
+function answerTo(report: UpdateReport, checked: ReturnType<typeof checkUpdate>): JobCommand {
+  const { lease } = report
+  return 'refusal' in checked
+    ? { type: 'answer', lease, accepted: false, ...checked.refusal }
+    : { type: 'answer', lease, accepted: true }
+}
+
 /** A change of phase that is due; true when there was one. */
 function moveOn(draft: Draft): boolean {
   const { core, now } = draft
   if (core.phase === 'training') {
-    const awaited = core.leases.some((lease) => isAwaited(lease, now))
-    const inside = core.leases.some((lease) => lease.update !== null)
+    const awaited = core.outstanding.some((lease) => isAwaited(lease, now))
+    const inside = core.outstanding.some((lease) => lease.update !== null)
     const closes = closesAt(core, now)
     if ((inside && !awaited) || (closes !== null && now >= closes)) closeRound(draft)
-    else if (!awaited && (core.leases.length === 0 || canOpen(core, now))) {
-      dropLeases(draft, core.leases, () => 'Its contributor is gone.')
+    else if (!awaited && (core.outstanding.length === 0 || canOpen(core, now))) {
+      dropLeases(draft, core.outstanding, () => 'Its contributor is gone.')
       core.phase = 'waiting'
       core.open = null
     } else return false
@@ -262,7 +273,7 @@ function nextWake({ core, now }: Draft): number | null {
   if (core.settings.deadlineAt !== undefined) times.push(core.settings.deadlineAt)
   if (core.phase === 'merging') times.push(core.mergeAskedAt! + MERGE_RETRY_MS)
   if (core.phase === 'training') {
-    for (const lease of core.leases) {
+    for (const lease of core.outstanding) {
       if (lease.update !== null) continue
       times.push(lease.expiresAt)
       if (!lease.held && lease.waitUntil > now) times.push(lease.waitUntil)

@@ -1,4 +1,4 @@
-import type { FileRef } from '@pingo/wire'
+import type { FileRef, Range } from '@pingo/wire'
 import { type Draft, exclude, isAwaited, memberOf, outOf } from './draft.ts'
 import type { CommittedEntry, CommittedRound, FinalState, JobCore, LeaseState, Member } from './job-types.ts'
 import { commitBatches, freeBatches, giveBack, isComplete, samplesOf, takeBatches } from './ledger.ts'
@@ -59,8 +59,8 @@ export function grantLate(draft: Draft, member: Member): void {
   const leftMs = open.dueAt - now
   const free = freeBatches(core.ledger)
   if (leftMs < LATE_JOIN_PART * settings.roundMs || free === 0) return
-  if (core.leases.length >= settings.contributors.max) return
-  if (core.leases.some((lease) => lease.contributor === member.id)) return
+  if (core.outstanding.length >= settings.contributors.max) return
+  if (core.outstanding.some((lease) => lease.contributor === member.id)) return
   const ready = readyMembers(core, now)
   const speed = speedsOf(ready, settings).get(member.id) ?? 0
   grant(draft, [planLate(member.id, speed, free, leftMs, ready.length, settings)])
@@ -82,7 +82,7 @@ function grant(draft: Draft, shares: readonly Share[]): void {
     const fence = core.fence++
     const id = `${core.settings.job}.${fence}`
     core.granted++
-    core.leases.push({
+    core.outstanding.push({
       id,
       contributor: share.id,
       fence,
@@ -122,7 +122,7 @@ export function dropLeases(
   if (dropped.length === 0) return
   const { core } = draft
   core.ledger = giveBack(core.ledger, ...dropped.map((lease) => lease.ranges))
-  core.leases = core.leases.filter((lease) => !dropped.includes(lease))
+  core.outstanding = core.outstanding.filter((lease) => !dropped.includes(lease))
   exclude(draft, dropped, reason)
   if (!tell) return
   for (const lease of dropped)
@@ -134,7 +134,7 @@ export function dropLeases(
 export function closesAt(core: JobCore, now: number): number | null {
   let inside = 0
   let awaited = 0
-  for (const lease of core.leases) {
+  for (const lease of core.outstanding) {
     if (lease.update !== null) inside += lease.expected
     else if (isAwaited(lease, now)) awaited += lease.expected
   }
@@ -144,7 +144,7 @@ export function closesAt(core: JobCore, now: number): number | null {
 /** Closes the round: who is not in is out, the shell is asked to merge the rest. */
 export function closeRound(draft: Draft): void {
   const { core } = draft
-  dropLeases(draft, outOf(core.leases), (lease) =>
+  dropLeases(draft, outOf(core.outstanding), (lease) =>
     lease.held ? 'Its update was not in when the round closed.' : 'Its contributor was gone when the round closed.',
   )
   core.phase = 'merging'
@@ -158,7 +158,7 @@ export function askMerge(draft: Draft): void {
 }
 
 export function mergeCommand(core: JobCore): Extract<Draft['commands'][number], { type: 'merge' }> {
-  const included = core.leases
+  const included = core.outstanding
     .filter((lease) => lease.update !== null)
     .map((lease) => ({
       lease: lease.id,
@@ -173,17 +173,20 @@ export function mergeCommand(core: JobCore): Extract<Draft['commands'][number], 
 export function commitRound(draft: Draft, base: FileRef): void {
   const { core, now } = draft
   const open = core.open!
-  const entries: CommittedEntry[] = []
-  for (const lease of core.leases) {
+  const included: CommittedEntry[] = []
+  const done: Range[][] = []
+  for (const lease of core.outstanding) {
     if (lease.update === null) continue
     const { at: _, norm: __, ...update } = lease.update
-    const [ranges] = splitAt(lease.ranges, update.steps)
-    entries.push({ lease: lease.id, contributor: lease.contributor, fence: lease.fence, ranges, ...update })
+    const [trained] = splitAt(lease.ranges, update.steps)
+    const ranges = trained.map(([from, to]) => ({ from, to, samples: samplesOf(core.ledger, [[from, to]]) }))
+    included.push({ lease: lease.id, contributor: lease.contributor, fence: lease.fence, ranges, ...update })
+    done.push(trained)
   }
-  core.ledger = commitBatches(core.ledger, ...entries.map((entry) => entry.ranges))
-  const samples = entries.reduce((sum, entry) => sum + samplesOf(core.ledger, entry.ranges), 0)
-  const lossSum = entries.reduce((sum, entry) => sum + entry.lossSum, 0)
-  const metricSum = entries.reduce((sum, entry) => sum + entry.metricSum, 0)
+  core.ledger = commitBatches(core.ledger, ...done)
+  const samples = done.reduce((sum, trained) => sum + samplesOf(core.ledger, trained), 0)
+  const lossSum = included.reduce((sum, entry) => sum + entry.lossSum, 0)
+  const metricSum = included.reduce((sum, entry) => sum + entry.metricSum, 0)
   core.samplesDone += samples
   const millis = now - open.startedAt
   const round: CommittedRound = {
@@ -201,11 +204,18 @@ export function commitRound(draft: Draft, base: FileRef): void {
     loss: lossSum / samples,
     metric: metricSum / samples,
     learningRate: open.learningRate.from,
-    entries,
-    shares: sharesOf(entries),
+    included,
+    shares: sharesOf(included),
     excluded: core.excluded,
   }
-  Object.assign(core, { phase: 'waiting', round: core.round + 1, base, leases: [], open: null, mergeAskedAt: null })
+  Object.assign(core, {
+    phase: 'waiting',
+    round: core.round + 1,
+    base,
+    outstanding: [],
+    open: null,
+    mergeAskedAt: null,
+  })
   Object.assign(core, { granted: 0, failures: [], excluded: [], last: round })
   draft.commands.push({ type: 'committed', round })
   if (isComplete(core.ledger)) finishJob(draft, 'done')
@@ -214,9 +224,9 @@ export function commitRound(draft: Draft, base: FileRef): void {
 /** Nothing more happens after this but answers to late updates. */
 export function finishJob(draft: Draft, state: FinalState, reason?: string): void {
   const { core } = draft
-  dropLeases(draft, outOf(core.leases), () => 'The job has ended.')
-  core.ledger = giveBack(core.ledger, ...core.leases.map((lease) => splitAt(lease.ranges, lease.update!.steps)[0]))
-  Object.assign(core, { phase: 'ended', leases: [], open: null, openAt: null, mergeAskedAt: null })
+  dropLeases(draft, outOf(core.outstanding), () => 'The job has ended.')
+  core.ledger = giveBack(core.ledger, ...core.outstanding.map((lease) => splitAt(lease.ranges, lease.update!.steps)[0]))
+  Object.assign(core, { phase: 'ended', outstanding: [], open: null, openAt: null, mergeAskedAt: null })
   core.final = reason === undefined ? { state } : { state, reason }
   draft.commands.push({ type: 'finished', ...core.final })
 }

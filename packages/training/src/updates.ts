@@ -15,7 +15,7 @@ export function checkUpdate(
   core: JobCore,
   report: UpdateReport,
 ): { known: true } | { refusal: Refusal } | { lease: LeaseState } {
-  const lease = core.leases.find((other) => other.id === report.lease)
+  const lease = core.outstanding.find((other) => other.id === report.lease)
   if (lease === undefined) return wasIncluded(core, report) ? { known: true } : refuse(...whyUnknown(core, report))
   if (lease.contributor !== report.contributor)
     return refuse('LEASE_UNKNOWN', `Lease ${report.lease} was granted to another contributor.`)
@@ -48,7 +48,7 @@ export function checkUpdate(
 
 /** True for an update of the last commit: its sender never got the answer. */
 function wasIncluded(core: JobCore, report: UpdateReport): boolean {
-  const entry = core.last?.entries.find((other) => other.lease === report.lease)
+  const entry = core.last?.included.find((other) => other.lease === report.lease)
   return entry !== undefined && entry.contributor === report.contributor && entry.update === report.update
 }
 
