@@ -10,6 +10,7 @@ import {
   type FogMessage,
   type Hardware,
   HEARTBEAT_MS,
+  type Identity,
   isPinGoError,
   type Lease,
   loadIdentity,
@@ -62,6 +63,8 @@ export interface ContributorStatus {
   reason?: string
 }
 
+type Settled = ContributorOptions & { offer: Offer; logger: Logger; name: string }
+type Parts = { host: Host; blocks: BlockStore; files: Files; bench: Workbench; identity: Identity }
 type ContributorChannel = Channel<ContributorMessage, FogMessage>
 
 /** The node on an idle machine: dials a fog node, runs leases at low priority, leaves with its partial work handed in. */
@@ -69,14 +72,8 @@ export class Contributor {
   readonly peerId: string
   /** Settles when the contributor has left. */
   readonly closed: Promise<void>
-  readonly #o: ContributorOptions & { offer: Offer; logger: Logger; name: string }
-  readonly #parts: {
-    host: Host
-    blocks: BlockStore
-    files: Files
-    bench: Workbench
-    identity: Awaited<ReturnType<typeof loadIdentity>>
-  }
+  readonly #o: Settled
+  readonly #parts: Parts
   readonly #hardware: Hardware
   readonly #flops: number
   readonly #stopping = new AbortController()
@@ -115,12 +112,7 @@ export class Contributor {
     return contributor
   }
 
-  private constructor(
-    o: Contributor['#o'],
-    parts: Pick<Contributor['#parts'], 'identity' | 'host' | 'blocks'>,
-    hardware: Hardware,
-    flops: number,
-  ) {
+  private constructor(o: Settled, parts: Omit<Parts, 'files' | 'bench'>, hardware: Hardware, flops: number) {
     this.#o = o
     this.peerId = parts.identity.peerId
     this.closed = this.#ended.promise
@@ -238,7 +230,10 @@ export class Contributor {
 
   /** A newer lease takes the place of one that is still running: the fog node has given that up. */
   #take(lease: Lease): void {
-    if (this.#leaving) return this.#release(lease, 'leaving')
+    if (this.#leaving) {
+      this.#release(lease, 'leaving')
+      return
+    }
     this.#abandon('superseded')
     const run = new LeaseRun(lease, Date.now)
     const before = this.#working

@@ -30,24 +30,26 @@ const KEPT_ROUNDS = 2
 
 export type Outcome = { state: 'done' | 'stopped' | 'failed'; reason?: string }
 
+export interface JobDeskParts {
+  db: Database
+  jobs: Jobs
+  files: FileStore
+  evaluator: Evaluator
+  identity: Identity
+  clock: () => number
+  logger: Logger
+  signal: AbortSignal
+}
+
 /** The life of jobs beside their rounds: taken in, evaluated, finished, picked up after a restart. */
 export class JobDesk {
-  readonly #o: {
-    db: Database
-    jobs: Jobs
-    files: FileStore
-    evaluator: Evaluator
-    identity: Identity
-    clock: () => number
-    logger: Logger
-    signal: AbortSignal
-  }
+  readonly #o: JobDeskParts
   readonly #nextTest = new Map<string, number>()
   readonly #background = new Set<Promise<unknown>>()
   /** Set once, right after both are made: they call each other. */
   scheduler!: Scheduler
 
-  constructor(o: JobDesk['#o']) {
+  constructor(o: JobDeskParts) {
     this.#o = o
   }
 

@@ -124,9 +124,8 @@ export class Jobs {
       shares: committed.shares.map((share) => ({ ...share, name: nameOf(share.contributor) })),
       excluded: committed.excluded.map(({ contributor, reason }) => ({ contributor, reason })),
     }
-    const total = totalSamplesOf(job.train, row.submission.epochs)
-    for (const entry of ledgerEntries(committed, program.batch, total)) this.#db.appendLedger(row.id, entry)
-    for (const { contributor, samples } of committed.entries) this.#db.creditContributor(contributor, samples)
+    for (const entry of ledgerEntries(committed)) this.#db.appendLedger(row.id, entry)
+    for (const { contributor, samples } of committed.included) this.#db.creditContributor(contributor, samples)
     this.#db.saveRound(row.id, view)
     this.#db.saveJob(row)
     job.rounds = committed.round
@@ -235,12 +234,9 @@ function inFlightSamples(job: Job): number {
   return sum
 }
 
-/** A line for each contiguous run of batches; the stream's last batch may be short. */
-function ledgerEntries(committed: CommittedRound, batch: number, total: number): LedgerEntry[] {
-  return committed.entries.flatMap(({ lease, contributor, update, ranges }) =>
-    ranges.map(([from, to]) => {
-      const samples = Math.min(to * batch, total) - from * batch
-      return { round: committed.round, lease, contributor, from, to, samples, update }
-    }),
+/** A line for each contiguous run of batches. */
+function ledgerEntries(committed: CommittedRound): LedgerEntry[] {
+  return committed.included.flatMap(({ lease, contributor, update, ranges }) =>
+    ranges.map(({ from, to, samples }) => ({ round: committed.round, lease, contributor, from, to, samples, update })),
   )
 }

@@ -22,7 +22,7 @@ import { readPages } from './gateway/pages.ts'
 import { bears, createRoutes } from './gateway/routes.ts'
 import { createGatewayServer, listen } from './gateway/server.ts'
 import { JobDesk } from './job-desk.ts'
-import { Jobs } from './jobs.ts'
+import { type Job, Jobs } from './jobs.ts'
 import { networkView } from './network-view.ts'
 import { quote } from './quote.ts'
 import { Scheduler } from './scheduler.ts'
@@ -213,7 +213,8 @@ export class FogNode {
           network: view,
           submit: (submission) => desk.submit(submission),
           stop: (id) => desk.stop(jobs.get(id)),
-          explain: (id) => scheduler.explain(id),
+          explain: (job) =>
+            scheduler.explain(job.row.id) ?? { state: job.row.state, sentence: endedSentence(job), constraints: [] },
           ledger: (job) => desk.ledger(job),
           quote: (request) => quote(request, view(), measuredJobs(jobs), [...flops.values()]),
           addDataset: (ref) => addDataset(files, db, clock(), ref),
@@ -223,8 +224,8 @@ export class FogNode {
         pages: readPages(o.pages ?? ''),
         metrics: createMetrics(view),
         serverFactory: (handler) => {
-          gateway.attach(handler as never)
-          return gateway.server as never
+          gateway.attach(handler)
+          return gateway.server
         },
       })
       await routes.ready()
@@ -301,3 +302,8 @@ async function addDataset(files: FileStore, db: Database, addedAt: number, ref: 
   db.saveDataset(view)
   return view
 }
+
+const endedSentence = (job: Job): string =>
+  job.row.state === 'finishing'
+    ? 'All samples are trained; the result is being written.'
+    : `It has ended: ${job.row.state}${job.row.reason ? ` (${job.row.reason})` : ''}.`

@@ -1,6 +1,14 @@
 import type { FileStore } from '@pingo/storage'
 import { type JobCommand, type LeaseGrant, restoreJob } from '@pingo/training'
-import { type FogMessage, isFinal, type Lease, PinGoError, sentence, type UpdateAnswer } from '@pingo/wire'
+import {
+  type Explanation,
+  type FogMessage,
+  isFinal,
+  type Lease,
+  PinGoError,
+  sentence,
+  type UpdateAnswer,
+} from '@pingo/wire'
 import {
   createFog,
   explain,
@@ -68,7 +76,7 @@ export class Scheduler {
       memoryBytes: job.row.submission.memoryBytes,
       submittedAt,
     })
-    for (const { id } of core.leases) this.#leases.set(id, job.row.id)
+    for (const { id } of core.outstanding) this.#leases.set(id, job.row.id)
     this.#carryOut(pendingFogCommands(this.#state, job.row.id))
   }
 
@@ -121,7 +129,7 @@ export class Scheduler {
 
   jobOfLease = (lease: string): string | undefined => this.#leases.get(lease)
 
-  explain = (job: string) => explain(this.#state, job)
+  explain = (job: string): Explanation | undefined => explain(this.#state, job)
 
   /** The core of a job, to be kept as its first snapshot. */
   coreOf(job: string) {
@@ -228,7 +236,7 @@ export class Scheduler {
 
   #committed(command: Extract<FogCommand, { type: 'committed' }>): void {
     const { job: id, round } = command
-    for (const { contributor, lease, samples } of round.entries) {
+    for (const { contributor, lease, samples } of round.included) {
       this.#forget(id, lease)
       this.#ports.send(contributor, { type: 'included', job: id, lease, round: round.round, samples })
     }

@@ -21,6 +21,7 @@ export const maxUpdateBytes = (parameters: number, buffers: number): number =>
 const Id = z.string().min(1).max(100)
 const Millis = z.number().min(0).max(1e12)
 const Count = z.int().min(0)
+const Bytes = z.custom<Uint8Array>((value) => value instanceof Uint8Array, 'is not bytes')
 
 /** Batch indices [from, to) of a job's stream. */
 export const RangeSchema = z.tuple([Count, Count]).refine(([from, to]) => from < to, 'is empty')
@@ -80,8 +81,8 @@ export const UpdateSchema = z.strictObject({
   metricSum: z.number(),
   millis: Millis,
   codec: z.literal('int8-256'),
-  delta: z.instanceof(Uint8Array),
-  buffers: z.instanceof(Uint8Array),
+  delta: Bytes,
+  buffers: Bytes,
 })
 export type Update = z.infer<typeof UpdateSchema>
 

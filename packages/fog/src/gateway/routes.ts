@@ -17,7 +17,12 @@ import {
   sha256,
   validate,
 } from '@pingo/wire'
-import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import fastify, {
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  type FastifyServerFactory,
+} from 'fastify'
 import type { Registry } from 'prom-client'
 import type { Database } from '../database.ts'
 import type { Job, Jobs } from '../jobs.ts'
@@ -46,7 +51,7 @@ export interface GatewayPorts {
   network(): NetworkView
   submit(submission: JobSubmission): Promise<JobView>
   stop(id: string): JobView
-  explain(id: string): Explanation
+  explain(job: Job): Explanation
   ledger(job: Job): Ledger
   quote(request: QuoteRequest): Quote
   addDataset(ref: FileRef): Promise<DatasetView>
@@ -65,7 +70,8 @@ export function createRoutes(o: {
   token: string
   pages: Map<string, Page>
   metrics: Registry
-  serverFactory: (handler: (request: never, response: never) => void) => never
+  /** Gives fastify its server and takes its listener. */
+  serverFactory: FastifyServerFactory
 }): FastifyInstance {
   const { ports, pages } = o
   const { jobs, db } = ports
@@ -118,7 +124,7 @@ export function createRoutes(o: {
   app.post('/v1/jobs/:id/stop', { preHandler: authorize }, async (request) => ports.stop(job(request).row.id))
   app.get('/v1/jobs/:id/rounds', async (request) => ({ rounds: db.rounds(job(request).row.id, MAX_ROUNDS_LISTED) }))
   app.get('/v1/jobs/:id/ledger', async (request) => ports.ledger(job(request)))
-  app.get('/v1/jobs/:id/explain', async (request) => ports.explain(job(request).row.id))
+  app.get('/v1/jobs/:id/explain', async (request) => ports.explain(job(request)))
   app.get('/v1/jobs/:id/events', (request, reply) => {
     const found = job(request)
     const lastEventId = Number(request.headers['last-event-id'] ?? 0) || 0

