@@ -23,6 +23,8 @@ export interface Endpoint {
   pin?: string
   /** The file it was read from: read again when the fog node moved. */
   file?: string
+  /** What contributors dial, as the file says. */
+  multiaddrs?: string[]
 }
 
 /** Name of the file that a running fog node writes into its home folder. */
@@ -43,10 +45,30 @@ export async function findEndpoint(options: ConnectOptions = {}): Promise<Endpoi
   if (named !== undefined) {
     const endpoint = parseAddress(named)
     const pin = options.pin ? normalPin(options.pin) : endpoint.pin
-    return { url: endpoint.url, pin, token: token ?? (written?.url === endpoint.url ? written.token : undefined) }
+    return {
+      url: endpoint.url,
+      pin,
+      token: token ?? (written && parseAddress(written.url).url === endpoint.url ? written.token : undefined),
+    }
   }
   if (!written) throw new PinGoError('FOG_UNKNOWN', 'No fog node is known on this machine.', { hint: START_HINT })
-  return { ...parseAddress(written.url), token: token ?? written.token, file }
+  return { ...parseAddress(written.url), token: token ?? written.token, file, multiaddrs: written.multiaddrs }
+}
+
+/** Whether a fog node that wrote its connection file into `home` still runs on this machine. */
+export async function isConnectionLive(home: string): Promise<boolean> {
+  const written = await readConnection(join(home, CONNECTION_FILE))
+  return written !== undefined && isProcessAlive(written.pid)
+}
+
+/** Whether a process of this id runs, whoever owns it. */
+export function isProcessAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
 }
 
 /** The error of a fog node that does not answer. */

@@ -15,14 +15,16 @@
  */
 
 export { type CallOptions, Client, connect, type JobQuote, type SubmitOptions } from './client.ts'
-export { CONNECTION_FILE, type ConnectOptions, type Endpoint, findEndpoint } from './connection.ts'
+export { CONNECTION_FILE, type ConnectOptions, type Endpoint, findEndpoint, isConnectionLive } from './connection.ts'
 export type { FollowOptions } from './events.ts'
 export { type Environment, homeFolder } from './home.ts'
 export { jobFileJsonSchema } from './job-file/json-schema.ts'
+export { parseBytes } from './job-file/quantities.ts'
 export { parseJob, parseJobFile, readJobFile } from './job-file/read.ts'
 export { type JobFile, JobFileSchema } from './job-file/schema.ts'
 export type { DataSource, Job, ModelSource } from './job-file/settle.ts'
 export type { ImportedDataset, ImportSettings } from './prepare/data.ts'
+export { readModelBytes } from './prepare/model-file.ts'
 export type { Progress } from './prepare/progress.ts'
 export type { FetchedResult, FetchOptions } from './result.ts'
 export { type Check, type Verification, verifyLedger } from './verify.ts'

@@ -1,6 +1,7 @@
 import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { BlockStore, FileStore } from '@pingo/storage'
+import { isProcessAlive } from './connection.ts'
 
 /** A folder of blocks that lives as long as one upload or look-up, in `<home>/staging`. */
 export interface Staging {
@@ -30,15 +31,6 @@ export async function openStaging(home: string): Promise<Staging> {
 async function sweep(parent: string): Promise<void> {
   for (const name of await readdir(parent)) {
     const pid = Number(/^(\d+)-/.exec(name)?.[1])
-    if (pid && !isAlive(pid)) await rm(join(parent, name), { recursive: true, force: true })
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM'
+    if (pid && !isProcessAlive(pid)) await rm(join(parent, name), { recursive: true, force: true })
   }
 }

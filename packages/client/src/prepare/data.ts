@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises'
-import { type ImportOptions, importDataset } from '@pingo/data'
-import { type FileSink, fetchFile } from '@pingo/storage'
+import { type FileSink, type ImportOptions, importDataset } from '@pingo/data'
+import { fetchFile } from '@pingo/storage'
 import {
   type DatasetManifest,
   DatasetManifestSchema,
@@ -22,7 +22,7 @@ export interface ImportedDataset {
   isNew: boolean
 }
 
-export type ImportSettings = Omit<ImportOptions, 'like' | 'limits' | 'signal' | 'onProgress'>
+export type ImportSettings = Omit<ImportOptions, 'limits' | 'signal' | 'onProgress'>
 
 interface Context {
   staging: Staging
@@ -51,7 +51,7 @@ export async function openJobData(
 /** Imports a file or folder of this machine into the staging store. */
 export async function importData(
   path: string,
-  settings: ImportSettings & { like?: DatasetManifest },
+  settings: ImportSettings,
   { staging, signal, onProgress }: Context,
 ): Promise<{ train: ImportedDataset; test?: ImportedDataset }> {
   await stat(path).catch((cause: NodeJS.ErrnoException) => {
@@ -74,7 +74,7 @@ export async function importData(
   }
 }
 
-async function open(source: DataSource, settings: ImportSettings & { like?: DatasetManifest }, context: Context) {
+async function open(source: DataSource, settings: ImportSettings, context: Context) {
   return 'path' in source
     ? importData(source.path, settings, context)
     : { train: await readFromNetwork(source.cid, context), test: undefined }

@@ -1,12 +1,9 @@
-import { readFile, stat } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { checkModel, type Model, parseModel, templates } from '@pingo/graph'
 import { type Column, PinGoError, sizeOf } from '@pingo/wire'
 import type { Job, ModelSource } from '../job-file/settle.ts'
 import { type Columns, classesOf, describeColumn, holdsClasses } from './columns.ts'
-
-/** Largest ONNX file that is read, bytes (protobuf's own limit is 2 GiB). */
-export const MAX_MODEL_BYTES = 1 << 30
+import { readModelBytes } from './model-file.ts'
 
 /** The model of a job: the template made to fit the data, or the user's own file, checked. */
 export async function loadModel(job: Job, columns: Columns): Promise<Model> {
@@ -29,25 +26,6 @@ export async function readModel(path: string): Promise<Model> {
     )
   }
   return model
-}
-
-/** The bytes of a model file. @throws PinGoError MODEL_NOT_FOUND, MODEL_UNREADABLE, MODEL_TOO_LARGE */
-export async function readModelBytes(path: string): Promise<Uint8Array> {
-  try {
-    const { size } = await stat(path)
-    if (size > MAX_MODEL_BYTES)
-      throw new PinGoError('MODEL_TOO_LARGE', `${path} has ${size} bytes; models of up to 1 GiB are read.`)
-    return await readFile(path)
-  } catch (cause) {
-    if (cause instanceof PinGoError) throw cause
-    const { code } = cause as NodeJS.ErrnoException
-    if (code === 'ENOENT')
-      throw new PinGoError('MODEL_NOT_FOUND', `There is no model at ${path}.`, {
-        hint: 'Check the path; in a job file it is relative to the folder of the job file.',
-        cause,
-      })
-    throw new PinGoError('MODEL_UNREADABLE', `The model at ${path} cannot be read (${code}).`, { cause })
-  }
 }
 
 function fromTemplate(job: Job, source: Exclude<ModelSource, { onnx: string }>, { inputs, target }: Columns): Model {

@@ -1,0 +1,116 @@
+import { join } from 'node:path'
+import { findEndpoint, homeFolder, parseBytes } from '@pingo/client'
+import type { ContributorStatus } from '@pingo/contributor'
+import { PinGoError } from '@pingo/wire'
+import { type Command, InvalidArgumentError, Option } from 'commander'
+import { type Context, command, type JsonOption, numberFrom } from '../context.ts'
+import { count } from '../format.ts'
+import { createLogger } from '../local/log.ts'
+import { askedToEnd } from '../local/node-life.ts'
+import { Output } from '../output.ts'
+
+/** How long the first connection may take before the command gives up. */
+const CONNECT_TIMEOUT_MS = 20_000
+
+interface ContributeOptions extends JsonOption {
+  fog?: string[]
+  cores?: number
+  memory?: number
+  disk?: number
+  name?: string
+  home?: string
+  verbose?: boolean
+  withParent?: boolean
+}
+
+export function contributeCommand({ signal }: Context): Command {
+  return command('contribute', 'Lend CPU, memory and disk of this machine to the network.', [
+    'pingo contribute',
+    'pingo contribute --fog /ip4/192.168.1.5/tcp/7071/p2p/12D3Koo…',
+    'pingo contribute --cores 2 --memory 2Gi --name study',
+  ])
+    .option(
+      '--fog <multiaddr...>',
+      'address of a fog node as it prints it (default: the one that runs on this machine)',
+    )
+    .option('--cores <n>', 'cores to lend, from 0.05 (default: 1)', numberFrom(0.05, 4096))
+    .option('--memory <size>', 'memory to lend, such as 2Gi (default: most of what is free)', size)
+    .option('--disk <size>', 'disk to lend for data, such as 10Gi (default: 10Gi)', size)
+    .option('--name <name>', "how it is shown (default: the machine's name)")
+    .option('--home <folder>', 'folder of all its state (default: PINGO_HOME/contributor)')
+    .option('--verbose', 'log what happens, on stderr')
+    .addOption(new Option('--with-parent').hideHelp())
+    .action((options: ContributeOptions) => contribute(options, signal))
+}
+
+async function contribute(options: ContributeOptions, signal: AbortSignal): Promise<void> {
+  const output = new Output(options)
+  const fog = options.fog ?? (await knownFog())
+  const { Contributor } = await import('@pingo/contributor')
+  const connected = Promise.withResolvers<void>()
+  const onChange = (status: ContributorStatus) => {
+    if (status.connected) connected.resolve()
+  }
+  const offer = { cores: options.cores, memoryBytes: options.memory, diskBytes: options.disk }
+  const contributor = await Contributor.start({
+    home: options.home ?? join(homeFolder(), 'contributor'),
+    fog,
+    offer: Object.fromEntries(Object.entries(offer).filter(([, value]) => value !== undefined)),
+    name: options.name,
+    logger: createLogger(options.verbose),
+    onChange,
+  })
+  const asked = askedToEnd(signal, options)
+  try {
+    await firstConnection(connected.promise, asked, () => contributor.status(), fog)
+    if (contributor.status().connected) {
+      const { peerId } = contributor
+      output.result({ ready: true, peerId, pid: process.pid }, () => {
+        output.say(`Contributing as ${options.name ?? peerId}. Ctrl-C leaves; work that was begun is handed in.`)
+      })
+    }
+    await Promise.race([asked, contributor.closed])
+  } finally {
+    const { samplesIncluded } = contributor.status()
+    await contributor.leave()
+    if (!output.json)
+      output.note(`Left the network; ${count(samplesIncluded)} samples of this machine are in trained models.`)
+  }
+}
+
+async function firstConnection(
+  connected: Promise<void>,
+  asked: Promise<void>,
+  status: () => ContributorStatus,
+  fog: string[],
+): Promise<void> {
+  const late = Promise.withResolvers<void>()
+  const timer = setTimeout(() => {
+    const { reason } = status()
+    late.reject(
+      new PinGoError('FOG_UNREACHABLE', `No fog node answers at ${fog.join(', ')}${reason ? `: ${reason}` : '.'}`, {
+        hint: 'Check that it runs, that the address is whole, and that its port is open.',
+      }),
+    )
+  }, CONNECT_TIMEOUT_MS)
+  try {
+    await Promise.race([connected, asked, late.promise])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/** The control addresses of the fog node that runs on this machine. */
+async function knownFog(): Promise<string[]> {
+  const { multiaddrs } = await findEndpoint()
+  if (multiaddrs?.length) return multiaddrs
+  throw new PinGoError('FOG_UNKNOWN', 'No fog node runs on this machine.', {
+    hint: 'Name one by --fog MULTIADDR, as `pingo fog` prints it.',
+  })
+}
+
+function size(text: string): number {
+  const parsed = parseBytes(text)
+  if (parsed === undefined || parsed <= 0) throw new InvalidArgumentError(`It must be a size such as 512Mi or 2Gi.`)
+  return parsed
+}

@@ -1,0 +1,67 @@
+import { basename } from 'node:path'
+import { Command } from 'commander'
+import { type Context, command, type JsonOption } from '../context.ts'
+import { EXIT, Exit } from '../exit.ts'
+import { count, whole } from '../format.ts'
+import { Output } from '../output.ts'
+
+export function graphCommand(context: Context): Command {
+  return new Command('graph')
+    .description('Look at models.')
+    .addCommand(checkCommand(context))
+    .addHelpText('after', '\nExamples:\n  $ pingo graph check model.onnx')
+}
+
+function checkCommand(_: Context): Command {
+  return command('check', 'Tell whether an ONNX model can be trained, its inputs, outputs and size.', [
+    'pingo graph check examples/own-onnx/model.onnx',
+    'pingo graph check model.onnx --json',
+  ])
+    .argument('<model>', 'an .onnx file')
+    .action(async (path: string, options: JsonOption) => {
+      const output = new Output(options)
+      const { readModelBytes } = await import('@pingo/client')
+      const { checkModel, parseModel } = await import('@pingo/graph')
+      const model = parseModel(await readModelBytes(path))
+      const report = checkModel(model)
+      const fed = model.graph.inputs.filter(({ name }) => !model.graph.initializers.has(name))
+      const operators = countBy(model.graph.nodes.map(({ op }) => op))
+      const trainable = report.blocking.length === 0
+      const summary = {
+        trainable,
+        opset: model.opset,
+        producer: model.producer,
+        inputs: fed,
+        outputs: model.graph.outputs,
+        operators,
+        ...report,
+      }
+      output.result(summary, () => {
+        const values = (list: typeof fed) =>
+          list.map(({ name, dtype, shape }) => `${name} ${dtype} [${shape.map((d) => d || '?').join(',')}]`).join('; ')
+        const row = (name: string, value: string) => output.say(`${output.colour.dim(name.padEnd(12))}${value}`)
+        output.say(trainable ? `${basename(path)} can be trained.` : `${basename(path)} cannot be trained:`)
+        for (const { node, op, reason, hint } of report.blocking)
+          output.say(`- ${op}${node ? ` (node '${node}')` : ''}: ${reason}${hint ? ` ${hint}` : ''}`)
+        row('inputs', values(fed))
+        row('outputs', values(model.graph.outputs))
+        row('parameters', whole(report.parameters))
+        row('work', `${count(report.flopsPerSample)} FLOP a sample, forward`)
+        row(
+          'operators',
+          Object.entries(operators)
+            .map(([op, n]) => (n > 1 ? `${op} ×${n}` : op))
+            .join(', '),
+        )
+        row('format', `opset ${model.opset}${model.producer ? `, by ${model.producer}` : ''}`)
+        for (const note of report.notes) output.say(`note: ${note}`)
+      })
+      if (!trainable) throw new Exit(EXIT.failed)
+    })
+}
+
+function countBy(names: string[]): Record<string, number> {
+  const counts: Record<string, number> = {}
+  for (const name of names.toSorted()) counts[name] = (counts[name] ?? 0) + 1
+  return counts
+}

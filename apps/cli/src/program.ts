@@ -1,0 +1,60 @@
+import { readFileSync } from 'node:fs'
+import { Command } from 'commander'
+import { contributeCommand } from './commands/contribute.ts'
+import { dataCommand } from './commands/data.ts'
+import { demoCommand } from './commands/demo.ts'
+import { fogCommand } from './commands/fog.ts'
+import { graphCommand } from './commands/graph.ts'
+import { jobCommand } from './commands/job/index.ts'
+import { predictCommand } from './commands/predict.ts'
+import { quoteCommand } from './commands/quote.ts'
+import { trainCommand } from './commands/train.ts'
+import { upCommand } from './commands/up.ts'
+import type { Context } from './context.ts'
+
+/** The `pingo` command and all below it. */
+export function createProgram(context: Context): Command {
+  const program = new Command('pingo')
+    .description('Train AI models on idle CPUs.')
+    .version(version(), '--version', 'print the version')
+    .helpOption('--help', 'show help')
+    .configureHelp({ showGlobalOptions: false })
+    .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'pingo: ')) })
+    .showHelpAfterError(false)
+    .exitOverride()
+    .addHelpText(
+      'after',
+      '\nExamples:\n  $ pingo demo                        # a whole network here, trains, shows the result\n' +
+        '  $ pingo up                          # a network here, ready for your jobs\n' +
+        '  $ pingo train examples/tabular/job.yaml\n\nEnvironment:\n' +
+        '  PINGO_HOME   folder of all state (default: ~/.pingo)\n' +
+        '  PINGO_FOG    address of the fog node       PINGO_TOKEN  its token\n' +
+        '  NO_COLOR     no colours                    PINGO_DEBUG  1 shows where an error came from',
+    )
+  const commands = [
+    demoCommand,
+    upCommand,
+    fogCommand,
+    contributeCommand,
+    dataCommand,
+    trainCommand,
+    quoteCommand,
+    jobCommand,
+    predictCommand,
+    graphCommand,
+  ]
+  for (const create of commands) program.addCommand(create(context))
+  inherit(program)
+  return program
+}
+
+/** Settings of a command hold for those below it. */
+function inherit(parent: Command): void {
+  for (const child of parent.commands) {
+    child.copyInheritedSettings(parent).helpOption('--help', 'show help')
+    inherit(child)
+  }
+}
+
+const version = (): string =>
+  (JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }).version
