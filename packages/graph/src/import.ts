@@ -1,0 +1,154 @@
+import { type DType, PinGoError, sizeOf, type Tensor } from '@pingo/wire'
+import type { GraphBuilder } from './builder.ts'
+import { located, type Place, placeOf, unsupported } from './failures.ts'
+import type { Model, Node } from './model.ts'
+import type { Value } from './operator.ts'
+import { operators } from './operators/index.ts'
+import { castTensor, isFloat, numbersOf } from './tensors.ts'
+
+/** Prefix of the names of constants that training never changes, whatever they look like. */
+export const FIXED_PREFIX = 'pingo.fixed/'
+/** A weight as low as this is an attention mask's "never", not a weight. */
+const MASK_VALUE = -1e4
+
+export interface ImportOptions {
+  /** True for the step graph: batch statistics, buffers move. */
+  training: boolean
+  /** Names of initialisers that stay as they are. */
+  frozen?: readonly string[]
+  /** Shapes of the model's values at the batch size it was exported with, when another is wanted. */
+  exported?: { shapes: ReadonlyMap<string, readonly number[]>; from: number; to: number }
+  /** Called for a node that cannot be handled; without it the error is thrown. */
+  onBlocked?(place: Place, error: PinGoError): void
+}
+
+export interface Imported {
+  /** Values by their names in the model. */
+  values: Map<string, Value>
+  /** Weights that could be trained, by initialiser name, in the model's order. */
+  weights: Map<string, Value>
+  /** Running statistics: the initialiser and its next value. */
+  buffers: Map<string, Value>
+  /** Things the user should know. */
+  notes: string[]
+}
+
+/**
+ * Translates a model (opset 11 to 23) into the builder's operators, with static shapes from `inputs` on. Half and double precision weights
+ * become float32.
+ * @throws PinGoError GRAPH_UNSUPPORTED, GRAPH_SHAPE_MISMATCH naming node, operator and shapes
+ */
+export function importModel(
+  b: GraphBuilder,
+  model: Model,
+  inputs: ReadonlyMap<string, Value>,
+  options: ImportOptions,
+): Imported {
+  const imported: Imported = { values: new Map(inputs), weights: new Map(), buffers: new Map(), notes: [] }
+  const used = new Set(
+    model.graph.nodes.flatMap((node) => node.inputs).concat(model.graph.outputs.map(({ name }) => name)),
+  )
+  for (const [name, tensor] of model.graph.initializers)
+    if (used.has(name)) imported.values.set(name, leaf(b, model, name, tensor, imported, options))
+  for (const node of model.graph.nodes) importNode(b, model, node, imported, options)
+  b.origin = ''
+  return imported
+}
+
+/** An initialiser as a weight that may be trained, or as a constant. */
+function leaf(
+  b: GraphBuilder,
+  model: Model,
+  name: string,
+  tensor: Tensor,
+  imported: Imported,
+  options: ImportOptions,
+): Value {
+  const held = isFloat(tensor.dtype) ? castTensor(tensor, 'float32') : tensor
+  if (tensor.dtype !== held.dtype)
+    imported.notes.push(`'${name}' is ${tensor.dtype}: it is trained as float32 and rounded back in the result.`)
+  if (!maybeWeight(model, name, held) || options.frozen?.includes(name)) return b.constant(held)
+  const value = b.weight(name, held)
+  imported.weights.set(name, value)
+  return value
+}
+
+/**
+ * Whether an initialiser can be a weight. ONNX does not say which are; a float tensor counts unless it is a mask (holds
+ * values below -10,000), was marked as fixed, or is a lone number that an exporter made of a constant in the source.
+ */
+function maybeWeight(model: Model, name: string, tensor: Tensor): boolean {
+  if (tensor.dtype !== 'float32' || name.startsWith(FIXED_PREFIX)) return false
+  if (sizeOf(tensor.shape) === 1 && tensor.shape.length === 0)
+    return (
+      (model.producer === 'pytorch' || model.producer === 'pingo') &&
+      /^[A-Za-z]\w*(\.\w+)*$/.test(name) &&
+      !/^(val|scalar|const|onnx)/i.test(name)
+    )
+  const numbers = numbersOf(tensor)
+  for (let i = 0; i < numbers.length; i++) if (numbers[i]! <= MASK_VALUE) return false
+  return sizeOf(tensor.shape) > 0
+}
+
+function importNode(b: GraphBuilder, model: Model, node: Node, imported: Imported, options: ImportOptions): void {
+  const name = node.name || node.outputs.find((output) => output) || node.op
+  b.origin = name
+  const inputs = node.inputs.map((input) => (input === '' ? undefined : imported.values.get(input)))
+  const place = placeOf(name, node.op, inputs)
+  const blocked = (error: unknown) => {
+    if (!options.onBlocked || !(error instanceof PinGoError)) throw error
+    options.onBlocked(place, error)
+  }
+  // What an unsupported node should have made is missing: its readers say nothing new.
+  const missing = node.inputs.find((input, i) => input !== '' && !inputs[i])
+  if (missing !== undefined) {
+    if (options.onBlocked) return
+    throw new PinGoError(
+      'ONNX_MALFORMED',
+      `The node '${name}' (${node.op}) reads '${missing}', which nothing before it makes.`,
+    )
+  }
+  const rule = operators.get(node.op)
+  if (!rule) {
+    blocked(unsupported(place, 'this operator is not supported'))
+    return
+  }
+  if (node.op === 'Constant') {
+    const value = node.attributes.value
+    if (value?.type === 'tensor' && sizeOf(value.value.shape) > 1 && node.outputs[0]) {
+      imported.values.set(node.outputs[0], leaf(b, model, node.outputs[0], value.value, imported, options))
+      return
+    }
+  }
+  try {
+    const outputs = rule.lower
+      ? rule.lower({
+          b,
+          node,
+          op: node.op,
+          attributes: node.attributes,
+          inputs,
+          opset: model.opset,
+          training: options.training,
+          ...(options.exported ? { exported: exportedShapes(node, options.exported) } : {}),
+          updateBuffer: (buffer, next) => imported.buffers.set(buffer.name, next),
+          note: (text) => imported.notes.push(text),
+        })
+      : b.emit(node.op, inputs, node.attributes)
+    node.outputs.forEach((output, i) => {
+      const value = outputs[i]
+      if (output && value) imported.values.set(output, isHalf(value.dtype) ? b.cast(value, 'float32') : value)
+    })
+  } catch (error) {
+    blocked(located(error, place))
+  }
+}
+
+const isHalf = (dtype: DType) => dtype === 'float16' || dtype === 'bfloat16' || dtype === 'float64'
+
+const exportedShapes = (node: Node, { shapes, from, to }: NonNullable<ImportOptions['exported']>) => ({
+  from,
+  to,
+  input: (i: number) => shapes.get(node.inputs[i] ?? ''),
+  output: (i: number) => shapes.get(node.outputs[i] ?? ''),
+})

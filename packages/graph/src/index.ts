@@ -1,0 +1,52 @@
+/**
+ * ONNX in, training graph out: reads and writes ONNX models, infers their shapes, differentiates them in reverse mode and emits one
+ * plain ONNX graph that does a training step (forward, backward, optimiser). Knows nothing of running graphs.
+ *
+ * ```ts
+ * const model = templates.mlp({ inputs: [4], classes: 3 })
+ * const program = buildProgram(model, {
+ *   loss: 'cross_entropy', optimizer: { kind: 'adamw' }, batch: 32, logical: {},
+ *   inputs: [{ name: 'input', column: 'input', dtype: 'float32', shape: [4] }],
+ *   target: { name: 'target', column: 'target', dtype: 'int32', shape: [] },
+ * })
+ * // run program.step with any ONNX runtime, then:
+ * const trained = writeModel(withWeights(model, weights))
+ * ```
+ * @module
+ */
+import { cnn } from './templates/cnn.ts'
+import { gpt } from './templates/gpt.ts'
+import { mlp } from './templates/mlp.ts'
+
+export * from './check.ts'
+export { type InferredType, inferShapes } from './infer-shapes.ts'
+export type { LossKind } from './loss.ts'
+export {
+  type Attribute,
+  type Attributes,
+  type Graph,
+  MAX_OPSET,
+  MIN_OPSET,
+  type Model,
+  type Node,
+  type ValueInfo,
+} from './model.ts'
+export { allowedOperators, supportedOperators } from './operators/index.ts'
+export { optimizerScalars, type Scalars } from './optimizer.ts'
+export {
+  buildGradients,
+  buildProgram,
+  type GradientOptions,
+  type GradientProgram,
+  type Program,
+  type ProgramOptions,
+} from './program.ts'
+export { MAX_MODEL_BYTES, parseModel } from './proto/read.ts'
+export { writeModel } from './proto/write.ts'
+export type { CnnOptions } from './templates/cnn.ts'
+export type { GptOptions } from './templates/gpt.ts'
+export type { MlpOptions } from './templates/mlp.ts'
+export { standardize, withWeights } from './weights.ts'
+
+/** Models for people who have none: seeded initial weights, input `input`, output `output` (logits). */
+export const templates = { mlp, cnn, gpt }

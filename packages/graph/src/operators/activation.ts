@@ -1,0 +1,164 @@
+import { PinGoError, sizeOf } from '@pingo/wire'
+import type { GraphBuilder } from '../builder.ts'
+import { float, floatOf, intOf, stringOf } from '../model.ts'
+import type { LowerContext, Operator, Value } from '../operator.ts'
+import { foldWith, sameType, unary } from './elementwise.ts'
+
+const SQRT_HALF = Math.SQRT1_2
+const TWO_OVER_SQRT_PI = 2 / Math.sqrt(Math.PI)
+/** Hendrycks and Gimpel 2016, the tanh form of GELU. */
+const GELU_CUBE = 0.044715
+const GELU_TANH = Math.sqrt(2 / Math.PI)
+
+/** g where the condition holds, else 0. */
+const mask = (b: GraphBuilder, condition: Value, g: Value) => b.where(condition, g, b.scalar(0))
+const positive = (b: GraphBuilder, y: Value) => b.one('Greater', [y, b.scalar(0)])
+
+const sigmoid = (x: number) => 1 / (1 + Math.exp(-x))
+
+/** A bound of Clip: undefined when absent; else its number. */
+function bound(c: LowerContext, i: number, name: string): Value | undefined {
+  const input = c.inputs[i]
+  if (input) return input
+  const value = c.attributes[name] ? floatOf(c.attributes, name, 0) : undefined
+  return value === undefined ? undefined : c.b.scalar(value)
+}
+
+/** Activation functions. Those without a kernel worth keeping are written as what they are. */
+export const activation: Record<string, Operator> = {
+  Relu: unary(
+    (x) => Math.max(x, 0),
+    ({ b }, g, _, y) => mask(b, positive(b, y), g),
+  ),
+  Sigmoid: unary(sigmoid, ({ b }, g, _, y) => b.mul(g, b.mul(y, b.sub(b.scalar(1), y))), 8),
+  Tanh: unary(Math.tanh, ({ b }, g, _, y) => b.mul(g, b.sub(b.scalar(1), b.mul(y, y))), 8),
+  Erf: {
+    infer: sameType,
+    gradient: ({ b, inputs: [x], grads: [g] }) => [
+      b.mul(g!, b.scale(b.one('Exp', [b.one('Neg', [b.mul(x!, x!)])]), TWO_OVER_SQRT_PI)),
+    ],
+    flops: (_, [y]) => 10 * sizeOf(y!.shape),
+  },
+  Softplus: unary(
+    (x) => Math.log1p(Math.exp(-Math.abs(x))) + Math.max(x, 0),
+    ({ b }, g, x) => b.mul(g, b.one('Sigmoid', [x])),
+    16,
+  ),
+  LeakyRelu: {
+    infer: sameType,
+    gradient: ({ b, attributes, inputs: [x], grads: [g] }) => [
+      b.where(positive(b, x!), g!, b.scale(g!, floatOf(attributes, 'alpha', 0.01))),
+    ],
+  },
+  Elu: {
+    infer: sameType,
+    // y = alpha (e^x - 1) for x <= 0, so dy/dx = y + alpha there.
+    gradient: ({ b, attributes, inputs: [x], outputs: [y], grads: [g] }) => {
+      const alpha = b.scalar(floatOf(attributes, 'alpha', 1))
+      return [b.where(positive(b, x!), g!, b.mul(g!, b.add(y!, alpha)))]
+    },
+    flops: (_, [y]) => 8 * sizeOf(y!.shape),
+  },
+  Selu: {
+    lower: ({ b, attributes, inputs: [x] }) => {
+      const alpha = float(floatOf(attributes, 'alpha', 1.6732632423543772))
+      return [b.scale(b.one('Elu', [x], { alpha }), floatOf(attributes, 'gamma', 1.0507009873554805))]
+    },
+  },
+  Celu: {
+    lower: ({ b, attributes, inputs: [x] }) => {
+      const alpha = floatOf(attributes, 'alpha', 1)
+      return [b.scale(b.one('Elu', [b.scale(x!, 1 / alpha)], { alpha: float(1) }), alpha)]
+    },
+  },
+  PRelu: {
+    lower: ({ b, inputs: [x, slope] }) => [b.where(positive(b, x!), x!, b.mul(x!, slope!))],
+  },
+  ThresholdedRelu: {
+    lower: ({ b, attributes, inputs: [x] }) => {
+      const above = b.one('Greater', [x, b.scalar(floatOf(attributes, 'alpha', 1))])
+      return [mask(b, above, x!)]
+    },
+  },
+  Softsign: { lower: ({ b, inputs: [x] }) => [b.div(x!, b.add(b.scalar(1), b.one('Abs', [x])))] },
+  Mish: { lower: ({ b, inputs: [x] }) => [b.mul(x!, b.one('Tanh', [b.one('Softplus', [x])]))] },
+  HardSigmoid: {
+    lower: ({ b, attributes, inputs: [x] }) => {
+      const line = b.add(b.scale(x!, floatOf(attributes, 'alpha', 0.2)), b.scalar(floatOf(attributes, 'beta', 0.5)))
+      return [b.one('Clip', [line, b.scalar(0), b.scalar(1)])]
+    },
+  },
+  HardSwish: {
+    lower: ({ b, inputs: [x] }) => {
+      const line = b.add(b.scale(x!, 1 / 6), b.scalar(0.5))
+      return [b.mul(x!, b.one('Clip', [line, b.scalar(0), b.scalar(1)]))]
+    },
+  },
+  Gelu: {
+    lower: ({ b, attributes, inputs: [x] }) => {
+      const one = b.scalar(1)
+      if (stringOf(attributes, 'approximate', 'none') === 'tanh') {
+        const cube = b.mul(b.mul(x!, x!), x!)
+        const t = b.one('Tanh', [b.scale(b.add(x!, b.scale(cube, GELU_CUBE)), GELU_TANH)])
+        return [b.mul(x!, b.scale(b.add(one, t), 0.5))]
+      }
+      return [b.mul(x!, b.scale(b.add(one, b.one('Erf', [b.scale(x!, SQRT_HALF)])), 0.5))]
+    },
+  },
+  Clip: {
+    infer: sameType,
+    fold: foldWith((x, low, high) =>
+      Math.min(Math.max(x!, low ?? Number.NEGATIVE_INFINITY), high ?? Number.POSITIVE_INFINITY),
+    ),
+    lower: (c) => {
+      const [x] = c.inputs
+      const low = bound(c, 1, 'min')
+      const high = bound(c, 2, 'max')
+      const isZero = low?.data && !low.variable && Number(low.data.data[0]) === 0
+      if (isZero && !high && x!.dtype === 'float32') return [c.b.one('Relu', [x])]
+      return [low || high ? c.b.one('Clip', high ? [x, low, high] : [x, low]) : x]
+    },
+    // PyTorch's hardtanh and clamp: the gradient passes where the value was not cut.
+    gradient: ({ b, inputs: [x], outputs: [y], grads: [g] }) => [mask(b, b.one('Equal', [x, y]), g!)],
+  },
+  Identity: { infer: sameType, fold: ({ tensors }) => tensors[0] },
+  Dropout: {
+    lower: (c) => {
+      const training = c.inputs[2]?.data ? Number(c.inputs[2].data.data[0]) !== 0 : c.opset < 12
+      const ratio = c.inputs[1]?.data ? Number(c.inputs[1].data.data[0]) : floatOf(c.attributes, 'ratio', 0.5)
+      if (ratio > 0)
+        c.note(
+          `Dropout '${c.node.name}' (ratio ${ratio}${training ? ', in training mode' : ''}) passes its input through unchanged: dropout is not active in training.`,
+        )
+      const x = c.inputs[0]!
+      if (!c.node.outputs[1]) return [x]
+      return [x, c.b.cast(c.b.filled(x.shape, 1), 'bool')]
+    },
+  },
+}
+
+const SOFTMAX = (exp: boolean): Operator => ({
+  infer: sameType,
+  lower: (c) => {
+    const x = c.inputs[0]!
+    const rank = x.shape.length
+    const given = intOf(c.attributes, 'axis', c.opset < 13 ? 1 : -1)
+    const axis = given < 0 ? given + rank : given
+    if (rank === 0) throw new PinGoError('GRAPH_SHAPE_MISMATCH', 'a scalar has no axis')
+    const attributes = { axis: { type: 'int' as const, value: axis } }
+    if (c.opset >= 13 || axis === rank - 1) return [c.b.one(c.op, [x], attributes)]
+    // Before opset 13, the tensor is seen as a matrix whose columns begin at `axis`.
+    const rows = sizeOf(x.shape.slice(0, axis))
+    const flat = c.b.reshape(x, [rows, sizeOf(x.shape.slice(axis))])
+    return [c.b.reshape(c.b.one(c.op, [flat], { axis: { type: 'int', value: 1 } }), x.shape)]
+  },
+  gradient: ({ b, attributes, outputs: [y], grads: [g] }) => {
+    const axis = [intOf(attributes, 'axis', -1)]
+    if (exp) return [b.mul(y!, b.sub(g!, b.sum(b.mul(g!, y!), axis, true)))]
+    return [b.sub(g!, b.mul(b.one('Exp', [y]), b.sum(g!, axis, true)))]
+  },
+  flops: (_, [y]) => 12 * sizeOf(y!.shape),
+})
+
+activation.Softmax = SOFTMAX(true)
+activation.LogSoftmax = SOFTMAX(false)

@@ -1,0 +1,201 @@
+import { sizeOf } from '@pingo/wire'
+import type { GraphBuilder } from '../builder.ts'
+import { type Attributes, intOf, ints, intsOf, stringOf } from '../model.ts'
+import type { InferContext, LowerContext, Operator, Value } from '../operator.ts'
+import { mismatch, range, shapeText } from '../shape.ts'
+import { group, outputSizes, type Window, windowAttributes, windowOf } from './window.ts'
+
+const spatialOf = (x: Value) => x.shape.slice(2)
+const windowFor = (attributes: Attributes, x: Value, w: Value) => windowOf(attributes, w.shape.slice(2), spatialOf(x))
+
+/** Every position of a kernel, as one index per axis. */
+function positions(kernel: readonly number[]): number[][] {
+  return kernel.reduce<number[][]>((list, n) => list.flatMap((at) => range(n).map((i) => [...at, i])), [[]])
+}
+
+/**
+ * The elements of x that one tap of the kernel meets, flat over space: [N, C, S]. `padded` is x with its padding.
+ */
+function tap(b: GraphBuilder, padded: Value, w: Window, at: readonly number[], out: readonly number[]): Value {
+  const axes = out.map((_, i) => i + 2)
+  const starts = at.map((n, i) => n * w.dilations[i]!)
+  const ends = out.map((n, i) => starts[i]! + (n - 1) * w.strides[i]! + 1)
+  const part = b.slice(padded, axes, starts, ends, w.strides)
+  return b.reshape(part, [part.shape[0]!, part.shape[1]!, sizeOf(out)])
+}
+
+/**
+ * dW of a convolution from dy [N, M, …out] and x [N, C, …]: one small matrix product per tap of the kernel, which keeps
+ * the GEMM's inner axis as long as the image; with one channel a group, im2col or plain sums, whose matrices are less thin.
+ * @returns [M, C/groups, …kernel]
+ */
+function weightGradient(b: GraphBuilder, x: Value, dy: Value, w: Window, groups: number): Value {
+  const [n, m] = [dy.shape[0]!, dy.shape[1]!]
+  const channels = x.shape[1]!
+  const out = dy.shape.slice(2)
+  const space = sizeOf(out)
+  const padded = b.pad(x, [0, 0, ...w.before], [0, 0, ...w.after])
+  const [mg, cg] = [m / groups, channels / groups]
+  const taps = positions(w.kernel).map((at) => tap(b, padded, w, at, out))
+  const kernel = sizeOf(w.kernel)
+  if (groups === 1 && cg * kernel <= MAX_IM2COL_ROWS) {
+    const columns = b.concat(taps, 1)
+    const dw = b.sum(b.fusedMatmul(b.reshape(dy, [n, m, space]), columns, false, true), [0])
+    return b.reshape(b.transpose(b.reshape(dw, [m, kernel, cg]), [0, 2, 1]), [m, cg, ...w.kernel])
+  }
+  if (cg === 1 && mg === 1) {
+    const flat = b.reshape(dy, [n, m, space])
+    const sums = taps.map((t) => b.reshape(b.sum(b.mul(flat, t), [0, 2]), [m, 1]))
+    return b.reshape(b.concat(sums, 1), [m, 1, ...w.kernel])
+  }
+  const grouped = (v: Value, per: number) => (groups === 1 ? v : b.reshape(v, [n, groups, per, space]))
+  const g = grouped(b.reshape(dy, [n, m, space]), mg)
+  const parts = taps.map((t) => b.reshape(b.sum(b.fusedMatmul(g, grouped(t, cg), false, true), [0]), [m, cg, 1]))
+  return b.reshape(b.concat(parts, 2), [m, cg, ...w.kernel])
+}
+
+/** Up to this many rows (channels × kernel) the im2col matrix is cheaper than one product a tap. */
+const MAX_IM2COL_ROWS = 32
+
+/** Transposed convolution of g that gives exactly `target` spatial sizes back. */
+export function convTranspose(
+  b: GraphBuilder,
+  g: Value,
+  weight: Value,
+  w: Window,
+  groups: number,
+  target: readonly number[],
+): Value {
+  const after = target.map((n, i) => full(w, i, g.shape[i + 2]!) - w.before[i]! - n)
+  return b.one('ConvTranspose', [g, weight], {
+    ...windowAttributes({ ...w, after: after.map((n) => Math.max(0, n)) }),
+    ...group(groups),
+    output_padding: ints(after.map((n) => Math.max(0, -n))),
+  })
+}
+
+/** Size of a transposed convolution's output along axis i before padding is cut off. */
+const full = (w: Window, i: number, size: number) =>
+  (size - 1) * w.strides[i]! + w.dilations[i]! * (w.kernel[i]! - 1) + 1
+
+const spatialSum = (b: GraphBuilder, g: Value) =>
+  b.sum(
+    g,
+    range(g.shape.length).filter((i) => i !== 1),
+  )
+
+function inferConv({ inputs: [x, w], attributes }: InferContext) {
+  const groups = intOf(attributes, 'group', 1)
+  if (x!.shape.length < 3 || w!.shape.length !== x!.shape.length)
+    throw mismatch('a convolution wants [N, C, …space] and weights of the same rank')
+  if (x!.shape[1] !== w!.shape[1]! * groups)
+    throw mismatch(
+      `the input ${shapeText(x!.shape)} has ${x!.shape[1]} channels, the weight wants ${w!.shape[1]! * groups}`,
+    )
+  return [
+    {
+      dtype: x!.dtype,
+      shape: [x!.shape[0]!, w!.shape[0]!, ...outputSizes(windowFor(attributes, x!, w!), spatialOf(x!))],
+    },
+  ]
+}
+
+function transposedSizes(w: Window, attributes: Attributes, x: Value): number[] {
+  const extra = intsOf(attributes, 'output_padding') ?? w.kernel.map(() => 0)
+  return spatialOf(x).map((n, i) => full(w, i, n) - w.before[i]! - w.after[i]! + extra[i]!)
+}
+
+/** Resolves output_shape and auto_pad of ConvTranspose (which say how much to cut) into pads. */
+function transposedWindow(c: LowerContext, x: Value, weight: Value): { w: Window; extra: number[] } {
+  const plain = { ...c.attributes }
+  delete plain.auto_pad
+  const w = windowFor(plain, x, weight)
+  const extra = intsOf(c.attributes, 'output_padding') ?? w.kernel.map(() => 0)
+  const auto = stringOf(c.attributes, 'auto_pad', 'NOTSET')
+  const wanted = intsOf(c.attributes, 'output_shape')?.slice(-w.kernel.length)
+  const target = wanted ?? (auto.startsWith('SAME') ? spatialOf(x).map((n, i) => n * w.strides[i]!) : undefined)
+  if (!target)
+    return { w: auto === 'VALID' ? { ...w, before: w.before.map(() => 0), after: w.after.map(() => 0) } : w, extra }
+  const total = target.map((n, i) => full(w, i, spatialOf(x)[i]!) + extra[i]! - n)
+  const half = total.map((n) => Math.floor(n / 2))
+  const rest = total.map((n, i) => n - half[i]!)
+  const [before, after] = auto === 'SAME_UPPER' ? [half, rest] : [rest, half]
+  return { w: { ...w, before, after }, extra }
+}
+
+/** Convolutions over any number of spatial axes. */
+export const convolution: Record<string, Operator> = {
+  Conv: {
+    infer: inferConv,
+    lower: (c) => {
+      const [x, w, bias] = c.inputs as [Value, Value, Value | undefined]
+      const attributes = {
+        ...windowAttributes(windowFor(c.attributes, x, w)),
+        ...group(intOf(c.attributes, 'group', 1)),
+      }
+      return [c.b.one('Conv', bias ? [x, w, bias] : [x, w], attributes)]
+    },
+    gradient: ({ b, attributes, inputs, grads: [g], wants }) => {
+      const [x, weight] = inputs as [Value, Value]
+      const w = windowFor(attributes, x, weight)
+      const groups = intOf(attributes, 'group', 1)
+      return [
+        wants[0] ? convTranspose(b, g!, weight, w, groups, spatialOf(x)) : undefined,
+        wants[1] ? weightGradient(b, x, g!, w, groups) : undefined,
+        wants[2] ? spatialSum(b, g!) : undefined,
+      ]
+    },
+    flops: ({ inputs: [, w] }, [out]) => 2 * sizeOf(out!.shape) * sizeOf(w!.shape.slice(1)),
+  },
+  ConvTranspose: {
+    infer: ({ inputs: [x, w], attributes }) => {
+      const window = windowFor(attributes, x!, w!)
+      if (x!.shape[1] !== w!.shape[0])
+        throw mismatch(`the input has ${x!.shape[1]} channels, the weight wants ${w!.shape[0]}`)
+      return [
+        {
+          dtype: x!.dtype,
+          shape: [
+            x!.shape[0]!,
+            w!.shape[1]! * intOf(attributes, 'group', 1),
+            ...transposedSizes(window, attributes, x!),
+          ],
+        },
+      ]
+    },
+    lower: (c) => {
+      const [x, weight, bias] = c.inputs as [Value, Value, Value | undefined]
+      const { w, extra } = transposedWindow(c, x, weight)
+      const attributes = {
+        ...windowAttributes(w),
+        ...group(intOf(c.attributes, 'group', 1)),
+        output_padding: ints(extra),
+      }
+      return [c.b.one('ConvTranspose', bias ? [x, weight, bias] : [x, weight], attributes)]
+    },
+    // y = ConvTranspose(x, W) is linear in both: dx is the convolution of dy with W, dW the weight gradient with the roles of
+    // input and output swapped.
+    gradient: ({ b, attributes, inputs, grads: [g], wants }) => {
+      const [x, weight] = inputs as [Value, Value]
+      const groups = intOf(attributes, 'group', 1)
+      const own = windowFor(attributes, x, weight)
+      // What output_padding added at the end meets no tap: the window then stops short of it by itself.
+      const w = { ...own, after: own.after }
+      const dx = () => {
+        const y = b.one('Conv', [g, weight], { ...windowAttributes(w), ...group(groups) })
+        return b.slice(
+          y,
+          x.shape.map((_, i) => i),
+          x.shape.map(() => 0),
+          x.shape,
+        )
+      }
+      return [
+        wants[0] ? dx() : undefined,
+        wants[1] ? weightGradient(b, g!, x, w, groups) : undefined,
+        wants[2] ? spatialSum(b, g!) : undefined,
+      ]
+    },
+    flops: ({ inputs: [x, w] }) => 2 * sizeOf(x!.shape) * sizeOf(w!.shape.slice(1)),
+  },
+}

@@ -1,0 +1,158 @@
+import { PinGoError, sizeOf } from '@pingo/wire'
+import type { GraphBuilder } from '../builder.ts'
+import { float, floatOf, int, intOf } from '../model.ts'
+import type { Operator, Value } from '../operator.ts'
+import { axisOf, mismatch, range } from '../shape.ts'
+
+/** [C] as [1, C, 1, …] for a tensor of `rank`. */
+const perChannel = (b: GraphBuilder, v: Value, rank: number) =>
+  b.reshape(
+    v,
+    range(rank).map((i) => (i === 1 ? v.shape[0]! : 1)),
+  )
+
+/** Normalises every row of [rows, length] to mean 0 and variance 1 by the LayerNormalization kernel. */
+function standardised(b: GraphBuilder, x: Value, epsilon: number): Value {
+  const attributes = { axis: int(-1), epsilon: float(epsilon) }
+  return b.one('LayerNormalization', [x, b.filled([x.shape.at(-1)!], 1)], attributes)
+}
+
+const channelAxes = (x: Value) => range(x.shape.length).filter((i) => i !== 1)
+
+/** Batch, layer, instance, group and root-mean-square normalisation. */
+export const normalisation: Record<string, Operator> = {
+  BatchNormalization: {
+    infer: ({ inputs: [x, , , mean], attributes }) => {
+      if (x!.shape.length < 2) throw mismatch('it wants [N, C, …]')
+      const type = { dtype: x!.dtype, shape: x!.shape }
+      const stats = { dtype: x!.dtype, shape: mean!.shape }
+      return intOf(attributes, 'training_mode', 0) ? [type, stats, stats] : [type]
+    },
+    /**
+     * In training the batch's own statistics (population variance) normalise, and the running ones move by
+     * running * momentum + batch * (1 - momentum): they are buffers, not parameters. The kernel is run with zero momentum so that
+     * it hands out the batch's statistics, which the gradient needs too.
+     */
+    lower: (c) => {
+      const [x, gamma, beta, mean, variance] = c.inputs as [Value, Value, Value, Value, Value]
+      const epsilon = float(floatOf(c.attributes, 'epsilon', 1e-5))
+      if (!c.training) return [c.b.one('BatchNormalization', [x, gamma, beta, mean, variance], { epsilon })]
+      const momentum = floatOf(c.attributes, 'momentum', 0.9)
+      const zeros = c.b.filled(mean.shape)
+      const [y, batchMean, batchVariance] = c.b.emit('BatchNormalization', [x, gamma, beta, zeros, zeros], {
+        epsilon,
+        momentum: float(0),
+        training_mode: int(1),
+      }) as [Value, Value, Value]
+      const next = (old: Value, batch: Value) => c.b.add(c.b.scale(old, momentum), c.b.scale(batch, 1 - momentum))
+      const moved = [next(mean, batchMean), next(variance, batchVariance)] as const
+      c.updateBuffer(mean, moved[0])
+      c.updateBuffer(variance, moved[1])
+      return [y, moved[0], moved[1]]
+    },
+    gradient: ({ b, attributes, inputs, outputs, grads: [g], wants }) => {
+      const [x, gamma, , mean0, variance0] = inputs as Value[]
+      const training = intOf(attributes, 'training_mode', 0) === 1
+      const mean = training ? outputs[1]! : mean0!
+      const variance = training ? outputs[2]! : variance0!
+      const rank = x!.shape.length
+      const axes = channelAxes(x!)
+      const epsilon = b.scalar(floatOf(attributes, 'epsilon', 1e-5))
+      const inverse = b.one('Reciprocal', [b.one('Sqrt', [b.add(variance, epsilon)])])
+      const dbeta = b.sum(g!, axes)
+      const centred = b.sub(x!, perChannel(b, mean, rank))
+      const dgamma = b.mul(b.sum(b.mul(g!, centred), axes), inverse)
+      const slope = b.mul(gamma!, inverse)
+      const dx = () => {
+        const direct = b.mul(g!, perChannel(b, slope, rank))
+        if (!training) return direct
+        // slope * (g - M(g) - xh M(g xh)) with xh = centred * inverse, M the mean over batch and space.
+        const n = sizeOf(x!.shape) / x!.shape[1]!
+        const along = b.scale(b.mul(b.mul(slope, inverse), dgamma), -1 / n)
+        const level = b.scale(b.mul(slope, dbeta), -1 / n)
+        return b.add(b.add(direct, b.mul(centred, perChannel(b, along, rank))), perChannel(b, level, rank))
+      }
+      return [wants[0] ? dx() : undefined, wants[1] ? dgamma : undefined, wants[2] ? dbeta : undefined]
+    },
+    flops: (_, [y]) => 4 * sizeOf(y!.shape),
+  },
+  LayerNormalization: {
+    infer: ({ inputs: [x], attributes }) => {
+      const axis = axisOf(intOf(attributes, 'axis', -1), x!.shape.length)
+      const stats = { dtype: 'float32' as const, shape: x!.shape.map((n, i) => (i < axis ? n : 1)) }
+      return [{ dtype: x!.dtype, shape: x!.shape }, stats, stats]
+    },
+    lower: (c) => {
+      if (c.node.outputs[1] || c.node.outputs[2])
+        throw new PinGoError('GRAPH_UNSUPPORTED', 'its mean and deviation outputs are not supported', {
+          hint: 'Use the first output alone.',
+        })
+      const attributes = {
+        axis: int(intOf(c.attributes, 'axis', -1)),
+        epsilon: float(floatOf(c.attributes, 'epsilon', 1e-5)),
+      }
+      return [c.b.one('LayerNormalization', c.inputs, attributes)]
+    },
+    // Outputs 2 and 3 of the kernel: the mean and the inverse standard deviation.
+    gradient: ({ b, attributes, inputs, outputs, grads: [g], wants }) => {
+      const [x, gamma, beta] = inputs
+      const [, mean, inverse] = outputs
+      const axis = axisOf(intOf(attributes, 'axis', -1), x!.shape.length)
+      const inner = range(x!.shape.length).slice(axis)
+      const xh = b.mul(b.sub(x!, mean!), inverse!)
+      const dx = () => {
+        const h = isOnes(b, gamma!) ? g! : b.mul(g!, gamma!)
+        const flat = b.sub(b.sub(h, b.mean(h, inner, true)), b.mul(xh, b.mean(b.mul(h, xh), inner, true)))
+        return b.mul(flat, inverse!)
+      }
+      return [
+        wants[0] ? dx() : undefined,
+        wants[1] ? b.unbroadcast(b.mul(g!, xh), gamma!.shape) : undefined,
+        wants[2] ? b.unbroadcast(g!, beta!.shape) : undefined,
+      ]
+    },
+    flops: (_, [y]) => 8 * sizeOf(y!.shape),
+  },
+  InstanceNormalization: {
+    lower: ({ b, attributes, inputs: [x, gamma, beta] }) => {
+      const [n, c] = x!.shape as [number, number]
+      const rows = b.reshape(x!, [n * c, sizeOf(x!.shape) / n / c])
+      const y = b.reshape(standardised(b, rows, floatOf(attributes, 'epsilon', 1e-5)), x!.shape)
+      const rank = x!.shape.length
+      return [b.add(b.mul(y, perChannel(b, gamma!, rank)), perChannel(b, beta!, rank))]
+    },
+  },
+  GroupNormalization: {
+    lower: ({ b, attributes, inputs: [x, gamma, beta], opset }) => {
+      const [n, c] = x!.shape as [number, number]
+      const groups = intOf(attributes, 'num_groups', 1)
+      const rows = b.reshape(x!, [n * groups, sizeOf(x!.shape) / n / groups])
+      const y = b.reshape(standardised(b, rows, floatOf(attributes, 'epsilon', 1e-5)), x!.shape)
+      // Until opset 20, scale and bias are given per group.
+      const wide = (v: Value) =>
+        opset < 21 && v.shape[0] !== c ? b.reshape(b.expand(b.reshape(v, [groups, 1]), [groups, c / groups]), [c]) : v
+      const rank = x!.shape.length
+      return [b.add(b.mul(y, perChannel(b, wide(gamma!), rank)), perChannel(b, wide(beta!), rank))]
+    },
+  },
+  RMSNormalization: {
+    lower: ({ b, attributes, inputs: [x, gamma] }) => {
+      const axis = axisOf(intOf(attributes, 'axis', -1), x!.shape.length)
+      const power = b.mean(b.mul(x!, x!), range(x!.shape.length).slice(axis), true)
+      const root = b.one('Sqrt', [b.add(power, b.scalar(floatOf(attributes, 'epsilon', 1e-5)))])
+      return [b.mul(b.div(x!, root), gamma!)]
+    },
+  },
+  LpNormalization: {
+    lower: ({ b, attributes, inputs: [x] }) => {
+      const axis = [axisOf(intOf(attributes, 'axis', -1), x!.shape.length)]
+      const norm =
+        intOf(attributes, 'p', 2) === 1
+          ? b.sum(b.one('Abs', [x]), axis, true)
+          : b.one('Sqrt', [b.sum(b.mul(x!, x!), axis, true)])
+      return [b.div(x!, norm)]
+    },
+  },
+}
+
+const isOnes = (b: GraphBuilder, gamma: Value) => b.producers.get(gamma.name)?.op === 'ConstantOfShape'

@@ -1,0 +1,108 @@
+import { sizeOf } from '@pingo/wire'
+import type { GraphBuilder } from './builder.ts'
+import { type Attributes, intOf, intsOf } from './model.ts'
+import type { Value, Values } from './operator.ts'
+import { axisOf, range, reducedShape, sameShape } from './shape.ts'
+import { numbersOf } from './tensors.ts'
+
+type Rule = (b: GraphBuilder, inputs: Values, attributes: Attributes) => Value | undefined
+
+const constantOf = (v: Value | undefined): number | undefined =>
+  v?.data && !v.variable && sizeOf(v.shape) === 1 ? Number(v.data.data[0]) : undefined
+
+const listOf = (v: Value | undefined): number[] | undefined =>
+  v?.data && !v.variable ? Array.from(numbersOf(v.data)) : undefined
+
+/** x when a scalar constant on one side leaves it as it is. */
+const neutral =
+  (value: number, bothSides: boolean): Rule =>
+  (_, [a, b]) => {
+    if (!a || !b || a.dtype !== 'float32') return undefined
+    if (constantOf(b) === value && b.shape.length <= a.shape.length) return a
+    if (bothSides && constantOf(a) === value && a.shape.length <= b.shape.length) return b
+    return undefined
+  }
+
+const mul: Rule = (b, inputs, attributes) => {
+  const same = neutral(1, true)(b, inputs, attributes)
+  if (same) return same
+  const [x, y] = inputs
+  if (!x || !y || x.dtype !== 'float32') return undefined
+  const [factor, rest] = constantOf(y) !== undefined ? [y, x] : [x, y]
+  const outer = constantOf(factor)
+  if (outer === undefined || factor!.shape.length > 0) return undefined
+  const inner = b.producers.get(rest!.name)
+  if (inner?.op !== 'Mul') return undefined
+  const [p, q] = inner.inputs
+  const known = constantOf(q) !== undefined ? q : p
+  const scale = constantOf(known)
+  if (scale === undefined || known!.shape.length > 0 || known!.dtype !== 'float32') return undefined
+  return b.one('Mul', [known === q ? p : q, b.scalar(scale * outer)])
+}
+
+const reduce: Rule = (b, [x, axes], attributes) => {
+  const list = listOf(axes)
+  if (!x || !list) return undefined
+  const where = list.map((axis) => axisOf(axis, x.shape.length))
+  if (where.some((axis) => x.shape[axis] !== 1)) return undefined
+  if (!where.length && intOf(attributes, 'noop_with_empty_axes', 0) === 0 && x.shape.length && axes!.shape[0] === 0)
+    return x
+  return b.reshape(x, reducedShape(x.shape, where, intOf(attributes, 'keepdims', 1) === 1))
+}
+
+const rules: Record<string, Rule> = {
+  Identity: (_, [x]) => x,
+  Add: neutral(0, true),
+  Sub: neutral(0, false),
+  Mul: mul,
+  Div: neutral(1, false),
+  Cast: (_, [x], attributes) => (x && intOf(attributes, 'to', 0) === 1 && x.dtype === 'float32' ? x : undefined),
+  Concat: (_, inputs) => (inputs.length === 1 ? inputs[0] : undefined),
+  Reshape: (b, [x, shape], attributes) => {
+    const dims = listOf(shape)
+    if (!x || !dims || intOf(attributes, 'allowzero', 0) || dims.some((n) => n < 0)) return undefined
+    if (sameShape(x.shape, dims)) return x
+    const inner = b.producers.get(x.name)
+    if (inner?.op !== 'Reshape' || dims.includes(0) || sizeOf(dims) !== sizeOf(x.shape)) return undefined
+    return b.reshape(inner.inputs[0]!, dims)
+  },
+  Expand: (_, [x, shape]) => {
+    const dims = listOf(shape)
+    return x && dims && sameShape(x.shape, dims) ? x : undefined
+  },
+  Transpose: (b, [x], attributes) => {
+    const perm = intsOf(attributes, 'perm')
+    if (!x || !perm) return undefined
+    const moved = perm.filter((axis) => x.shape[axis] !== 1)
+    if (moved.every((axis, i) => i === 0 || axis > moved[i - 1]!))
+      return b.reshape(
+        x,
+        perm.map((axis) => x.shape[axis]!),
+      )
+    const inner = b.producers.get(x.name)
+    const before = inner?.op === 'Transpose' ? intsOf(inner.attributes, 'perm') : undefined
+    return (
+      before &&
+      b.transpose(
+        inner!.inputs[0]!,
+        perm.map((axis) => before[axis]!),
+      )
+    )
+  },
+  Pad: (_, [x, pads]) => (listOf(pads)?.every((n) => n === 0) ? x : undefined),
+  Slice: (_, [x, starts, ends, axes, steps]) => {
+    const [from, to, where, by] = [listOf(starts), listOf(ends), listOf(axes), listOf(steps)]
+    if (!x || !from || !to || !where || !by) return undefined
+    const whole = range(where.length).every((i) => from[i] === 0 && by[i] === 1 && to[i] === x.shape[where[i]!])
+    return whole ? x : undefined
+  },
+  ReduceSum: reduce,
+  ReduceMean: reduce,
+  ReduceMax: reduce,
+  ReduceMin: reduce,
+}
+
+/** A value that already holds (or more cheaply gives) what the operation would, or undefined. */
+export function simplify(b: GraphBuilder, op: string, inputs: Values, attributes: Attributes): Value | undefined {
+  return rules[op]?.(b, inputs, attributes)
+}
