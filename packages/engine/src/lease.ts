@@ -131,6 +131,8 @@ export class Lease implements LeaseListener {
       this.#sums.metric += metrics[i]!
       this.#sums.last = loss
       this.#tell(loss, metrics[i]!, millis / losses.length)
+      // The listener may have killed the engine.
+      if (this.#ended) return
     }
     this.#watch()
     this.#wake?.()

@@ -42,6 +42,8 @@ const EXCHANGED: ReadonlySet<string> = new Set<DType>([
 
 /** Loads the runtime that is asked for; `auto` takes WebAssembly where the native library is absent or does not load. */
 export async function loadRuntime({ runtime, threads }: ChildSettings): Promise<Runtime> {
+  // The native binding reads a Float16Array as empty; without that type, halves are bits in a Uint16Array, as in PinGo.
+  Reflect.deleteProperty(globalThis, 'Float16Array')
   if (runtime !== 'wasm') {
     try {
       return native(await import('onnxruntime-node'), threads)
@@ -74,7 +76,7 @@ function port(ort: Ort, name: RuntimeName, writesOutputs: boolean, options: Infe
     name,
     version: packageVersion(name),
     writesOutputs,
-    tensor: ({ dtype, shape, data }) => new ort.Tensor(dtype as 'float32', toOrt(dtype, data) as Float32Array, shape),
+    tensor: ({ dtype, shape, data }) => new ort.Tensor(dtype as 'float32', data as Float32Array, shape),
     async open(graph) {
       const session = await ort.InferenceSession.create(graph, { ...options, logSeverityLevel: 3 })
       return {
@@ -87,22 +89,9 @@ function port(ort: Ort, name: RuntimeName, writesOutputs: boolean, options: Infe
   }
 }
 
-/** The elements of a result in PinGo's terms: float16 as bits, bool as bytes. */
+/** A result as a plain tensor. */
 export function fromOrt(tensor: OrtTensor): PlainTensor {
-  const data = tensor.data as PlainTensor['data']
-  return {
-    dtype: tensor.type as DType,
-    shape: [...tensor.dims],
-    data: tensor.type === 'float16' ? new Uint16Array(data.buffer, data.byteOffset, data.length) : data,
-  }
-}
-
-function toOrt(dtype: DType, data: PlainTensor['data']): unknown {
-  if (dtype !== 'float16') return data
-  const Float16 = (
-    globalThis as { Float16Array?: new (buffer: ArrayBufferLike, at: number, length: number) => unknown }
-  ).Float16Array
-  return Float16 ? new Float16(data.buffer, data.byteOffset, data.length) : data
+  return { dtype: tensor.type as DType, shape: [...tensor.dims], data: tensor.data as PlainTensor['data'] }
 }
 
 function valueSpec(value: InferenceSession.ValueMetadata): ValueSpec {

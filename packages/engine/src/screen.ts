@@ -1,5 +1,13 @@
-import { allowedOperators, inferShapes, type Model, parseModel, type ValueInfo, writeModel } from '@pingo/graph'
-import { bytesOf, type DType, isPinGoError, PinGoError, sizeOf } from '@pingo/wire'
+import {
+  allowedOperators,
+  inferShapes,
+  type Model,
+  type Node,
+  parseModel,
+  type ValueInfo,
+  writeModel,
+} from '@pingo/graph'
+import { bytesOf, isPinGoError, PinGoError, sizeOf } from '@pingo/wire'
 
 /** Longest graph file that is looked at, bytes. */
 export const MAX_GRAPH_BYTES = 1 << 30
@@ -9,6 +17,8 @@ export const MAX_GRAPH_NODES = 50_000
 export const MAX_INITIALIZER_BYTES = 1 << 30
 /** Most bytes of tensors alive at once while a graph runs, as estimated from its shapes. */
 export const MAX_PEAK_BYTES = 8 * 2 ** 30
+/** Sizes tried for symbolic dimensions. */
+const TRIAL_SIZES = [1, 4, 16, 64, 224, 512]
 /** Longest name in a refusal. */
 const MAX_NAME = 100
 
@@ -19,7 +29,7 @@ export interface ScreenLimits {
   maxPeakBytes?: number
   /** Refuse inputs with symbolic dimensions. */
   staticInputs?: boolean
-  /** Sizes assumed for symbolic dimensions in the estimate of memory; 1 where none is given. */
+  /** Sizes assumed for symbolic dimensions in the estimate of memory; the smallest that works where none is given. */
   symbols?: Record<string, number>
 }
 
@@ -63,19 +73,28 @@ export function admit(graph: Uint8Array, limits: ScreenLimits = {}): { report: S
   const model = parsed(graph)
   checkNodes(model, limits)
   const initializerBytes = checkInitializers(model, limits)
-  const symbols = symbolsOf(model.graph.inputs)
+  const inputs = named(model.graph.inputs)
+  const symbols = [...new Set(inputs.flatMap(({ shape }) => shape.filter((n) => typeof n === 'string')))]
   if (limits.staticInputs && symbols.length > 0)
     throw refusal(`its input has the symbolic dimension '${clip(symbols[0]!)}'; its shapes must be fixed`)
-  const shapes = inferred(model, Object.fromEntries(symbols.map((name) => [name, limits.symbols?.[name] ?? 1])))
+  const nodes = withStandIns(model.graph.nodes)
+  const shapes = inferred({ ...model, graph: { ...model.graph, inputs, nodes } }, symbols, limits.symbols)
   const peakBytes = peak(model, shapes) + initializerBytes
   const maxPeak = limits.maxPeakBytes ?? MAX_PEAK_BYTES
   if (peakBytes > maxPeak)
     throw refusal(`it needs about ${mebibytes(peakBytes)} MiB of memory, over the limit of ${mebibytes(maxPeak)} MiB`)
   const operators: Record<string, number> = {}
   for (const { op } of model.graph.nodes) operators[op] = (operators[op] ?? 0) + 1
-  const { inputs, outputs, nodes } = model.graph
   return {
-    report: { nodes: nodes.length, operators, inputs, outputs, initializerBytes, peakBytes, symbols },
+    report: {
+      nodes: model.graph.nodes.length,
+      operators,
+      inputs: model.graph.inputs,
+      outputs: model.graph.outputs,
+      initializerBytes,
+      peakBytes,
+      symbols,
+    },
     bytes: writeModel(model),
   }
 }
@@ -122,33 +141,59 @@ function checkInitializers(model: Model, limits: ScreenLimits): number {
   return bytes
 }
 
-/** Names of the inputs' symbolic dimensions; a nameless one is given a name of its own, in the model, so that it can be bound. */
-function symbolsOf(inputs: ValueInfo[]): string[] {
-  const symbols = new Set<string>()
-  for (const input of inputs)
-    for (const [axis, n] of input.shape.entries()) {
-      if (typeof n === 'number') continue
-      const symbol = n || `${input.name}.${axis}`
-      input.shape[axis] = symbol
-      symbols.add(symbol)
-    }
-  return [...symbols]
+/** The inputs with a name for every symbolic dimension, so that it can be bound: those that the file leaves nameless get one here. */
+function named(inputs: readonly ValueInfo[]): ValueInfo[] {
+  return inputs.map((input) => ({
+    ...input,
+    shape: input.shape.map((n, axis) => (n === '' ? `${input.name}.${axis}` : n)),
+  }))
+}
+
+/**
+ * For shapes alone: the further outputs of normalisations in a training step (batch statistics; a layer's mean and inverse deviation)
+ * come from nodes of their own, since shape inference knows the first output only. A layer's are taken as large as its input.
+ */
+function withStandIns(nodes: readonly Node[]): Node[] {
+  return nodes.flatMap((node) => {
+    const from = { BatchNormalization: [3, 4], LayerNormalization: [0, 0] }[node.op]
+    const extra = node.outputs.slice(1).map((output, i) => ({ output, input: from && node.inputs[from[i] ?? -1] }))
+    const known = extra.filter(({ output, input }) => output && input)
+    if (known.length === 0 || known.length < extra.filter(({ output }) => output).length) return [node]
+    const same = ({ output, input }: { output: string; input: string | undefined }): Node => ({
+      name: node.name,
+      op: 'Identity',
+      domain: '',
+      inputs: [input!],
+      outputs: [output],
+      attributes: {},
+    })
+    return [{ ...node, outputs: node.outputs.slice(0, 1) }, ...known.map(same)]
+  })
 }
 
 type Shapes = ReturnType<typeof inferShapes>
 
-function inferred(model: Model, symbols: Record<string, number>): Shapes {
-  try {
-    return inferShapes(model, symbols)
-  } catch (error) {
-    if (!isPinGoError(error)) throw error
-    const { op, node } = (error.details ?? {}) as Partial<Refusal>
-    throw refusal(
-      lower(error.message),
-      { cause: error, hint: error.hint },
-      { op: String(op ?? ''), node: String(node ?? '') },
-    )
+/**
+ * Shapes of all values, with symbolic dimensions at the sizes given. Those that are not are tried small, then greater: an
+ * image has a least size below which a model does not work.
+ */
+function inferred(model: Model, symbols: readonly string[], given: Record<string, number> = {}): Shapes {
+  let first: unknown
+  for (const size of symbols.length ? TRIAL_SIZES : TRIAL_SIZES.slice(0, 1)) {
+    try {
+      return inferShapes(model, Object.fromEntries(symbols.map((name) => [name, given[name] ?? size])))
+    } catch (error) {
+      if (!isPinGoError(error)) throw error
+      first ??= error
+    }
   }
+  const error = first as PinGoError
+  const { op, node } = (error.details ?? {}) as Partial<Refusal>
+  throw refusal(
+    lower(error.message),
+    { cause: error, hint: error.hint },
+    { op: String(op ?? ''), node: String(node ?? '') },
+  )
 }
 
 /**
@@ -156,44 +201,46 @@ function inferred(model: Model, symbols: Record<string, number>): Shapes {
  * reader. Each node's own outputs are checked on the way: a value whose size is unknown is refused.
  */
 function peak(model: Model, shapes: Shapes): number {
-  const { nodes, inputs, outputs, initializers } = model.graph
-  const lastUse = new Map<string, number>()
-  for (const [i, node] of nodes.entries()) for (const name of node.inputs) lastUse.set(name, i)
-  for (const { name } of outputs) lastUse.set(name, nodes.length)
-  const size = (name: string): number | undefined => {
-    const type = shapes.get(name)
-    return type && bytesOfType(type)
-  }
-  let alive = inputs.reduce((sum, { name }) => sum + (size(name) ?? 0), 0)
-  let most = alive
+  const { nodes, inputs, outputs } = model.graph
+  const lastRead = new Map<string, number>()
+  for (const [i, node] of nodes.entries()) for (const name of node.inputs) lastRead.set(name, i)
+  for (const { name } of outputs) lastRead.set(name, nodes.length)
+  // Values that nodes make and that are not freed yet; inputs stay, for they are the caller's.
+  const alive = new Map<string, number>()
+  let sum = inputs.reduce((bytes, { name }) => bytes + (sizeIn(shapes, name) ?? 0), 0)
+  let most = sum
   for (const [i, node] of nodes.entries()) {
-    const made = node.outputs.filter((name) => name !== '')
-    for (const name of made) {
-      const bytes = size(name)
-      if (bytes === undefined)
-        throw refusal(
-          `the size of '${clip(name)}', made by its node '${clip(node.name)}' (${node.op}), cannot be told before it runs`,
-          {},
-          { op: node.op, node: node.name },
-        )
-      alive += bytes
+    for (const [k, name] of node.outputs.entries()) {
+      if (name === '') continue
+      const bytes = sizeIn(shapes, name)
+      // An extra output that nobody reads (Dropout's mask) may be unknown.
+      if (bytes === undefined && (k === 0 || lastRead.has(name))) throw unknownSize(name, node)
+      alive.set(name, bytes ?? 0)
+      sum += bytes ?? 0
     }
-    most = Math.max(most, alive)
-    for (const name of new Set([...node.inputs, ...made]))
-      if (
-        name !== '' &&
-        !initializers.has(name) &&
-        (lastUse.get(name) ?? i) === i &&
-        (lastUse.has(name) || made.includes(name))
-      )
-        alive -= inputs.some((input) => input.name === name) ? 0 : (size(name) ?? 0)
+    most = Math.max(most, sum)
+    for (const name of [...node.inputs, ...node.outputs]) {
+      if ((lastRead.get(name) ?? i) > i) continue
+      sum -= alive.get(name) ?? 0
+      alive.delete(name)
+    }
   }
   return most
 }
 
-function bytesOfType({ dtype, shape }: { dtype: DType; shape: readonly (number | string)[] }): number | undefined {
-  return shape.every((n) => typeof n === 'number') ? sizeOf(shape as number[]) * bytesOf(dtype) : undefined
+function sizeIn(shapes: Shapes, name: string): number | undefined {
+  const type = shapes.get(name)
+  return type?.shape.every((n) => typeof n === 'number')
+    ? sizeOf(type.shape as number[]) * bytesOf(type.dtype)
+    : undefined
 }
+
+const unknownSize = (name: string, { op, name: node }: { op: string; name: string }): PinGoError =>
+  refusal(
+    `the size of '${clip(name)}', made by its node '${clip(node)}' (${op}), cannot be told before it runs`,
+    {},
+    { op, node },
+  )
 
 function refusal(
   reason: string,

@@ -1,13 +1,15 @@
 import type { TrainerProgram } from '../trainer.ts'
 import { FLOAT, intAttribute, model } from './onnx.ts'
 
+/** The scalar input by which plain SGD gets its learning rate (`optimizerScalars` of `@pingo/graph`). */
+const RATE = 'optimizer.rate'
 const keepdims = intAttribute('keepdims', 0)
 
 /**
- * Least squares by plain SGD, written by hand: y = x·w, loss = Σ s·(y-t)² / max(Σ s, 1), next.w = w - lr·dL/dw; the buffer counts
- * the samples seen and the state is a running sum of gradients.
+ * Least squares by plain SGD, written by hand: y = x·w, loss = Σ s·(y-t)² / max(Σ s, 1), next.w = w - rate·dL/dw; the buffer counts
+ * the samples seen and the state is the sum of all gradients, by which `momentum` steps.
  */
-export function linearProgram(features = 3, batch = 4): TrainerProgram {
+export function linearProgram(features = 3, batch = 4, optimizer: 'sgd' | 'momentum' = 'sgd'): TrainerProgram {
   const step = model({
     nodes: [
       { op: 'MatMul', inputs: ['x', 'w'], outputs: ['y'] },
@@ -21,10 +23,10 @@ export function linearProgram(features = 3, batch = 4): TrainerProgram {
       { op: 'Div', inputs: ['g0', 'n'], outputs: ['g1'] },
       { op: 'Add', inputs: ['g1', 'g1'], outputs: ['g2'] },
       { op: 'MatMul', inputs: ['g2', 'x'], outputs: ['dw'] },
-      { op: 'Mul', inputs: ['dw', 'lr'], outputs: ['update'] },
+      { op: 'Add', inputs: ['moment', 'dw'], outputs: ['next.moment'] },
+      { op: 'Mul', inputs: [optimizer === 'sgd' ? 'dw' : 'next.moment', RATE], outputs: ['update'] },
       { op: 'Sub', inputs: ['w', 'update'], outputs: ['next.w'] },
       { op: 'Add', inputs: ['seen', 'n'], outputs: ['next.seen'] },
-      { op: 'Add', inputs: ['moment', 'dw'], outputs: ['next.moment'] },
       { op: 'Add', inputs: ['sum', 'sum'], outputs: ['metric_sum'] },
     ],
     inputs: [
@@ -34,7 +36,7 @@ export function linearProgram(features = 3, batch = 4): TrainerProgram {
       ['x', [batch, features]],
       ['target', [batch]],
       ['sample_weight', [batch]],
-      ['lr', []],
+      [RATE, []],
     ],
     outputs: [
       ['next.w', [features], FLOAT],
