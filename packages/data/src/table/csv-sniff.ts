@@ -5,7 +5,7 @@ import { autoName } from './table.ts'
 
 const DELIMITERS = [',', ';', '\t', '|']
 const SNIFF_ROWS = 200
-/** A first row 0, 1, 2, … of at least so many cells is taken for the header that a table without names is saved with. */
+/** A first row with the numbers 0, 1, 2, … up to at least so many is the header that a table without names is saved with. */
 const INDEX_HEADER_CELLS = 4
 const USUAL_NAMES = new Set([
   'label',
@@ -43,10 +43,16 @@ export function sniffCsv(
   const newline = text.includes('\n') || !text.includes('\r') ? '\n' : '\r'
   const tried = (delimiter === undefined ? DELIMITERS : [delimiter]).map((candidate) => {
     const dialect = { delimiter: candidate, newline } as const
-    return { dialect, rows: sampleRows(path, text, whole, dialect, limits, delimiter !== undefined) }
+    return { dialect, ...sampleRows(path, text, whole, dialect, limits) }
   })
   const best = tried.reduce((a, b) => (score(b.rows) > score(a.rows) ? b : a))
-  return { ...best, decimalComma: best.dialect.delimiter !== ',' && hasDecimalComma(best.rows) }
+  const fault = tried.find(({ fault }) => fault !== undefined)?.fault
+  if (fault !== undefined && (best.rows[0]?.length ?? 0) < 2) throw fault
+  return {
+    dialect: best.dialect,
+    rows: best.rows,
+    decimalComma: best.dialect.delimiter !== ',' && hasDecimalComma(best.rows),
+  }
 }
 
 function sampleRows(
@@ -55,13 +61,11 @@ function sampleRows(
   whole: boolean,
   dialect: CsvDialect,
   limits: Pick<ImportLimits, 'cellChars' | 'columns'>,
-  strict: boolean,
-): string[][] {
+): { rows: string[][]; fault?: unknown } {
   try {
-    return new CsvParser(path, dialect, limits).push(text, whole).rows.slice(0, SNIFF_ROWS)
-  } catch (error) {
-    if (strict) throw error
-    return []
+    return { rows: new CsvParser(path, dialect, limits).push(text, whole).rows.slice(0, SNIFF_ROWS) }
+  } catch (fault) {
+    return { rows: [], fault }
   }
 }
 
@@ -91,7 +95,11 @@ export function looksLikeHeader({ rows, decimalComma }: CsvSample, known?: Reado
   if (known && first.filter((cell) => known.has(cell)).length * 2 >= Math.max(1, Math.min(first.length, known.size)))
     return true
   const isNumber = (cell: string) => !Number.isNaN(parseNumber(cell, decimalComma))
-  if (first.length >= INDEX_HEADER_CELLS && first.every((cell, i) => cell === String(i))) return true
+  const numbers = first.filter(isNumber)
+  if (numbers.length >= INDEX_HEADER_CELLS && numbers.every((cell, i) => cell === String(i)))
+    if (below[0]?.[0]?.trim() !== String(first.length))
+      // Else the table itself counts on, 0 1 2 3, 4 5 6 7, and has no header.
+      return true
   if (first.every((cell, i) => cell === autoName(i))) return true
   const texts = first.map((cell) => cell !== '' && !isNumber(cell) && !isMissingNumber(cell))
   if (!texts.includes(true)) return false

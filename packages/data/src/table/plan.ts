@@ -31,7 +31,7 @@ export function packedColumn(plans: readonly FieldPlan[]): Pick<Column, 'shape' 
       },
     )
   const categories = plans.flatMap((plan) =>
-    plan.kind === 'category' ? [[plan.name, [...plan.ids.names]] as const] : [],
+    plan.kind === 'category' ? [[plan.name, [...plan.ids.names]] as [string, string[]]] : [],
   )
   return {
     shape: [fields.length],

@@ -1,5 +1,6 @@
 import { MAX_CLASSES } from '@pingo/wire'
 import { throwIfAborted } from '../abort.ts'
+import { numberName } from '../classes.ts'
 import { MAX_CATEGORIES } from '../limits.ts'
 import { isMissingNumber, parseBoolean, parseNumber } from './numbers.ts'
 import type { Cell, Table } from './table.ts'
@@ -21,9 +22,10 @@ export interface ColumnProfile {
   max: number
   /** True when the values count up by one from 0 or 1: row numbers, as tables are saved with. */
   counts: boolean
-  /** The different cells as they are written, until there are more than `capacity`. */
+  /** The different cells until there are more than `capacity`: as they are written, numbers of a target by their value. */
   distinct: Set<string>
   capacity: number
+  isTarget: boolean
 }
 
 /** Reads the whole table once. `targets` are columns of which all different values are wanted. */
@@ -33,9 +35,7 @@ export async function profile(
   targets: ReadonlySet<number>,
   signal?: AbortSignal,
 ): Promise<{ rows: number; columns: Map<number, ColumnProfile> }> {
-  const columns = new Map(
-    wanted.map((i) => [i, emptyProfile(table.columns[i]!, targets.has(i) ? MAX_CLASSES : MAX_CATEGORIES)]),
-  )
+  const columns = new Map(wanted.map((i) => [i, emptyProfile(table.columns[i]!, targets.has(i))]))
   const profiles = [...columns]
   const before: Cell[] = new Array(table.columns.length).fill(undefined)
   let rows = 0
@@ -53,7 +53,7 @@ export async function profile(
   return { rows, columns }
 }
 
-function emptyProfile(name: string, capacity: number): ColumnProfile {
+function emptyProfile(name: string, isTarget: boolean): ColumnProfile {
   return {
     name,
     numbers: 0,
@@ -68,7 +68,8 @@ function emptyProfile(name: string, capacity: number): ColumnProfile {
     max: Number.NEGATIVE_INFINITY,
     counts: true,
     distinct: new Set(),
-    capacity,
+    capacity: isTarget ? MAX_CLASSES : MAX_CATEGORIES,
+    isTarget,
   }
 }
 
@@ -100,7 +101,8 @@ function look(column: ColumnProfile, cell: Cell, repeated: boolean, decimalComma
     if (column.integers && !Number.isInteger(number)) column.integers = false
     if (column.counts && number !== row && number !== row + 1) column.counts = false
   }
-  if (!repeated && column.distinct.size <= column.capacity) column.distinct.add(cellText(cell))
+  if (repeated || column.distinct.size > column.capacity) return
+  column.distinct.add(column.isTarget && !Number.isNaN(number) ? numberName(number) : cellText(cell))
 }
 
 /** A cell as the name of a category or class: without spaces around it, and not holding on to the text it was cut from. */
