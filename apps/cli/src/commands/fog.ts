@@ -15,7 +15,7 @@ export const PAGES = join(dirname(fileURLToPath(import.meta.url)), '..', '..', '
 interface FogOptions extends JsonOption {
   host: string
   port: number
-  p2pPort: number
+  p2pPort?: number
   home?: string
   connectionHome?: string
   tokenFile?: string
@@ -32,7 +32,7 @@ export function fogCommand({ signal }: Context): Command {
   ])
     .option('--host <address>', 'address to listen on; anything but loopback serves HTTPS', '127.0.0.1')
     .option('--port <port>', 'port of the gateway and the dashboard; 0 takes a free one', port, 7070)
-    .option('--p2p-port <port>', 'port that contributors dial; 0 takes a free one', port, 7071)
+    .option('--p2p-port <port>', 'port that contributors dial (default: the one after --port)', port)
     .option('--announce <multiaddr...>', 'addresses told to contributors, when they differ from those listened on')
     .option('--home <folder>', 'folder of all its state (default: PINGO_HOME/fog)')
     .option('--token-file <file>', 'file with the token that submitting needs (default: one is made and kept)')
@@ -53,7 +53,7 @@ async function runFog(options: FogOptions, signal: AbortSignal): Promise<void> {
     connectionHome,
     host: options.host,
     port: options.port,
-    p2pPort: options.p2pPort,
+    p2pPort: options.p2pPort ?? (options.port === 0 ? 0 : options.port + 1),
     announce: options.announce,
     pages: PAGES,
     token,

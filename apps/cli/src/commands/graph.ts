@@ -24,44 +24,29 @@ function checkCommand(_: Context): Command {
       const { checkModel, parseModel } = await import('@pingo/graph')
       const model = parseModel(await readModelBytes(path))
       const report = checkModel(model)
-      const fed = model.graph.inputs.filter(({ name }) => !model.graph.initializers.has(name))
-      const operators = countBy(model.graph.nodes.map(({ op }) => op))
       const trainable = report.blocking.length === 0
-      const summary = {
-        trainable,
-        opset: model.opset,
-        producer: model.producer,
-        inputs: fed,
-        outputs: model.graph.outputs,
-        operators,
-        ...report,
-      }
+      const summary = { trainable, producer: model.producer, ...report }
       output.result(summary, () => {
-        const values = (list: typeof fed) =>
+        const values = (list: typeof report.inputs) =>
           list.map(({ name, dtype, shape }) => `${name} ${dtype} [${shape.map((d) => d || '?').join(',')}]`).join('; ')
         const row = (name: string, value: string) => output.say(`${output.colour.dim(name.padEnd(12))}${value}`)
         output.say(trainable ? `${basename(path)} can be trained.` : `${basename(path)} cannot be trained:`)
         for (const { node, op, reason, hint } of report.blocking)
           output.say(`- ${op}${node ? ` (node '${node}')` : ''}: ${reason}${hint ? ` ${hint}` : ''}`)
-        row('inputs', values(fed))
-        row('outputs', values(model.graph.outputs))
+        row('inputs', values(report.inputs))
+        row('outputs', values(report.outputs))
         row('parameters', whole(report.parameters))
         row('work', `${count(report.flopsPerSample)} FLOP a sample, forward`)
         row(
           'operators',
-          Object.entries(operators)
+          Object.entries(report.operators)
+            .toSorted(([a], [b]) => a.localeCompare(b))
             .map(([op, n]) => (n > 1 ? `${op} ×${n}` : op))
             .join(', '),
         )
-        row('format', `opset ${model.opset}${model.producer ? `, by ${model.producer}` : ''}`)
+        row('format', `opset ${report.opset}${model.producer ? `, by ${model.producer}` : ''}`)
         for (const note of report.notes) output.say(`note: ${note}`)
       })
       if (!trainable) throw new Exit(EXIT.failed)
     })
-}
-
-function countBy(names: string[]): Record<string, number> {
-  const counts: Record<string, number> = {}
-  for (const name of names.toSorted()) counts[name] = (counts[name] ?? 0) + 1
-  return counts
 }

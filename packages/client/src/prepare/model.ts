@@ -53,7 +53,8 @@ function fromTemplate(job: Job, source: Exclude<ModelSource, { onnx: string }>, 
       if (!isImage || isText) throw misfit('images', isText ? 'gpt' : 'mlp')
       const shape = (input.shape.length === 3 ? input.shape : [1, ...input.shape]) as [number, number, number]
       const { channels, dense } = source
-      return templates.cnn({ shape, ...outputsFor(job, target), channels, dense, seed })
+      const wide = outputsFor(job, target)
+      return templates.cnn({ shape, classes: 'classes' in wide ? wide.classes : wide.outputs, channels, dense, seed })
     }
     case 'gpt': {
       if (!isText || !target.vocabulary) throw misfit('text', isImage ? 'cnn' : 'mlp')
