@@ -20,6 +20,8 @@ import { tensorOf } from './tensors.ts'
 
 /** Largest constant (elements) that folding makes: beyond it, a graph's file would grow more than its start-up gains. */
 export const MAX_FOLDED_ELEMENTS = 1 << 20
+/** Largest value (elements) whose initial elements are kept known although it depends on weights: a shape or scale made of constants. */
+const MAX_KNOWN_ELEMENTS = 64
 
 /** One emitted operation. */
 export interface Operation {
@@ -111,7 +113,8 @@ export class GraphBuilder {
     if (!rule?.infer) throw new PinGoError('GRAPH_UNSUPPORTED', `The operator ${op} cannot be emitted.`)
     const types = rule.infer({ op, inputs, attributes })
     const folded = this.#fold(op, inputs, attributes, types)
-    return folded ? [folded] : this.#append(op, inputs, attributes, types)
+    if (folded && !folded.variable) return [this.constant(folded.data)]
+    return this.#append(op, inputs, attributes, types, folded?.data)
   }
 
   /** {@link emit} for the one or first output. */
@@ -119,15 +122,22 @@ export class GraphBuilder {
     return this.emit(op, inputs, attributes)[0]!
   }
 
-  #fold(op: string, inputs: Values, attributes: Attributes, types: Type[]): Value | undefined {
+  /** The output's elements where all inputs' are known; `variable` when a weight is among them. */
+  #fold(
+    op: string,
+    inputs: Values,
+    attributes: Attributes,
+    types: Type[],
+  ): { data: Tensor; variable: boolean } | undefined {
     const fold = operators.get(op)?.fold
-    if (!fold || types.length !== 1 || sizeOf(types[0]!.shape) > MAX_FOLDED_ELEMENTS) return undefined
-    if (inputs.some((v) => v && (v.variable || !v.data))) return undefined
-    const result = fold({ op, inputs, attributes, types, tensors: inputs.map((v) => v?.data) })
-    return result && this.constant(result)
+    if (!fold || types.length !== 1 || inputs.some((v) => v && !v.data)) return undefined
+    const variable = inputs.some((v) => v?.variable)
+    if (sizeOf(types[0]!.shape) > (variable ? MAX_KNOWN_ELEMENTS : MAX_FOLDED_ELEMENTS)) return undefined
+    const data = fold({ op, inputs, attributes, types, tensors: inputs.map((v) => v?.data) })
+    return data && { data, variable }
   }
 
-  #append(op: string, inputs: Values, attributes: Attributes, types: readonly Type[]): Value[] {
+  #append(op: string, inputs: Values, attributes: Attributes, types: readonly Type[], data?: Tensor): Value[] {
     const key = `${op}|${inputs.map((v) => v?.name ?? '').join('|')}|${attributesKey(attributes)}`
     const known = this.#known.get(key)
     if (known) return known
@@ -135,6 +145,7 @@ export class GraphBuilder {
       name: this.#fresh('v'),
       dtype,
       shape: [...shape],
+      ...(data ? { data } : {}),
       variable: true,
     }))
     const operation: Operation = { op, inputs, attributes, outputs, origin: this.origin }
@@ -230,11 +241,14 @@ export class GraphBuilder {
     const rename = (v: Value | undefined) => (v ? (names.get(v.name) ?? v.name) : '')
     const initializers = new Map<string, Tensor>()
     const inputs = new Map<string, ValueInfo>()
+    const keep = (v: Value | undefined) => {
+      if (v?.data && !this.producers.has(v.name) && !inputs.has(v.name)) initializers.set(v.name, v.data)
+    }
     const inform = (v: Value) => inputs.set(v.name, { name: v.name, dtype: v.dtype, shape: [...v.shape] })
     for (const weight of weights) inform(weight)
     for (const input of this.#inputs.values()) inform(input)
     for (const operation of live) {
-      for (const v of operation.inputs) if (v?.data && !inputs.has(v.name)) initializers.set(v.name, v.data)
+      for (const v of operation.inputs) keep(v)
       nodes.push({
         name: operation.outputs[0]!.name,
         op: operation.op,
@@ -246,7 +260,7 @@ export class GraphBuilder {
     }
     for (const [output, value] of outputs)
       if (names.get(value.name) !== output) {
-        if (value.data && !inputs.has(value.name)) initializers.set(value.name, value.data)
+        keep(value)
         nodes.push({
           name: output,
           op: 'Identity',

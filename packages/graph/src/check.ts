@@ -74,7 +74,7 @@ function checkAt(model: Model, size: number): ModelReport {
     const rule = operators.get(op)!
     if (rule.stopsGradient || !from.some((v) => v && reached.has(v.name))) continue
     for (const v of to) if (v.dtype === 'float32') reached.add(v.name)
-    from.forEach((v, i) => v && (op !== 'BatchNormalization' || i < 3) && used.add(v.name))
+    for (const [i, v] of from.entries()) if (v && (op !== 'BatchNormalization' || i < 3)) used.add(v.name)
     if (rule.gradient) continue
     const shape = from.map((v) => (v ? `[${v.shape.join(', ')}]` : '-')).join(' ')
     blocking.push({

@@ -38,7 +38,7 @@ export function differentiate(
     b.origin = origin
     try {
       const result = rule.gradient({ b, op, attributes, inputs, outputs, grads: given, wants })
-      result.forEach((g, i) => g && wants[i] && accumulate(inputs[i]!, g))
+      for (const [i, g] of result.entries()) if (g && wants[i]) accumulate(inputs[i]!, g)
     } catch (error) {
       throw located(error, place)
     }

@@ -113,6 +113,11 @@ function importNode(b: GraphBuilder, model: Model, node: Node, imported: Importe
     blocked(unsupported(place, 'this operator is not supported'))
     return
   }
+  const split = splitTie(model, node)
+  if (split) {
+    imported.values.set(node.outputs[0]!, leaf(b, model, node.outputs[0]!, split, imported, options))
+    return
+  }
   if (node.op === 'Constant') {
     const value = node.attributes.value
     if (value?.type === 'tensor' && sizeOf(value.value.shape) > 1 && node.outputs[0]) {
@@ -142,6 +147,22 @@ function importNode(b: GraphBuilder, model: Model, node: Node, imported: Importe
   } catch (error) {
     blocked(located(error, place))
   }
+}
+
+/** A weight's name in PyTorch, as against the name of a value in between. */
+const STATE_NAME = /^(?!\d+$)\w+(\.\w+)*$/
+
+/**
+ * The weight that an Identity of an initialiser stands for, where that is not a tie. PyTorch's exporter stores equal tensors once,
+ * so that the ones and zeros of many normalisations, and the copies of one layer, become one (a tie it writes without Identity). Of other
+ * tools' files only vectors of one repeated value are split: an embedding tied to its head stays one parameter.
+ */
+export function splitTie(model: Model, { op, inputs, outputs }: Node): Tensor | undefined {
+  const tensor = op === 'Identity' && outputs[0] ? model.graph.initializers.get(inputs[0] ?? '') : undefined
+  if (!tensor || !isFloat(tensor.dtype)) return undefined
+  if (model.producer === 'pytorch' && STATE_NAME.test(outputs[0]!)) return tensor
+  if (tensor.shape.length !== 1) return undefined
+  return Array.from<number | bigint>(tensor.data).every((x) => x === tensor.data[0]) ? tensor : undefined
 }
 
 const isHalf = (dtype: DType) => dtype === 'float16' || dtype === 'bfloat16' || dtype === 'float64'

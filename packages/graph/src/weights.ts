@@ -1,5 +1,5 @@
 import { PinGoError, sizeOf, type Tensor } from '@pingo/wire'
-import { FIXED_PREFIX } from './import.ts'
+import { FIXED_PREFIX, splitTie } from './import.ts'
 import type { Model, Node } from './model.ts'
 import { sameShape, shapeText } from './shape.ts'
 import { castTensor, tensorOf } from './tensors.ts'
@@ -11,12 +11,19 @@ import { castTensor, tensorOf } from './tensors.ts'
  */
 export function withWeights(model: Model, weights: ReadonlyMap<string, Tensor>): Model {
   const initializers = new Map(model.graph.initializers)
-  const nodes = [...model.graph.nodes]
+  let nodes = [...model.graph.nodes]
   const constants = new Map(nodes.map((node, i) => [node.op === 'Constant' ? (node.outputs[0] ?? '') : '', i]))
+  const split = new Set<string>()
   for (const [name, tensor] of weights) {
     const old = initializers.get(name)
     if (old) {
       initializers.set(name, fitted(name, old, tensor))
+      continue
+    }
+    const tied = nodes.find((node) => node.outputs[0] === name && splitTie(model, node))
+    if (name !== '' && tied) {
+      initializers.set(name, fitted(name, splitTie(model, tied)!, tensor))
+      split.add(name)
       continue
     }
     const at = constants.get(name)
@@ -31,6 +38,7 @@ export function withWeights(model: Model, weights: ReadonlyMap<string, Tensor>):
     }
     nodes[at] = { ...nodes[at]!, attributes }
   }
+  nodes = nodes.filter((node) => node.op !== 'Identity' || !split.has(node.outputs[0] ?? ''))
   return { ...model, graph: { ...model.graph, initializers, nodes } }
 }
 

@@ -36,10 +36,16 @@ export const normalisation: Record<string, Operator> = {
     lower: (c) => {
       const [x, gamma, beta, mean, variance] = c.inputs as [Value, Value, Value, Value, Value]
       const epsilon = float(floatOf(c.attributes, 'epsilon', 1e-5))
-      if (!c.training) return [c.b.one('BatchNormalization', [x, gamma, beta, mean, variance], { epsilon })]
+      // Statistics that are frozen stay what they are.
+      if (!c.training || !mean.variable || !variance.variable)
+        return [c.b.one('BatchNormalization', [x, gamma, beta, mean, variance], { epsilon })]
       const momentum = floatOf(c.attributes, 'momentum', 0.9)
-      const zeros = c.b.filled(mean.shape)
-      const [y, batchMean, batchVariance] = c.b.emit('BatchNormalization', [x, gamma, beta, zeros, zeros], {
+      // onnxruntime's kernel writes the new statistics over the memory of the old ones, be that a constant or a caller's
+      // input: it gets values of its own, equal to no other node's.
+      const mark = 2 * c.b.operations.filter(({ op }) => op === 'BatchNormalization').length
+      const ownMean = c.b.add(mean, c.b.scalar(mark + 1))
+      const ownVariance = c.b.add(variance, c.b.scalar(mark + 2))
+      const [y, batchMean, batchVariance] = c.b.emit('BatchNormalization', [x, gamma, beta, ownMean, ownVariance], {
         epsilon,
         momentum: float(0),
         training_mode: int(1),

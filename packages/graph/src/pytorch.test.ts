@@ -1,0 +1,99 @@
+import assert from 'node:assert/strict'
+import { readdirSync, readFileSync } from 'node:fs'
+import { test } from 'node:test'
+import { type BatchInput, readSafetensors, type Tensor } from '@pingo/wire'
+import { buildGradients, buildProgram, checkModel, type LossKind, optimizerScalars, parseModel } from './index.ts'
+import { tensorOf } from './tensors.ts'
+import { distance, runOnce } from './testing/runtime.ts'
+
+/** Greatest relative distance from PyTorch's gradients, by tensor. */
+const TOLERANCE = 1e-4
+const folder = new URL('../fixtures/', import.meta.url)
+const names = readdirSync(folder)
+  .filter((file) => file.endsWith('.onnx'))
+  .map((file) => file.slice(0, -5))
+
+function fixture(name: string) {
+  const model = parseModel(readFileSync(new URL(`${name}.onnx`, folder)))
+  const { tensors, metadata } = readSafetensors(readFileSync(new URL(`${name}.safetensors`, folder)))
+  const [input, target] = [tensors.get('input')!, tensors.get('target')!]
+  const spec = (of: string, { dtype, shape }: Tensor): BatchInput => ({
+    name: of,
+    column: of,
+    dtype: dtype as BatchInput['dtype'],
+    shape: shape.slice(1),
+  })
+  const options = {
+    loss: metadata.loss as LossKind,
+    batch: input.shape[0]!,
+    inputs: [spec('input', input)],
+    target: spec('target', target),
+  }
+  const weights = tensorOf('float32', [options.batch], new Array(options.batch).fill(1))
+  const batch: [string, Tensor][] = [
+    ['input', input],
+    ['target', target],
+    ['sample_weight', weights],
+  ]
+  return { model, tensors, options, batch, training: metadata.training === 'true' }
+}
+
+const transposed = ({ shape, data }: Tensor): number[] =>
+  Array.from(data as Float32Array, (_, i) => Number(data[(i % shape[0]!) * shape[1]! + Math.floor(i / shape[0]!)]))
+
+for (const name of names) {
+  test(`${name}: loss, output and gradients are PyTorch's`, async () => {
+    const { model, tensors, options, batch, training } = fixture(name)
+    assert.deepEqual(checkModel(model).blocking, [])
+    const program = buildGradients(model, options, training)
+    const results = await runOnce(program.graph, [...program.initial, ...batch])
+    assert.ok(distance(results.get('loss')!.data, tensors.get('loss')!.data) < 1e-5, 'loss')
+    if (!name.includes('softmax'))
+      assert.ok(distance(results.get('output')!.data, tensors.get('output')!.data) < 1e-5, 'output')
+    const spare = new Set(program.parameters.map((p) => `grad.${p.name}`))
+    const far: string[] = []
+    const open: [string, Tensor][] = []
+    for (const [key, expected] of tensors) {
+      if (!key.startsWith('grad.')) continue
+      const got = results.get(key)
+      if (!got) {
+        open.push([key, expected])
+        continue
+      }
+      spare.delete(key)
+      const d = distance(got.data, expected.data)
+      if (!(d <= TOLERANCE)) far.push(`${key}: ${d}`)
+    }
+    // Exporters that fold constants rename a Linear's weight and store it transposed, or merge it with its neighbour.
+    if (!name.includes('eval'))
+      for (const [key, expected] of open) {
+        const fits = [...spare].map(
+          (other) => [distance(transposed(results.get(other)!), expected.data), other] as const,
+        )
+        const best = fits.filter(([d]) => d <= TOLERANCE)[0]
+        if (best) spare.delete(best[1])
+        else far.push(`${key}: no gradient like it among ${[...spare]}`)
+      }
+    assert.deepEqual(far, [])
+  })
+}
+
+for (const name of names.filter((n) => fixture(n).training)) {
+  test(`${name}: running statistics move as ONNX says`, async () => {
+    const { model, tensors, options, batch } = fixture(name)
+    const program = buildProgram(model, { ...options, optimizer: { kind: 'sgd' } })
+    const scalars = Object.entries(
+      optimizerScalars({ kind: 'sgd', momentum: 0, nesterov: false, weightDecay: 0 }).at(1, 0),
+    )
+    const feeds = scalars.map(([key, value]): [string, Tensor] => [key, tensorOf('float32', [], [value])])
+    const results = await runOnce(program.step, [...program.initial, ...batch, ...feeds])
+    const running = [...tensors.keys()].filter((key) => key.startsWith('next.'))
+    assert.deepEqual(program.buffers.map((v) => `next.${v.name}`).sort(), running.sort())
+    // PyTorch keeps the unbiased variance (n / (n-1)), ONNX the population's: means are equal, variances nearly.
+    for (const key of running) {
+      const limit = key.endsWith('var') ? 0.02 : 1e-5
+      const d = distance(results.get(key)!.data, tensors.get(key)!.data)
+      assert.ok(d < limit, `${key}: ${d}`)
+    }
+  })
+}
