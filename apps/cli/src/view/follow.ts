@@ -2,7 +2,7 @@ import type { Client } from '@pingo/client'
 import { isFinal, type JobEvent, type JobView, type PinGoError } from '@pingo/wire'
 import { time } from '../format.ts'
 import type { Output } from '../output.ts'
-import { roundLine } from './job-lines.ts'
+import { roundLine, testLine } from './job-lines.ts'
 import { LiveView } from './live.ts'
 
 /**
@@ -43,11 +43,20 @@ export async function watchJob(
 export class EventLines {
   #job: JobView | undefined
   #said = ''
+  /** The last round that was told; it comes again when the test data were evaluated. */
+  #round = 0
 
   of(event: JobEvent): string[] {
     if (event.type === 'log')
       return [`${time(event.at)}  ${event.level === 'info' ? '' : `${event.level}: `}${event.message}`]
-    if (event.type === 'round') return [roundLine(event.round, this.#job)]
+    if (event.type === 'round') {
+      const { round } = event
+      if (round.round > this.#round) {
+        this.#round = round.round
+        return [roundLine(round, this.#job)]
+      }
+      return round.testMetric === undefined ? [] : [testLine(round, this.#job)]
+    }
     this.#job = event.job
     const { state, reason } = event.job
     if (isFinal(state)) return [] // its summary follows
@@ -60,7 +69,7 @@ export class EventLines {
 
 function drawEvent(event: JobEvent, view: LiveView): void {
   if (event.type === 'log') view.above(`${time(event.at)}  ${event.message}`)
-  else if (event.type === 'round') view.loss(event.round.loss)
+  else if (event.type === 'round') view.loss(event.round.round, event.round.loss)
   else view.show(event.job)
 }
 

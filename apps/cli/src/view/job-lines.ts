@@ -14,11 +14,19 @@ export function roundLine(round: RoundView, job: JobView | undefined): string {
     round.testMetric === undefined ? '' : `test ${metric(name, round.testMetric)}`,
     `${count(round.samplesPerSecond)} samples/s`,
     `${workers} ${workers === 1 ? 'contributor' : 'contributors'}`,
-    job?.etaMs !== undefined && job.state === 'running' ? `ETA ${duration(job.etaMs)}` : '',
+    job?.etaMs !== undefined && job.state === 'running' && round.samplesDone < job.samplesTotal
+      ? `ETA ${duration(job.etaMs)}`
+      : '',
     round.excluded.length ? `${round.excluded.length} excluded (${round.excluded[0]!.reason})` : '',
   ]
     .filter(Boolean)
     .join('  ')
+}
+
+/** What the test data said of a round that was told before. */
+export function testLine(round: RoundView, job: JobView | undefined): string {
+  const name = job?.metricName ?? 'accuracy'
+  return `round ${round.round}  test ${name} ${metric(name, round.testMetric)}  loss ${figure(round.testLoss)}`
 }
 
 /** How a job ended, in a few lines. */

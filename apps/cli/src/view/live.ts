@@ -12,7 +12,7 @@ const REDRAW_MS = 100
 export class LiveView {
   readonly #draw = createLogUpdate(process.stdout)
   readonly #colour: Colours
-  #losses: number[] = []
+  #losses = new Map<number, number>()
   #job: JobView | undefined
   #trouble: string | undefined
   #timer: NodeJS.Timeout | undefined
@@ -26,8 +26,9 @@ export class LiveView {
     this.#later()
   }
 
-  loss(value: number): void {
-    this.#losses.push(value)
+  /** A round comes again when the test data were evaluated. */
+  loss(round: number, value: number): void {
+    this.#losses.set(round, value)
   }
 
   /** A line under the view while something is wrong. */
@@ -60,7 +61,7 @@ export class LiveView {
 
   #redraw(): void {
     if (!this.#job) return
-    const lines = jobLines(this.#job, this.#losses, this.#colour)
+    const lines = jobLines(this.#job, [...this.#losses.values()], this.#colour)
     if (this.#trouble) lines.push(this.#colour.yellow(this.#trouble))
     this.#draw(lines.join('\n'))
   }
