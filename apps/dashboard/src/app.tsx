@@ -43,7 +43,7 @@ export function App() {
           )}
         </ErrorBoundary>
       </main>
-      <Footer fog={network.network?.fog} />
+      {network.network && <Footer fog={network.network.fog} />}
       <Toast state={network} dismiss={network.dismissNotice} />
     </>
   )

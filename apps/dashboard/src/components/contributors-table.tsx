@@ -1,7 +1,9 @@
 import type { ContributorView, JobView } from '@pingo/wire'
-import { ago, bytes, compact, cores, plural, rate, whole } from '../core/format.ts'
+import { ago, bytes, compact, cores, plural, speed, whole } from '../core/format.ts'
+import type { JoinCommand } from '../core/join.ts'
 import { compareNames } from '../core/palette.ts'
 import { jobHref } from '../core/route.ts'
+import { Command } from './command.tsx'
 import { type Column, DataTable } from './data-table.tsx'
 import { Empty } from './empty.tsx'
 import { Section } from './section.tsx'
@@ -12,11 +14,12 @@ interface Props {
   jobs: readonly JobView[]
   /** The fog node's clock, ms. */
   now: number
-  loading: boolean
+  /** How a first one joins. */
+  join: JoinCommand | undefined
 }
 
 /** Who lends what, and does what now. Ordered by name, so that rows stay where they are. */
-export function ContributorsTable({ contributors, jobs, now, loading }: Props) {
+export function ContributorsTable({ contributors, jobs, now, join }: Props) {
   const names = new Map(jobs.map((job) => [job.id, job.name]))
   const rows = [...contributors].sort((a, b) => compareNames(a.name, b.name) || compareNames(a.id, b.id))
   const columns: Column<ContributorView>[] = [
@@ -30,22 +33,21 @@ export function ContributorsTable({ contributors, jobs, now, loading }: Props) {
     {
       key: 'job',
       label: 'Job',
-      cell: (row) =>
-        row.job === undefined ? (
-          <span className="muted">–</span>
-        ) : (
-          <a className="text-link" href={jobHref(row.job)}>
-            {names.get(row.job) ?? row.job}
-          </a>
-        ),
+      empty: (row) => row.job === undefined,
+      cell: ({ job = '' }) => (
+        <a className="text-link" href={jobHref(job)}>
+          {names.get(job) ?? job}
+        </a>
+      ),
     },
     { key: 'cores', label: 'Cores', numeric: true, cell: (row) => cores(row.offer.cores) },
     { key: 'memory', label: 'Memory', numeric: true, cell: (row) => bytes(row.offer.memoryBytes) },
     {
       key: 'speed',
-      label: 'Speed',
+      label: 'Samples/s',
       numeric: true,
-      cell: (row) => (row.samplesPerSecond > 0 ? rate(row.samplesPerSecond) : <span className="muted">–</span>),
+      empty: (row) => !(row.samplesPerSecond > 0),
+      cell: (row) => speed(row.samplesPerSecond),
     },
     {
       key: 'samples',
@@ -57,14 +59,13 @@ export function ContributorsTable({ contributors, jobs, now, loading }: Props) {
   ]
   return (
     <Section title="Contributors" aside={rows.length > 0 ? plural(rows.length, 'machine') : undefined}>
-      {loading ? (
-        <div className="panel" aria-busy="true">
-          <div className="skeleton row-skeleton" />
-        </div>
-      ) : rows.length === 0 ? (
+      {rows.length === 0 ? (
         <div className="panel">
           <Empty title="No contributor yet">
-            <p className="muted">Jobs wait until a machine lends its idle cores. The command below adds one.</p>
+            <p className="muted">
+              Jobs wait until a machine lends its idle cores. Run this on one that can reach this fog node:
+            </p>
+            {join !== undefined && <Command text={join.text} what="the command that adds a machine" />}
           </Empty>
         </div>
       ) : (

@@ -1,7 +1,8 @@
 import { useEffect, useRef, useState } from 'react'
 import type uPlot from 'uplot'
-import { createPlot, xText, type YKind } from '../core/plot.ts'
+import { createPlot } from '../core/plot.ts'
 import type { Axis, Curves } from '../core/series.ts'
+import { xText, type YKind } from '../core/ticks.ts'
 
 interface Props {
   title: string
@@ -51,14 +52,16 @@ export function CurveChart({ title, data, axis, kind, theme, group, format }: Pr
   const train = cursor === undefined ? lastOf(data.train) : (data.train[cursor] ?? undefined)
   const test = cursor === undefined ? lastOf(data.test) : (data.test[cursor] ?? undefined)
   return (
-    <figure className="panel chart">
+    <figure className="panel chart" data-empty={data.x.length === 0}>
       <figcaption>
         <span className="chart-title">{title}</span>
         <span className="chart-legend">
           <span className="chart-at muted">{at === undefined ? '' : xText(axis, at)}</span>
-          <span className="key" data-series="train">
-            training <b>{format(train)}</b>
-          </span>
+          {data.x.length > 0 && (
+            <span className="key" data-series="train">
+              training <b>{format(train)}</b>
+            </span>
+          )}
           {hasTest && (
             <span className="key" data-series="test">
               test <b>{format(test)}</b>

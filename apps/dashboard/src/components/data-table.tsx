@@ -1,5 +1,5 @@
 import { type ReactNode, useState } from 'react'
-import { whole } from '../core/format.ts'
+import { NONE, whole } from '../core/format.ts'
 
 export interface Column<Row> {
   key: string
@@ -8,6 +8,8 @@ export interface Column<Row> {
   numeric?: boolean
   /** The column that names the row. Exactly one has it. */
   heading?: boolean
+  /** True where the row has nothing to say: a dash on a desk, left out on a phone. */
+  empty?: (row: Row) => boolean
   /** On a phone the cell takes the whole width of its card. */
   wide?: boolean
 }
@@ -65,8 +67,9 @@ export function DataTable<Row>({ caption, columns, rows, rowKey, page = DEFAULT_
                     className={align(column)}
                     data-label={column.label}
                     data-wide={column.wide}
+                    data-empty={column.empty?.(row)}
                   >
-                    {column.cell(row)}
+                    {column.empty?.(row) ? <span className="muted">{NONE}</span> : column.cell(row)}
                   </td>
                 ),
               )}

@@ -8,7 +8,7 @@ export function JobHead({ job, dataset }: { job: JobView; dataset: DatasetView |
   return (
     <div className="job-head">
       <div className="job-title">
-        <h1>{job.name}</h1>
+        <h1 title={job.name}>{job.name}</h1>
         <StateChip state={job.state} />
       </div>
       <p className="facts">

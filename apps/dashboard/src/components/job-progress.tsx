@@ -1,5 +1,5 @@
 import type { JobView } from '@pingo/wire'
-import { compact, duration, progress, whole } from '../core/format.ts'
+import { compact, duration, left, plural, progress, whole } from '../core/format.ts'
 import { ProgressBar } from './progress-bar.tsx'
 
 /** How far it is and how long it takes. */
@@ -17,7 +17,7 @@ export function JobProgress({ job }: { job: JobView }) {
           {job.samplesInFlight > 0 && <>, {compact(job.samplesInFlight)} more in flight</>}
         </span>
         <span>
-          {epochs(job)} · {job.rounds === 1 ? '1 round' : `${whole(job.rounds)} rounds`}
+          {epochs(job)} · {plural(job.rounds, 'round')}
         </span>
       </div>
     </div>
@@ -29,7 +29,7 @@ function outlook(job: JobView): string {
     case 'queued':
       return 'Waiting'
     case 'running':
-      return job.etaMs === undefined ? 'Measuring the speed' : `${duration(job.etaMs)} left`
+      return job.etaMs === undefined ? 'Measuring the speed' : left(job.etaMs)
     case 'finishing':
       return 'Writing the result'
     case 'done':
@@ -43,6 +43,7 @@ function outlook(job: JobView): string {
 }
 
 function epochs(job: JobView): string {
+  if (job.state === 'done') return plural(Number(job.epochs.toFixed(2)), 'epoch')
   const done = job.samplesTotal > 0 ? (job.samplesDone / job.samplesTotal) * job.epochs : 0
   const total = Number(job.epochs.toFixed(2))
   return `epoch ${Math.min(total, Math.floor(done * 10) / 10).toFixed(1)} of ${total}`

@@ -1,5 +1,5 @@
 import type { JobView } from '@pingo/wire'
-import { dateTime, duration, loss, metric, metricLabel, progress, rate, whole } from '../core/format.ts'
+import { dateTime, duration, left, loss, metric, metricLabel, progress, rate, whole } from '../core/format.ts'
 import { isFinal } from '../core/job-state.ts'
 import { jobHref } from '../core/route.ts'
 import { ProgressBar } from './progress-bar.tsx'
@@ -12,7 +12,7 @@ function outlook(job: JobView): string {
   if (isFinal(job.state)) return job.endedAt === undefined ? '' : dateTime(job.endedAt)
   if (job.state === 'queued') return 'waiting'
   if (job.state === 'finishing') return 'writing the result'
-  return job.etaMs === undefined ? '' : `${duration(job.etaMs)} left`
+  return job.etaMs === undefined ? '' : left(job.etaMs)
 }
 
 /** One job in the list: the whole row leads to its page. */
@@ -20,7 +20,11 @@ export function JobRow({ job }: { job: JobView }) {
   const tested = job.testMetric !== undefined
   return (
     <li>
-      <a className="job-row" href={jobHref(job.id)} aria-label={`Job ${job.name}, ${job.state}`}>
+      <a
+        className="job-row"
+        href={jobHref(job.id)}
+        aria-label={`${job.name}, ${job.state}, ${progress(job.samplesDone, job.samplesTotal)} ${outlook(job)}`}
+      >
         <span className="job-name">
           <strong>{job.name}</strong>
           <span className="muted">

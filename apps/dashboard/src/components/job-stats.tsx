@@ -1,5 +1,5 @@
 import type { JobView, RoundView } from '@pingo/wire'
-import { compact, duration, loss, metric, metricLabel, plural, rate, whole } from '../core/format.ts'
+import { calmDuration, duration, loss, metric, metricLabel, plural, rate, speed, whole } from '../core/format.ts'
 import { isFinal } from '../core/job-state.ts'
 import { Sparkline } from './sparkline.tsx'
 import { Stat } from './stat.tsx'
@@ -27,7 +27,7 @@ export function JobStats({ job, rounds, now }: { job: JobView; rounds: readonly 
       />
       <Stat
         label={isFinal(job.state) ? 'Speed' : 'Speed now'}
-        value={compact(job.samplesPerSecond)}
+        value={speed(job.samplesPerSecond)}
         unit="samples/s"
         note={speeds.length > 1 ? `last ${plural(speeds.length, 'round')}` : undefined}
       >
@@ -36,11 +36,17 @@ export function JobStats({ job, rounds, now }: { job: JobView; rounds: readonly 
       <Stat
         label="Contributors"
         value={whole(isFinal(job.state) ? job.shares.length : job.contributors)}
-        note={isFinal(job.state) ? 'took part' : `${whole(job.shares.length)} took part`}
+        note={
+          isFinal(job.state)
+            ? 'took part'
+            : job.shares.length === 0
+              ? 'none yet'
+              : `${whole(job.shares.length)} took part`
+        }
       />
       <Stat
         label={isFinal(job.state) ? 'Training time' : 'Running for'}
-        value={duration(elapsed)}
+        value={calmDuration(elapsed)}
         note={from === undefined ? 'not started' : `in queue ${duration(from - job.submittedAt)}`}
       />
     </dl>

@@ -1,5 +1,6 @@
 import type { DatasetView } from '@pingo/wire'
 import { useEffect } from 'react'
+import { joinCommand } from '../core/join.ts'
 import type { NetworkState } from '../core/network-state.ts'
 import { ContributorsTable } from './contributors-table.tsx'
 import { DatasetsTable } from './datasets-table.tsx'
@@ -10,6 +11,8 @@ import { NetworkStats } from './network-stats.tsx'
 /** The overview: the network, its jobs, its machines, its data. */
 export function NetworkPage({ state, datasets }: { state: NetworkState; datasets: readonly DatasetView[] }) {
   const loading = state.network === undefined
+  const { fog, contributors = [] } = state.network ?? {}
+  const join = fog && joinCommand(fog.addresses, fog.id)
   useEffect(() => {
     document.title = 'PinGo'
   }, [])
@@ -18,14 +21,12 @@ export function NetworkPage({ state, datasets }: { state: NetworkState; datasets
       <h1 className="visually-hidden">Network</h1>
       <NetworkStats state={state} />
       <JobsList jobs={state.jobs} loading={loading} />
-      <ContributorsTable
-        contributors={state.network?.contributors ?? []}
-        jobs={state.jobs}
-        now={state.serverNow}
-        loading={loading}
-      />
-      {state.network && <Join fog={state.network.fog} />}
-      <DatasetsTable datasets={datasets} />
+      {/* Not before the jobs are known: what stands below a list that is still to come would be pushed down by it. */}
+      {!loading && (
+        <ContributorsTable contributors={contributors} jobs={state.jobs} now={state.serverNow} join={join} />
+      )}
+      {join && contributors.length > 0 && <Join join={join} />}
+      {!loading && <DatasetsTable datasets={datasets} />}
     </>
   )
 }

@@ -1,4 +1,4 @@
-import { bytes, compact, cores, duration, NONE, plural, rate, whole } from '../core/format.ts'
+import { bytes, compact, cores, duration, NONE, plural, rate, speed, whole } from '../core/format.ts'
 import type { NetworkState } from '../core/network-state.ts'
 import { Sparkline } from './sparkline.tsx'
 import { Stat } from './stat.tsx'
@@ -19,9 +19,9 @@ export function NetworkStats({ state }: { state: NetworkState }) {
       <Stat label="Cores lent" value={network && cores(network.cores)} note={network && `${bytes(memory)} memory`} />
       <Stat
         label="Speed now"
-        value={network && compact(network.samplesPerSecond)}
+        value={network && speed(network.samplesPerSecond)}
         unit="samples/s"
-        note={network && (peak > 0 ? `peak ${compact(peak)} while this page is open` : 'idle')}
+        note={network && (peak > 0 ? `peak ${speed(peak)} while this page is open` : 'idle')}
       >
         <Sparkline
           values={history}

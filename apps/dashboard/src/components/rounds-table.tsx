@@ -1,6 +1,6 @@
 import type { JobView, RoundView } from '@pingo/wire'
 import { useMemo } from 'react'
-import { compact, duration, loss, metric, metricLabel, plural, shortId, whole } from '../core/format.ts'
+import { duration, loss, metric, metricLabel, plural, shortId, speed, whole } from '../core/format.ts'
 import { type Column, DataTable } from './data-table.tsx'
 import { Section } from './section.tsx'
 import { StackedBar } from './stacked-bar.tsx'
@@ -23,19 +23,31 @@ export function RoundsTable({ job, rounds, colours }: Props) {
       key: 'round',
       label: 'Round',
       heading: true,
-      cell: (row) => <span title={row.checkpoint}>{whole(row.round)}</span>,
+      cell: (row) => (
+        <span title={`Checkpoint ${row.checkpoint}`}>
+          <span className="phone-only">Round </span>
+          {whole(row.round)}
+        </span>
+      ),
     },
     { key: 'samples', label: 'Samples', numeric: true, cell: (row) => whole(row.samples) },
     { key: 'time', label: 'Time', numeric: true, cell: (row) => duration(row.millis) },
-    { key: 'speed', label: 'Samples/s', numeric: true, cell: (row) => compact(row.samplesPerSecond) },
+    { key: 'speed', label: 'Samples/s', numeric: true, cell: (row) => speed(row.samplesPerSecond) },
     { key: 'loss', label: 'Loss', numeric: true, cell: (row) => loss(row.loss) },
     { key: 'metric', label: metricLabel(metricName), numeric: true, cell: (row) => metric(metricName, row.metric) },
   ]
   if (tested)
-    columns.push({ key: 'test', label: 'On test', numeric: true, cell: (row) => metric(metricName, row.testMetric) })
+    columns.push({
+      key: 'test',
+      label: 'On test',
+      empty: (row) => row.testMetric === undefined,
+      numeric: true,
+      cell: (row) => metric(metricName, row.testMetric),
+    })
   columns.push({
     key: 'shares',
     label: 'Who did what',
+    empty: (row) => row.shares.length === 0,
     wide: true,
     cell: (row) => <StackedBar shares={row.shares} colours={colours} />,
   })
@@ -43,6 +55,7 @@ export function RoundsTable({ job, rounds, colours }: Props) {
     columns.push({
       key: 'excluded',
       label: 'Left out',
+      empty: (row) => row.excluded.length === 0,
       wide: true,
       cell: (row) => <Excluded row={row} names={names} />,
     })
@@ -58,7 +71,6 @@ export function RoundsTable({ job, rounds, colours }: Props) {
 }
 
 function Excluded({ row, names }: { row: RoundView; names: ReadonlyMap<string, string> }) {
-  if (row.excluded.length === 0) return <span className="muted">–</span>
   return (
     <ul className="excluded">
       {row.excluded.map(({ contributor, reason }) => (

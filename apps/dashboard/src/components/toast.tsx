@@ -7,7 +7,7 @@ export function Toast({ state, dismiss }: { state: NetworkState; dismiss: () => 
   const words =
     lost !== undefined ? (
       <>
-        <strong>The fog node does not answer since {clock(lost)}.</strong> Trying again by itself
+        <strong>No answer from the fog node since {clock(lost)}.</strong> Trying again by itself
         {state.network ? '; the numbers are from before.' : '.'}
       </>
     ) : state.notice?.kind === 'restarted' ? (

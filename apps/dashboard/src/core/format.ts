@@ -8,17 +8,21 @@ const SECOND_MS = 1_000
 const MINUTE_MS = 60 * SECOND_MS
 const HOUR_MS = 60 * MINUTE_MS
 const DAY_MS = 24 * HOUR_MS
+const THOUSANDS = ['', 'k', 'M', 'G', 'T', 'P']
 
 const isNumber = (value: number | undefined | null): value is number =>
   value !== undefined && value !== null && Number.isFinite(value)
 
-/** Three significant figures at most, no exponent, no needless zeros: 0.5, 12.4, 987. */
-function short(value: number): string {
+/** Three significant figures, as in 8.90, 12.4, 987. */
+function figures(value: number): string {
   const size = Math.abs(value)
-  return Number(value.toFixed(size >= 99.95 ? 0 : size >= 9.995 ? 1 : 2)).toString()
+  return value.toFixed(size >= 99.95 ? 0 : size >= 9.995 ? 1 : 2)
 }
 
-function scaled(value: number, steps: readonly string[], base: number): string {
+/** Three significant figures at most, no needless zeros: 0.5, 12.4, 987. */
+const short = (value: number): string => Number(figures(value)).toString()
+
+function scaled(value: number, steps: readonly string[], base: number, print = short): string {
   let step = 0
   let rest = value
   // 999.6 would print as "1000": it belongs to the next unit.
@@ -27,12 +31,17 @@ function scaled(value: number, steps: readonly string[], base: number): string {
     step++
   }
   const unit = steps[step]
-  return unit ? `${short(rest)}${NBSP}${unit}` : short(rest)
+  return unit ? `${print(rest)}${NBSP}${unit}` : short(rest)
 }
 
 /** 950 → "950", 12 400 → "12.4 k", 3 100 000 → "3.1 M". */
 export function compact(value: number | undefined): string {
-  return isNumber(value) ? scaled(value, ['', 'k', 'M', 'G', 'T', 'P'], 1000) : NONE
+  return isNumber(value) ? scaled(value, THOUSANDS, 1000) : NONE
+}
+
+/** As {@link compact}, for a number that moves: always three figures, so that its width stays. 8 900 → "8.90 k". */
+export function speed(value: number | undefined): string {
+  return isNumber(value) ? scaled(value < 99.95 ? value : Math.round(value), THOUSANDS, 1000, figures) : NONE
 }
 
 /** A count in full, thousands apart by a narrow space: 60 000. */
@@ -51,15 +60,15 @@ export function bytes(value: number | undefined): string {
 
 /** 12 400 → "12.4 k samples/s". */
 export function rate(value: number | undefined): string {
-  return isNumber(value) ? `${compact(value)}${NBSP}samples/s` : NONE
+  return isNumber(value) ? `${speed(value)}${NBSP}samples/s` : NONE
 }
 
-/** A length of time, its two largest units: 80 000 ms → "1 min 20 s". Below a second: "420 ms". */
+/** A length of time, its two largest units: 80 000 ms → "1 min 20 s"; short ones finer: "4.0 s", "420 ms". */
 export function duration(ms: number | undefined): string {
   if (!isNumber(ms)) return NONE
   const time = Math.max(0, ms)
   if (time < 999.5) return `${Math.round(time)}${NBSP}ms`
-  if (time < 9_950) return `${short(Math.round(time / 100) / 10)}${NBSP}s`
+  if (time < 9_950) return `${(time / SECOND_MS).toFixed(1)}${NBSP}s`
   const seconds = Math.round(time / SECOND_MS) * SECOND_MS
   if (seconds < MINUTE_MS) return `${seconds / SECOND_MS}${NBSP}s`
   if (seconds < HOUR_MS) return two(seconds, MINUTE_MS, 'min', SECOND_MS, 's')
@@ -75,21 +84,35 @@ function two(ms: number, large: number, largeUnit: string, small: number, smallU
   return rest === 0 ? head : `${head}${NBSP}${rest}${NBSP}${smallUnit}`
 }
 
-/** How long ago, in whole seconds at least, so that a live table does not flicker: "now", "12 s ago". */
+/** As {@link duration}, in whole seconds: for times that run while one looks at them. */
+export function calmDuration(ms: number | undefined): string {
+  if (!isNumber(ms)) return NONE
+  const seconds = Math.round(Math.max(0, ms) / SECOND_MS)
+  return seconds < 10 ? `${seconds}${NBSP}s` : duration(seconds * SECOND_MS)
+}
+
+/** How long ago: "now", "12 s ago". */
 export function ago(ms: number | undefined): string {
   if (!isNumber(ms)) return NONE
-  return ms < 3 * SECOND_MS ? 'now' : `${duration(Math.floor(ms / SECOND_MS) * SECOND_MS)} ago`
+  return ms < 3 * SECOND_MS ? 'now' : `${calmDuration(ms)} ago`
+}
+
+/** What is left of a job: "1 min 20 s left"; the last second is not counted down. */
+export function left(ms: number | undefined): string {
+  if (!isNumber(ms)) return NONE
+  return ms < SECOND_MS ? 'almost done' : `${calmDuration(ms)} left`
 }
 
 /** A fraction as per cent: 0.987 → "98.7 %". `digits` after the point. */
 export function percent(fraction: number | undefined, digits = 1): string {
-  return isNumber(fraction) ? `${(fraction * 100).toFixed(digits)}${NBSP}%` : NONE
+  const value = (fraction ?? Number.NaN) * 100
+  return isNumber(value) ? `${value.toFixed(digits)}${NBSP}%` : NONE
 }
 
 /** Progress never claims to be whole before it is: 0.9999 → "99.9 %". */
 export function progress(done: number, total: number): string {
-  if (!(total > 0)) return percent(0)
-  const fraction = Math.min(1, done / total)
+  const fraction = total > 0 ? Math.min(1, done / total) : 0
+  if (fraction === 0) return `0${NBSP}%`
   if (fraction === 1) return `100${NBSP}%`
   return percent(Math.floor(fraction * 1000) / 1000)
 }
@@ -128,7 +151,7 @@ export function shortId(id: string, head = 6, tail = 6): string {
 
 /** "1 round", "2 rounds". */
 export function plural(count: number, one: string, many = `${one}s`): string {
-  return `${whole(count)}${NBSP}${count === 1 ? one : many}`
+  return `${Number.isInteger(count) ? whole(count) : short(count)}${NBSP}${count === 1 ? one : many}`
 }
 
 /** Time of day in the reader's zone, 24 h: 14:03:09. */

@@ -26,7 +26,7 @@ export interface JobState {
 }
 
 export type JobStateEvent =
-  | { type: 'loaded'; job: JobView; rounds: RoundView[] }
+  | { type: 'loaded'; job: JobView; rounds: RoundView[]; explanation?: Explanation | undefined }
   | { type: 'polled'; job: JobView }
   | { type: 'events'; events: JobEvent[] }
   | { type: 'explained'; explanation: Explanation }
@@ -59,6 +59,7 @@ export function jobReducer(state: JobState, event: JobStateEvent): JobState {
         phase: 'ready',
         job: event.job,
         rounds: mergeRounds(state.rounds, event.rounds),
+        explanation: event.explanation ?? state.explanation,
         error: undefined,
       }
     case 'polled':

@@ -6,7 +6,7 @@ export const OTHERS = PALETTE_SIZE
 
 /**
  * A colour index for every contributor of a job, 0 … {@link OTHERS}. The `PALETTE_SIZE` who did most get a colour of their
- * own, handed out by id, so that a contributor keeps its colour while the order by samples changes.
+ * own, handed out by name, so that a contributor keeps its colour while the order by samples changes.
  */
 export function assignColours(shares: readonly Share[]): Map<string, number> {
   const most = [...shares].sort((a, b) => b.samples - a.samples || compareText(a.contributor, b.contributor))

@@ -1,9 +1,6 @@
 import uPlot from 'uplot'
-import { compact } from './format.ts'
 import type { Axis, Curves } from './series.ts'
-
-/** 'fraction' is shown in per cent and never reaches beyond 100 %. */
-export type YKind = 'number' | 'fraction'
+import { xTick, type YKind, yRange, yTicks } from './ticks.ts'
 
 export interface PlotSettings {
   axis: Axis
@@ -17,20 +14,9 @@ export interface PlotSettings {
 const AXIS_SIZE_PX = 30
 const Y_AXIS_SIZE_PX = 52
 const TICK_SPACE_X_PX = 76
-const TICK_SPACE_Y_PX = 40
+const TICK_SPACE_Y_PX = 32
 /** Steps that read well on a clock: seconds up to days. */
 const TIME_STEPS_S = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 21_600, 43_200, 86_400]
-
-/** Seconds as m:ss or h:mm:ss, for an axis. */
-export function clockText(seconds: number): string {
-  const two = (value: number) => value.toString().padStart(2, '0')
-  const whole = Math.round(seconds)
-  const [h, m, s] = [Math.floor(whole / 3600), Math.floor((whole % 3600) / 60), whole % 60]
-  return h > 0 ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`
-}
-
-/** An x value in words. */
-export const xText = (axis: Axis, x: number): string => (axis === 'samples' ? `${compact(x)} samples` : clockText(x))
 
 /** A canvas knows no custom properties: lets the element resolve one. */
 function colour(element: HTMLElement, property: string): string {
@@ -40,24 +26,6 @@ function colour(element: HTMLElement, property: string): string {
   const resolved = getComputedStyle(probe).color
   probe.remove()
   return resolved
-}
-
-/** Some room above and below; a fraction stays within 0 … 1. */
-function yRange(kind: YKind, min: number | null, max: number | null): uPlot.Range.MinMax {
-  if (min === null || max === null || !Number.isFinite(min) || !Number.isFinite(max)) return [0, 1]
-  const room = max > min ? (max - min) * 0.08 : Math.abs(max) * 0.1 || 0.1
-  const low = min >= 0 ? Math.max(0, min - room) : min - room
-  return [low, kind === 'fraction' ? Math.min(1, max + room) : max + room]
-}
-
-/** As many digits as the distance of two ticks asks for. */
-function yText(kind: YKind, splits: number[]): string[] {
-  const scale = kind === 'fraction' ? 100 : 1
-  const step = Math.abs((splits[1] ?? 1) - (splits[0] ?? 0)) * scale
-  const digits = step > 0 ? Math.min(6, Math.max(0, Math.ceil(-Math.log10(step) - 1e-9))) : 0
-  return splits.map((value) =>
-    Math.abs(value) >= 10_000 ? compact(value) : `${(value * scale).toFixed(digits)}${kind === 'fraction' ? ' %' : ''}`,
-  )
 }
 
 /** Draws the curves into `element`, which must have a size. The caller destroys the plot. */
@@ -88,9 +56,9 @@ export function createPlot(element: HTMLElement, { axis, kind, group, data, onCu
           size: AXIS_SIZE_PX,
           space: TICK_SPACE_X_PX,
           ...(axis === 'time' ? { incrs: TIME_STEPS_S } : {}),
-          values: (_, splits) => splits.map((value) => (axis === 'samples' ? compact(value) : clockText(value))),
+          values: (_, splits) => splits.map((value) => xTick(axis, value)),
         },
-        { ...line, size: Y_AXIS_SIZE_PX, space: TICK_SPACE_Y_PX, values: (_, splits) => yText(kind, splits) },
+        { ...line, size: Y_AXIS_SIZE_PX, space: TICK_SPACE_Y_PX, values: (_, splits) => yTicks(kind, splits) },
       ],
       series: [
         {},

@@ -29,8 +29,10 @@ export function useJob(id: string, polled: JobView | undefined, epoch: number): 
   useEffect(() => {
     if (!visible) return
     const stop = new AbortController()
-    fetchJob(id, stop.signal).then(
-      ({ job, rounds }) => dispatch({ type: 'loaded', job, rounds }),
+    // Together, so that the page is drawn once and nothing on it moves; without an explanation it can do.
+    const explained = fetchExplanation(id, stop.signal).catch(() => undefined)
+    Promise.all([fetchJob(id, stop.signal), explained]).then(
+      ([{ job, rounds }, explanation]) => dispatch({ type: 'loaded', job, rounds, explanation }),
       (error) => {
         if (stop.signal.aborted) return
         if (error instanceof ApiError && error.status === 404) dispatch({ type: 'missing' })
