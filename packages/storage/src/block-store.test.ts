@@ -1,0 +1,292 @@
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { mkdtemp, readdir, readFile, rm, stat, truncate, unlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, describe, it } from 'node:test'
+import { cidOf, DAG_CBOR, encode, isPinGoError, matchesCid } from '@pingo/wire'
+import { CID } from 'multiformats/cid'
+import { BlockStore, type BlockStoreOptions, type Disk, FileStore, nodeDisk } from './index.ts'
+
+const folders: string[] = []
+const folder = async () => {
+  const path = await mkdtemp(join(tmpdir(), 'pingo-blocks-'))
+  folders.push(path)
+  return path
+}
+after(() => Promise.all(folders.map((path) => rm(path, { recursive: true, force: true }))))
+const open = async (o: BlockStoreOptions = {}) => {
+  const path = await folder()
+  return { path, store: await BlockStore.open(path, o) }
+}
+const code = (expected: string) => (error: unknown) => {
+  assert.ok(isPinGoError(error), `not a PinGoError: ${error}`)
+  assert.equal(error.code, expected, error.message)
+  return true
+}
+const block = (bytes: number) => {
+  const data = randomBytes(bytes)
+  return { data, cid: cidOf(data) }
+}
+const fileOf = (path: string, cid: CID) => {
+  const hex = Buffer.from(cid.multihash.digest).toString('hex')
+  return join(path, 'blocks', hex.slice(0, 2), hex.slice(2, 4), hex)
+}
+
+describe('a block store', () => {
+  it('gives back what it was given, by CID or text, of any codec, also after it was opened again', async () => {
+    const { path, store } = await open()
+    const { data, cid } = block(1000)
+    assert.equal(store.has(cid), false)
+    await store.put(cid, data)
+    await store.put(cid.toString(), data)
+    const empty = block(0)
+    await store.put(empty.cid, empty.data)
+    assert.deepEqual(store.stats(), { blocks: 2, bytes: 1000 })
+    assert.deepEqual(Buffer.from(await store.get(cid.toString())), data)
+    assert.equal(store.size(cidOf(data, DAG_CBOR)), 1000, 'the same bytes are one block')
+    assert.equal((await stat(fileOf(path, cid))).size, 1000)
+    await store.close()
+    const again = await BlockStore.open(path)
+    assert.deepEqual(Buffer.from(await again.get(cid)), data)
+    assert.equal((await again.get(empty.cid)).byteLength, 0)
+    await again.delete(cid)
+    assert.equal(again.has(cid), false)
+    await assert.rejects(again.get(cid), code('BLOCK_MISSING'))
+    await again.close()
+    await again.close()
+    assert.throws(() => again.has(cid), code('STORE_CLOSED'))
+  })
+
+  it('refuses wrong bytes, blocks too large, other hashes, what is no CID', async () => {
+    const { store } = await open()
+    const { data, cid } = block(100)
+    await assert.rejects(store.put(cid, data.subarray(1)), code('BLOCK_MISMATCH'))
+    const large = block((2 << 20) + 1)
+    await assert.rejects(store.put(large.cid, large.data), code('BLOCK_TOO_LARGE'))
+    const largest = block(2 << 20)
+    await store.put(largest.cid, largest.data)
+    for (const wrong of ['../../etc/passwd', '', 'bafy', 'x'.repeat(10_000)])
+      await assert.rejects(store.get(wrong), code('CID_MALFORMED'))
+    const identity = CID.parse('bafkqaaa')
+    await assert.rejects(store.put(identity, new Uint8Array(0)), code('CID_UNSUPPORTED'))
+    assert.throws(() => store.has(identity), code('CID_UNSUPPORTED'))
+    assert.equal(store.stats().blocks, 1)
+    await store.close()
+  })
+
+  it('keeps to its quota, also when many put at once', async () => {
+    const { store } = await open({ quotaBytes: 10_500 })
+    const blocks = Array.from({ length: 40 }, () => block(1000))
+    const results = await Promise.allSettled(blocks.map(({ cid, data }) => store.put(cid, data)))
+    assert.equal(results.filter(({ status }) => status === 'fulfilled').length, 10)
+    for (const result of results) if (result.status === 'rejected') code('QUOTA_EXCEEDED')(result.reason)
+    assert.deepEqual(store.stats(), { blocks: 10, bytes: 10_000 })
+    const kept = blocks.find(({ cid }) => store.has(cid))!
+    await store.put(kept.cid, kept.data) // what is here costs nothing
+    await store.delete(kept.cid)
+    const next = block(1000)
+    await store.put(next.cid, next.data)
+    await store.close()
+  })
+
+  it('is for one process at a time', async () => {
+    const { path, store } = await open()
+    await assert.rejects(BlockStore.open(path), code('STORE_IN_USE'))
+    await store.close()
+    await (await BlockStore.open(path)).close()
+  })
+
+  it('notices a block that the disk damaged, drops it and takes it again', async () => {
+    const { path, store } = await open()
+    for (const damage of [
+      async (file: string) => writeFile(file, randomBytes(1000)),
+      async (file: string) => truncate(file, 999),
+      async (file: string) => writeFile(file, Buffer.concat([await readFile(file), Buffer.of(0)])),
+    ]) {
+      const { cid, data } = block(1000)
+      await store.put(cid, data)
+      await damage(fileOf(path, cid))
+      await assert.rejects(store.get(cid), code('BLOCK_CORRUPT'))
+      assert.equal(store.has(cid), false)
+      await store.put(cid, data)
+      assert.deepEqual(Buffer.from(await store.get(cid)), data)
+      await unlink(fileOf(path, cid))
+      await assert.rejects(store.get(cid), code('BLOCK_MISSING'))
+      assert.equal(store.has(cid), false)
+    }
+    assert.deepEqual(store.stats(), { blocks: 0, bytes: 0 })
+    await store.close()
+  })
+
+  it('rebuilds an index that is damaged or gone, keeps the pins, sweeps what was half-written', async () => {
+    const { path, store } = await open()
+    const blocks = Array.from({ length: 50 }, (_, n) => block(100 + n))
+    for (const { cid, data } of blocks) await store.put(cid, data)
+    store.pin(blocks[0]!.cid, 'kept')
+    await store.close()
+    for (const damage of [
+      () => writeFile(join(path, 'index.sqlite'), randomBytes(20_000)),
+      () => rm(join(path, 'index.sqlite')),
+      async () => {
+        const bytes = await readFile(join(path, 'index.sqlite'))
+        await writeFile(
+          join(path, 'index.sqlite'),
+          Buffer.concat([bytes.subarray(0, 4096), randomBytes(bytes.length - 4096)]),
+        )
+      },
+    ]) {
+      await damage()
+      await writeFile(join(path, 'tmp', 'half'), 'half a block')
+      await writeFile(join(path, 'blocks', 'readme'), 'not ours')
+      const again = await BlockStore.open(path)
+      assert.deepEqual(await readdir(join(path, 'tmp')), [])
+      assert.equal(again.stats().blocks, 50)
+      for (const { cid, data } of blocks) assert.ok(matchesCid(cid, await again.get(cid)) && data)
+      assert.deepEqual(again.pins(), [{ root: blocks[0]!.cid.toString(), kind: 'kept' }])
+      await again.close()
+    }
+    assert.equal(await readFile(join(path, 'blocks', 'readme'), 'utf8'), 'not ours')
+  })
+})
+
+describe('a full disk', () => {
+  /** A disk that holds so many bytes. */
+  const small = (capacity: number): Disk & { used: number } => ({
+    ...nodeDisk,
+    used: 0,
+    async write(path, bytes, temporary) {
+      if (this.used + bytes.byteLength > capacity) {
+        await writeFile(join(temporary, 'half'), bytes.subarray(0, 10))
+        await rm(join(temporary, 'half'))
+        throw Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' })
+      }
+      this.used += bytes.byteLength
+      await nodeDisk.write(path, bytes, temporary)
+    },
+    free: async () => capacity,
+  })
+
+  it('is told in one sentence, and nothing half-written stays', async () => {
+    const { path, store } = await open({ disk: small(5_000) })
+    const blocks = Array.from({ length: 8 }, () => block(1000))
+    const results = await Promise.allSettled(blocks.map(({ cid, data }) => store.put(cid, data)))
+    const refused = results.filter((result) => result.status === 'rejected')
+    assert.ok(refused.length >= 3)
+    for (const { reason } of refused) {
+      code('DISK_FULL')(reason)
+      assert.ok(reason.message.includes(path))
+      assert.ok(reason.hint)
+    }
+    const kept = results.length - refused.length
+    assert.deepEqual(store.stats(), { blocks: kept, bytes: kept * 1000 })
+    assert.deepEqual(await readdir(join(path, 'tmp')), [])
+    await store.close()
+  })
+
+  it('is not filled beyond what is to stay free', async () => {
+    const { store } = await open({ disk: small(100_000), minFreeBytes: 99_500 })
+    const { cid, data } = block(1000)
+    await assert.rejects(store.put(cid, data), code('DISK_FULL'))
+    await store.close()
+  })
+})
+
+describe('garbage collection', () => {
+  it('removes what no pin reaches, through files and dag-cbor links, and nothing else', async () => {
+    const { store } = await open()
+    const files = new FileStore(store)
+    const large = await files.put(randomBytes(3_500_000))
+    const dropped = await files.put(randomBytes(2_500_000))
+    const linked = await files.put(randomBytes(500))
+    const node = encode({ file: CID.parse(linked.cid), list: [{ deep: CID.parse(large.cid) }] })
+    const root = cidOf(node, DAG_CBOR)
+    await store.put(root, node)
+    store.pin(root, 'manifest')
+    store.pin(root, 'job/1')
+    store.pin(dropped.cid, 'job/1')
+    assert.deepEqual(await store.gc(), { blocks: 0, bytes: 0 })
+    store.unpinAll('job/1')
+    const freed = await store.gc()
+    assert.equal(freed.blocks, 4)
+    assert.ok(freed.bytes > 2_500_000)
+    assert.equal((await files.readAll(large)).byteLength, 3_500_000)
+    assert.equal((await files.readAll(linked)).byteLength, 500)
+    await assert.rejects(files.readAll(dropped), code('BLOCK_MISSING'))
+    store.unpin(root)
+    await store.gc()
+    assert.deepEqual(store.stats(), { blocks: 0, bytes: 0 })
+    await store.close()
+  })
+
+  it('spares what is young enough, and what is being written', async () => {
+    let now = 1_000_000
+    const { store } = await open({ clock: () => now })
+    const [old, young, held, again] = [block(10), block(11), block(12), block(13)]
+    await store.put(old.cid, old.data)
+    await store.put(again.cid, again.data)
+    now += 10_000
+    await store.put(young.cid, young.data)
+    await store.gc({ olderThanMs: 5_000 })
+    assert.deepEqual([store.has(old.cid), store.has(young.cid), store.has(again.cid)], [false, true, false])
+    await store.put(again.cid, again.data)
+    const hold = store.hold()
+    await store.put(held.cid, held.data)
+    await store.put(again.cid, again.data) // here already, but wanted by the file that is being written
+    await store.gc()
+    assert.deepEqual([store.has(young.cid), store.has(held.cid), store.has(again.cid)], [false, true, true])
+    hold.release()
+    hold.release()
+    await store.gc()
+    assert.equal(store.stats().blocks, 0)
+    await store.close()
+  })
+
+  it('may run while files are stored: each is whole afterwards', async () => {
+    const { store } = await open()
+    const files = new FileStore(store)
+    const shared = randomBytes(1 << 20) // the first chunk of every file
+    let isDone = false
+    const collecting = (async () => {
+      let runs = 0
+      for (; !isDone; runs++) {
+        await store.gc()
+        await new Promise((resolve) => setImmediate(resolve))
+      }
+      return runs
+    })()
+    const contents = Array.from({ length: 12 }, (_, n) => Buffer.concat([shared, randomBytes(100_000 + n)]))
+    const refs = await Promise.all(contents.map((content, n) => files.put(content, { pin: `file ${n}` })))
+    isDone = true
+    assert.ok((await collecting) > 0)
+    await store.gc()
+    for (const [n, ref] of refs.entries()) assert.ok(Buffer.from(await files.readAll(ref)).equals(contents[n]!))
+    await store.close()
+  })
+})
+
+describe('pins', () => {
+  it('survive a restart and a torn last line; the same root may be pinned by many', async () => {
+    const { path, store } = await open()
+    const [a, b] = [block(1).cid.toString(), block(2).cid.toString()]
+    store.pin(a, 'dataset/x y:z')
+    store.pin(a, 'dataset/x y:z')
+    store.pin(a, '.')
+    store.pin(b, 'job')
+    store.unpin(b, 'nothing')
+    store.unpin(b, 'job')
+    assert.throws(() => store.pin(a, ''), code('PIN_INVALID'))
+    assert.throws(() => store.pin('nonsense', 'x'), code('CID_MALFORMED'))
+    await store.close()
+    const journal = await readFile(join(path, 'pins.log'), 'utf8')
+    await writeFile(join(path, 'pins.log'), `${journal}+ job ${b.slice(0, 20)}`)
+    const again = await BlockStore.open(path)
+    assert.deepEqual(again.pins(), [
+      { root: a, kind: 'dataset/x y:z' },
+      { root: a, kind: '.' },
+    ])
+    again.unpin(a)
+    assert.deepEqual(again.pins(), [])
+    await again.close()
+  })
+})

@@ -1,0 +1,322 @@
+import { mkdir, readdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { type CID, DAG_CBOR, DAG_PB, matchesCid, PinGoError } from '@pingo/wire'
+import { BlockIndex } from './block-index.ts'
+import { blockFiles, type Disk, diskError, diskFull, nodeDisk } from './disk.ts'
+import { type CidLike, keyOf, toCid } from './key.ts'
+import { MAX_BLOCK_BYTES } from './limits.ts'
+import { linksOf } from './links.ts'
+import { type Pin, Pins } from './pins.ts'
+
+export interface BlockStoreOptions {
+  /** Bytes that blocks may take. Unlimited by default. */
+  quotaBytes?: number
+  /** Bytes that stay free on the disk: a block that would take them is refused with DISK_FULL. */
+  minFreeBytes?: number
+  /** For tests: a file system that fails. */
+  disk?: Disk
+  /** For tests: ms since epoch. */
+  clock?: () => number
+}
+
+/** Free space is asked for again after this many written bytes. */
+const FREE_SPACE_CHECK_BYTES = 16 << 20
+/** Blocks that garbage collection looks at before others get a turn. */
+const GC_BLOCKS_PER_TURN = 1_000
+
+/**
+ * Blocks on disk, one file each: `blocks/ab/cd/<sha256 in hex>`, written aside, synced and renamed, so that a block is there
+ * whole or not at all; an index in SQLite; pins in a journal. Every read is verified. One process at a time.
+ */
+export class BlockStore {
+  readonly #folder: string
+  readonly #index: BlockIndex
+  readonly #pins: Pins
+  readonly #disk: Disk
+  readonly #clock: () => number
+  readonly #quotaBytes: number
+  readonly #minFreeBytes: number
+  /** The last operation on each block that is busy: a block is written and removed by one at a time. */
+  readonly #busy = new Map<string, Promise<unknown>>()
+  /** Blocks put while somebody holds the store: they may belong to a file that is not pinned yet. */
+  readonly #held = new Set<string>()
+  #holds = 0
+  #reservedBytes = 0
+  #uncheckedBytes = Number.POSITIVE_INFINITY
+  #isClosed = false
+
+  private constructor(folder: string, index: BlockIndex, pins: Pins, o: BlockStoreOptions) {
+    this.#folder = folder
+    this.#index = index
+    this.#pins = pins
+    this.#disk = o.disk ?? nodeDisk
+    this.#clock = o.clock ?? Date.now
+    this.#quotaBytes = o.quotaBytes ?? Number.POSITIVE_INFINITY
+    this.#minFreeBytes = o.minFreeBytes ?? 0
+  }
+
+  /**
+   * Opens the store in `folder`, or makes one. After a crash, what was half-written is swept and the index is compared with
+   * the files; a damaged index is rebuilt from them.
+   * @throws PinGoError STORE_IN_USE, DISK_FULL
+   */
+  static async open(folder: string, o: BlockStoreOptions = {}): Promise<BlockStore> {
+    let index: BlockIndex | undefined
+    try {
+      await mkdir(join(folder, 'blocks'), { recursive: true, mode: 0o700 })
+      const opened = BlockIndex.open(join(folder, 'index.sqlite'))
+      index = opened.index
+      await mkdir(join(folder, 'tmp'), { recursive: true, mode: 0o700 })
+      for (const name of await readdir(join(folder, 'tmp'))) await rm(join(folder, 'tmp', name), { force: true })
+      const store = new BlockStore(folder, index, new Pins(join(folder, 'pins.log')), o)
+      if (!opened.isTrusted) await store.#compare()
+      return store
+    } catch (error) {
+      index?.close()
+      throw diskError(error, folder)
+    }
+  }
+
+  /**
+   * Stores a block; durable when it resolves. A block that is here already costs nothing.
+   * @throws PinGoError BLOCK_MISMATCH, BLOCK_TOO_LARGE, QUOTA_EXCEEDED, DISK_FULL, CID_MALFORMED, CID_UNSUPPORTED
+   */
+  async put(cid: CidLike, bytes: Uint8Array): Promise<void> {
+    const parsed = toCid(cid)
+    if (bytes.byteLength > MAX_BLOCK_BYTES)
+      throw new PinGoError(
+        'BLOCK_TOO_LARGE',
+        `A block of ${bytes.byteLength} bytes is over the limit of ${MAX_BLOCK_BYTES}.`,
+      )
+    if (!matchesCid(parsed, bytes))
+      throw new PinGoError('BLOCK_MISMATCH', `The bytes are not those of block ${parsed}.`, {
+        hint: 'They were damaged on their way, or the sender lies: fetch the block again, from another source.',
+      })
+    const key = keyOf(parsed)
+    if (this.#holds > 0) this.#held.add(key)
+    await this.#alone(key, async () => {
+      if (this.#index.size(key) !== undefined) return this.#index.touch(key, this.#clock())
+      this.#reserve(bytes.byteLength)
+      try {
+        await this.#checkFree(bytes.byteLength)
+        await this.#disk.write(this.#path(key), bytes, join(this.#folder, 'tmp'))
+        this.#index.add(key, bytes.byteLength, this.#clock())
+      } catch (error) {
+        await this.#disk.remove(this.#path(key)).catch(() => undefined)
+        throw diskError(error, this.#folder)
+      } finally {
+        this.#reservedBytes -= bytes.byteLength
+      }
+    })
+  }
+
+  /**
+   * A block's bytes, verified. A block that the disk damaged is dropped, so that it can be fetched again.
+   * @throws PinGoError BLOCK_MISSING, BLOCK_CORRUPT
+   */
+  async get(cid: CidLike): Promise<Uint8Array> {
+    const parsed = toCid(cid)
+    const key = keyOf(parsed)
+    this.#checkOpen()
+    const size = this.#index.size(key)
+    if (size === undefined) throw missing(parsed)
+    const bytes = await this.#disk.read(this.#path(key), size)
+    if (bytes && matchesCid(parsed, bytes)) return bytes
+    await this.#alone(key, async () => {
+      // it may have been removed and put again meanwhile
+      const now = await this.#disk.read(this.#path(key), size)
+      if (!now || !matchesCid(parsed, now)) await this.#remove(key)
+    })
+    if (!bytes) throw missing(parsed)
+    throw new PinGoError('BLOCK_CORRUPT', `Block ${parsed} was damaged on disk and is dropped.`, {
+      hint: 'Fetch it again from another holder; when this happens often, check the disk.',
+    })
+  }
+
+  /** True when the block is here, as far as the index knows. */
+  has(cid: CidLike): boolean {
+    return this.size(cid) !== undefined
+  }
+
+  /** Bytes of a block, undefined when it is not here. */
+  size(cid: CidLike): number | undefined {
+    this.#checkOpen()
+    return this.#index.size(keyOf(cid))
+  }
+
+  /** Removes a block, pinned or not. */
+  async delete(cid: CidLike): Promise<void> {
+    const key = keyOf(cid)
+    await this.#alone(key, () => this.#remove(key))
+  }
+
+  stats(): { blocks: number; bytes: number } {
+    this.#checkOpen()
+    return this.#index.stats()
+  }
+
+  /**
+   * Keeps a root and all that it links to, as often as there are kinds; durable when it returns. `kind` is the owner's label.
+   * @throws PinGoError PIN_INVALID, DISK_FULL
+   */
+  pin(root: CidLike, kind: string): void {
+    this.#checkOpen()
+    this.#pins.add(root, kind)
+  }
+
+  /** Ends one kind of pin of a root, or all of them. */
+  unpin(root: CidLike, kind?: string): void {
+    this.#checkOpen()
+    this.#pins.remove(root, kind)
+  }
+
+  /** Ends all pins of a kind. */
+  unpinAll(kind: string): void {
+    this.#checkOpen()
+    this.#pins.removeAll(kind)
+  }
+
+  pins(): Pin[] {
+    return [...this.#pins.list()]
+  }
+
+  /**
+   * While it is held, {@link BlockStore.gc} spares every block that is put (even one that was here already): who writes a file
+   * of many blocks holds the store until the file is pinned.
+   */
+  hold(): { release(): void } {
+    this.#holds += 1
+    let isHeld = true
+    return {
+      release: () => {
+        if (!isHeld) return
+        isHeld = false
+        this.#holds -= 1
+        if (this.#holds === 0) this.#held.clear()
+      },
+    }
+  }
+
+  /**
+   * Removes what no pin reaches: through the links of UnixFS files and of dag-cbor blocks. Puts may go on meanwhile.
+   * @param o.olderThanMs spares blocks that were put, or put again, within this time; 0 by default
+   */
+  async gc(o: { olderThanMs?: number } = {}): Promise<{ blocks: number; bytes: number }> {
+    const before = this.#clock() - (o.olderThanMs ?? 0)
+    const hold = this.hold()
+    try {
+      const kept = await this.#reachable()
+      const freed = { blocks: 0, bytes: 0 }
+      let looked = 0
+      for (const { key, bytes } of this.#index.entries(before)) {
+        if (++looked % GC_BLOCKS_PER_TURN === 0) await nextTurn()
+        if (kept.has(key) || this.#held.has(key)) continue
+        await this.#alone(key, async () => {
+          if (this.#held.has(key)) return // put again while this waited
+          await this.#remove(key)
+          freed.blocks += 1
+          freed.bytes += bytes
+        })
+      }
+      return freed
+    } finally {
+      hold.release()
+    }
+  }
+
+  /** Waits for what is under way, then closes. */
+  async close(): Promise<void> {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    await Promise.allSettled(this.#busy.values())
+    this.#pins.close()
+    this.#index.close()
+  }
+
+  async #reachable(): Promise<Set<string>> {
+    const kept = new Set<string>()
+    for (const { root } of this.#pins.list()) {
+      const left: CID[] = [toCid(root)]
+      for (let cid = left.pop(); cid; cid = left.pop()) {
+        const key = keyOf(cid)
+        if (kept.has(key)) continue
+        kept.add(key)
+        if ((cid.code !== DAG_PB && cid.code !== DAG_CBOR) || this.#index.size(key) === undefined) continue
+        // a node that cannot be read links to nothing that could be found by it
+        left.push(
+          ...(await this.get(cid).then(
+            (bytes) => linksOf(cid as CID, bytes),
+            () => [],
+          )),
+        )
+      }
+    }
+    return kept
+  }
+
+  async #compare(): Promise<void> {
+    const at = this.#clock()
+    const found = new Set<string>()
+    for await (const { key, bytes } of blockFiles(join(this.#folder, 'blocks'))) {
+      if (bytes > MAX_BLOCK_BYTES) {
+        await this.#disk.remove(this.#path(key))
+        continue
+      }
+      found.add(key)
+      if (this.#index.size(key) === undefined) this.#index.add(key, bytes, at)
+    }
+    const gone = [...this.#index.entries()].filter(({ key }) => !found.has(key))
+    this.#index.transaction(() => {
+      for (const { key } of gone) this.#index.remove(key)
+    })
+  }
+
+  async #remove(key: string): Promise<void> {
+    this.#index.remove(key)
+    await this.#disk.remove(this.#path(key))
+  }
+
+  #reserve(bytes: number): void {
+    const { bytes: used } = this.#index.stats()
+    if (used + this.#reservedBytes + bytes > this.#quotaBytes)
+      throw new PinGoError('QUOTA_EXCEEDED', `The store's quota of ${this.#quotaBytes} bytes is used up.`, {
+        hint: 'Remove data that is not wanted any more, or raise the quota.',
+      })
+    this.#reservedBytes += bytes
+  }
+
+  async #checkFree(bytes: number): Promise<void> {
+    if (this.#minFreeBytes === 0) return
+    this.#uncheckedBytes += bytes
+    if (this.#uncheckedBytes < FREE_SPACE_CHECK_BYTES) return
+    if ((await this.#disk.free(this.#folder)) - bytes < this.#minFreeBytes) throw diskFull(this.#folder)
+    this.#uncheckedBytes = 0
+  }
+
+  /** Runs `work` after what is under way for this block. */
+  async #alone<T>(key: string, work: () => Promise<T> | T): Promise<T> {
+    this.#checkOpen()
+    const before = this.#busy.get(key)
+    const mine = (async () => {
+      await before?.catch(() => undefined)
+      return await work()
+    })()
+    this.#busy.set(key, mine)
+    try {
+      return await mine
+    } finally {
+      if (this.#busy.get(key) === mine) this.#busy.delete(key)
+    }
+  }
+
+  #checkOpen(): void {
+    if (this.#isClosed) throw new PinGoError('STORE_CLOSED', 'The store is closed.')
+  }
+
+  #path(key: string): string {
+    return join(this.#folder, 'blocks', key.slice(0, 2), key.slice(2, 4), key)
+  }
+}
+
+const missing = (cid: CID) => new PinGoError('BLOCK_MISSING', `Block ${cid} is not here.`, { hint: 'Fetch it first.' })

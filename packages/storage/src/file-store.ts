@@ -1,0 +1,222 @@
+import { type CID, cidOf, type FileRef, PinGoError } from '@pingo/wire'
+import type { BlockStore } from './block-store.ts'
+import { type CarImport, readCar, writeCar } from './car.ts'
+import { type CidLike, toCid } from './key.ts'
+import { CHUNK_BYTES, MAX_FILE_DEPTH, MAX_READ_ALL_BYTES } from './limits.ts'
+import { type FileNode, readNode, walk } from './unixfs.ts'
+
+/** Blocks that are hashed and written at once while a file is stored. */
+const WRITE_CONCURRENCY = 4
+/** Links of a node of the tree, as in Kubo. */
+const MAX_LINKS = 174
+
+/** Where files go. */
+export interface FileSink {
+  put(bytes: Uint8Array | AsyncIterable<Uint8Array>): Promise<FileRef>
+}
+
+/** A part of a file: from `start`, `end` exclusive, bytes. */
+export interface ByteRange {
+  start?: number
+  end?: number
+}
+
+/**
+ * Files as UnixFS over a block store: raw leaves of 1 MiB, a dag-pb tree above when there is more than one, CIDv1; the same CIDs
+ * as `ipfs add --cid-version=1 --raw-leaves --chunker=size-1048576`.
+ */
+export class FileStore implements FileSink {
+  readonly blocks: BlockStore
+
+  constructor(blocks: BlockStore) {
+    this.blocks = blocks
+  }
+
+  /**
+   * Stores a file of any length in constant memory.
+   * @param o.pin pins it under this kind before garbage collection could reach it
+   * @throws PinGoError as {@link BlockStore.put}
+   */
+  async put(bytes: Uint8Array | AsyncIterable<Uint8Array>, o: { pin?: string } = {}): Promise<FileRef> {
+    const hold = this.blocks.hold()
+    try {
+      const ref =
+        bytes instanceof Uint8Array && bytes.byteLength <= CHUNK_BYTES
+          ? await this.#putChunk(bytes)
+          : await this.#putTree(bytes)
+      if (o.pin !== undefined) this.blocks.pin(ref.cid, o.pin)
+      return ref
+    } finally {
+      hold.release()
+    }
+  }
+
+  async #putChunk(bytes: Uint8Array): Promise<FileRef> {
+    const cid = cidOf(bytes)
+    await this.blocks.put(cid, bytes)
+    return { cid: cid.toString(), bytes: bytes.byteLength }
+  }
+
+  async #putTree(content: Uint8Array | AsyncIterable<Uint8Array>): Promise<FileRef> {
+    // loaded when first needed: a node that only reads files never pays for it
+    const [{ importFile }, { fixedSize }, { balanced }] = await Promise.all([
+      import('ipfs-unixfs-importer'),
+      import('ipfs-unixfs-importer/chunker'),
+      import('ipfs-unixfs-importer/layout'),
+    ])
+    let bytes = 0
+    const counted = async function* () {
+      for await (const part of content instanceof Uint8Array ? [content] : content) {
+        bytes += part.byteLength
+        yield part
+      }
+    }
+    const sink = {
+      put: async (cid: CID, block: Uint8Array) => {
+        await this.blocks.put(cid, block)
+        return cid
+      },
+    }
+    const { cid } = await importFile({ content: counted() }, sink as never, {
+      cidVersion: 1,
+      rawLeaves: true,
+      reduceSingleLeafToSelf: true,
+      blockWriteConcurrency: WRITE_CONCURRENCY,
+      chunker: fixedSize({ chunkSize: CHUNK_BYTES }),
+      layout: balanced({ maxChildrenPerNode: MAX_LINKS }),
+    })
+    return { cid: cid.toString(), bytes }
+  }
+
+  /**
+   * The bytes of a file, in order, a chunk at a time, each verified.
+   * @throws PinGoError BLOCK_MISSING, BLOCK_CORRUPT, FILE_MALFORMED, FILE_SIZE_MISMATCH (not as long as its reference says)
+   */
+  async *read(file: FileRef | CidLike, range: ByteRange = {}): AsyncGenerator<Uint8Array> {
+    const { cid, bytes } = refOf(file)
+    const root = readNode(cid, await this.blocks.get(cid))
+    if (bytes !== undefined && root.bytes !== bytes) throw sizeMismatch(cid, bytes, root.bytes)
+    const start = Math.max(0, range.start ?? 0)
+    const end = Math.min(root.bytes, range.end ?? root.bytes)
+    if (start < end) yield* this.#readNode(root, start, end, 1, new Effort())
+  }
+
+  async *#readNode(
+    node: FileNode,
+    start: number,
+    end: number,
+    depth: number,
+    effort: Effort,
+  ): AsyncGenerator<Uint8Array> {
+    effort.spend(Math.min(end, node.data.byteLength) - start)
+    if (start < node.data.byteLength) yield node.data.subarray(start, end)
+    let at = node.data.byteLength
+    for (const { cid, bytes } of node.children) {
+      const from = Math.max(start, at)
+      const to = Math.min(end, at + bytes)
+      if (from < to) {
+        if (depth > MAX_FILE_DEPTH)
+          throw new PinGoError('FILE_MALFORMED', `The file's tree is deeper than ${MAX_FILE_DEPTH} levels.`)
+        const child = readNode(cid, await this.blocks.get(cid))
+        if (child.bytes !== bytes)
+          throw new PinGoError('FILE_MALFORMED', `Block ${cid} has ${child.bytes} bytes, its parent says ${bytes}.`)
+        yield* this.#readNode(child, from - at, to - at, depth + 1, effort)
+      }
+      at += bytes
+      if (at >= end) return
+    }
+  }
+
+  /**
+   * A whole file in memory.
+   * @param maxBytes refused when larger, before it is read
+   * @throws PinGoError FILE_TOO_LARGE, and as {@link FileStore.read}
+   */
+  async readAll(file: FileRef | CidLike, maxBytes: number = MAX_READ_ALL_BYTES): Promise<Uint8Array> {
+    const { cid, bytes } = refOf(file)
+    const block = await this.blocks.get(cid)
+    const root = readNode(cid, block)
+    if (bytes !== undefined && root.bytes !== bytes) throw sizeMismatch(cid, bytes, root.bytes)
+    if (root.bytes > maxBytes)
+      throw new PinGoError(
+        'FILE_TOO_LARGE',
+        `File ${cid} has ${root.bytes} bytes, more than the ${maxBytes} that are taken.`,
+      )
+    if (root.children.length === 0) return root.data
+    const whole = new Uint8Array(root.bytes)
+    let at = 0
+    for await (const part of this.#readNode(root, 0, root.bytes, 1, new Effort())) {
+      whole.set(part, at)
+      at += part.byteLength
+    }
+    return whole
+  }
+
+  /** Bytes of a file, by its root alone. @throws PinGoError BLOCK_MISSING, FILE_MALFORMED */
+  async size(cid: CidLike): Promise<number> {
+    const root = toCid(cid)
+    return readNode(root, await this.blocks.get(root)).bytes
+  }
+
+  /**
+   * The CIDs of all blocks of a file, each once, root first. Leaves are named, not read.
+   * @throws PinGoError BLOCK_MISSING, FILE_MALFORMED, FILE_TOO_LARGE for trees that are too deep or too wide
+   */
+  async chunks(cid: CidLike): Promise<string[]> {
+    return await walk(cid, (node) => this.blocks.get(node))
+  }
+
+  /** Writes a file with all its blocks as a CAR (ipld CARv1), in constant memory. */
+  async exportCar(cid: CidLike, writable: NodeJS.WritableStream | WritableStream<Uint8Array>): Promise<void> {
+    await writeCar(writable, toCid(cid), await this.chunks(cid), (block) => this.blocks.get(block))
+  }
+
+  /**
+   * Stores the blocks of a CAR, each verified. @returns its roots and how much was stored
+   * @throws PinGoError CAR_MALFORMED, BLOCK_MISMATCH, and as {@link BlockStore.put}
+   */
+  async importCar(readable: AsyncIterable<Uint8Array>): Promise<CarImport> {
+    const hold = this.blocks.hold()
+    try {
+      const result: CarImport = { roots: [], blocks: 0, bytes: 0 }
+      const { roots, blocks } = await readCar(readable)
+      result.roots = roots.map(String)
+      for await (const { cid, bytes } of blocks) {
+        await this.blocks.put(cid, bytes)
+        result.blocks += 1
+        result.bytes += bytes.byteLength
+      }
+      return result
+    } finally {
+      hold.release()
+    }
+  }
+}
+
+/** Blocks that a file may take beyond one a {@link MIN_MEAN_BLOCK_BYTES}. */
+const SPARE_BLOCKS = 1_000
+const MIN_MEAN_BLOCK_BYTES = 1_024
+
+/** What reading a file costs: a few nodes that link to a byte over and over would cost a read of a block for each. */
+class Effort {
+  #blocks = 0
+  #bytes = 0
+
+  spend(bytes: number): void {
+    this.#blocks += 1
+    this.#bytes += Math.max(0, bytes)
+    if (this.#blocks > SPARE_BLOCKS + this.#bytes / MIN_MEAN_BLOCK_BYTES)
+      throw new PinGoError('FILE_MALFORMED', 'The file is made of too many tiny blocks.')
+  }
+}
+
+/** A file by its reference, or by its root alone. */
+export function refOf(file: FileRef | CidLike): { cid: CID; bytes: number | undefined } {
+  const isRef = typeof file === 'object' && 'cid' in file && 'bytes' in file && typeof file.bytes === 'number'
+  return isRef
+    ? { cid: toCid((file as FileRef).cid), bytes: (file as FileRef).bytes }
+    : { cid: toCid(file as CidLike), bytes: undefined }
+}
+
+export const sizeMismatch = (cid: CID, wanted: number, got: number) =>
+  new PinGoError('FILE_SIZE_MISMATCH', `File ${cid} has ${got} bytes, its reference says ${wanted}.`)

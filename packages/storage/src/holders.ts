@@ -1,0 +1,156 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type CID, cidOf, isPinGoError, PinGoError, sentence } from '@pingo/wire'
+import type { HttpPool, Source } from './http-client.ts'
+import { MAX_BLOCK_BYTES } from './limits.ts'
+
+/** A source that fails so often in a row is not asked again. */
+const MAX_FAILURES = 4
+/** An attempt that brought this much is no failure, however it ended. */
+const PROGRESS_BYTES = 64 << 10
+const FIRST_PAUSE_MS = 100
+const LONGEST_PAUSE_MS = 2_000
+
+interface Holder {
+  source: Source
+  busy: number
+  failures: number
+  /** Why it is not asked any more. */
+  dropped: string | undefined
+}
+
+/** How an attempt ended when it brought no whole block: `lacks` is of this block, `refused` of the source, `broke` may pass. */
+type Outcome = { kind: 'done' } | { kind: 'lacks' | 'refused' | 'broke'; why: string }
+
+/** What came of a block so far, and from whom. */
+class Partial {
+  parts: Uint8Array[] = []
+  from = new Set<Holder>()
+  bytes = 0
+
+  add(holder: Holder, part: Uint8Array): void {
+    this.parts.push(part)
+    this.from.add(holder)
+    this.bytes += part.byteLength
+  }
+
+  clear(): void {
+    this.parts = []
+    this.from.clear()
+    this.bytes = 0
+  }
+}
+
+/** Several sources of the same blocks: asked by load, dropped when they lie, gone on with where one broke off. */
+export class Holders {
+  readonly #holders: Holder[]
+  readonly #pool: HttpPool
+  readonly #attemptMs: number
+
+  constructor(sources: readonly Source[], pool: HttpPool, attemptMs: number) {
+    this.#holders = sources.map((source) => ({ source, busy: 0, failures: 0, dropped: undefined }))
+    this.#pool = pool
+    this.#attemptMs = attemptMs
+  }
+
+  /** A verified block. @throws PinGoError FETCH_FAILED, SOURCE_INVALID, or the signal's reason */
+  async get(cid: CID, signal: AbortSignal): Promise<Uint8Array> {
+    const lacking = new Map<Holder, string>()
+    const partial = new Partial()
+    for (let pause = FIRST_PAUSE_MS; ; ) {
+      signal.throwIfAborted()
+      const holder = this.#choose(lacking)
+      if (!holder) throw this.#failed(cid, lacking)
+      const before = partial.bytes
+      holder.busy += 1
+      const outcome = await this.#attempt(holder, cid, partial, signal).finally(() => {
+        holder.busy -= 1
+      })
+      if (outcome.kind === 'done') {
+        const block = Buffer.concat(partial.parts)
+        if (cidOf(block, cid.code).equals(cid)) {
+          holder.failures = 0
+          return block
+        }
+        // pieces of several sources do not tell which one lies: the next attempt is of one alone
+        if (partial.from.size === 1) holder.dropped = 'it sent wrong bytes'
+        partial.clear()
+      } else if (outcome.kind === 'lacks') lacking.set(holder, outcome.why)
+      else if (outcome.kind === 'refused') holder.dropped = outcome.why
+      else {
+        if (partial.bytes - before < PROGRESS_BYTES) holder.failures += 1
+        if (holder.failures >= MAX_FAILURES) holder.dropped = outcome.why
+        else if (this.#choose(lacking) === holder) {
+          await sleep(pause, undefined, { signal }).catch(() => undefined)
+          pause = Math.min(pause * 2, LONGEST_PAUSE_MS)
+        }
+      }
+    }
+  }
+
+  /** The least busy source that may have the block. */
+  #choose(lacking: Map<Holder, string>): Holder | undefined {
+    let best: Holder | undefined
+    for (const holder of this.#holders) {
+      if (holder.dropped !== undefined || lacking.has(holder)) continue
+      if (!best || holder.busy + holder.failures < best.busy + best.failures) best = holder
+    }
+    return best
+  }
+
+  async #attempt(holder: Holder, cid: CID, partial: Partial, signal: AbortSignal): Promise<Outcome> {
+    const late = AbortSignal.timeout(this.#attemptMs)
+    const start = partial.bytes
+    try {
+      const answer = await this.#pool.open(holder.source, `/ipfs/${cid}?format=raw`, {
+        headers: { accept: 'application/vnd.ipld.raw', ...(start > 0 ? { range: `bytes=${start}-` } : {}) },
+        signal: AbortSignal.any([signal, late]),
+      })
+      const status = answer.statusCode ?? 0
+      if (status !== 200 && status !== 206) {
+        answer.on('error', () => undefined).resume()
+        return refusal(status, partial)
+      }
+      if (status === 206 && !answer.headers['content-range']?.startsWith(`bytes ${start}-`)) {
+        answer.destroy()
+        return { kind: 'refused', why: 'it sent another range than asked for' }
+      }
+      if (status === 200) partial.clear() // from the beginning, whatever was asked for
+      for await (const part of answer as AsyncIterable<Uint8Array>) {
+        partial.add(holder, part)
+        if (partial.bytes <= MAX_BLOCK_BYTES) continue
+        answer.destroy()
+        partial.clear()
+        return { kind: 'refused', why: 'it sent more than a block' }
+      }
+      partial.from.add(holder) // an empty block has no parts
+      return { kind: 'done' }
+    } catch (error) {
+      if (signal.aborted) throw signal.reason
+      if (isPinGoError(error, 'SOURCE_INVALID')) throw error
+      if (isPinGoError(error, 'SOURCE_UNTRUSTED'))
+        return { kind: 'refused', why: 'it shows another certificate than it announced' }
+      return { kind: 'broke', why: late.aborted ? 'it is too slow' : reasonOf(error) }
+    }
+  }
+
+  #failed(cid: CID, lacking: Map<Holder, string>): PinGoError {
+    const reasons = this.#holders.map((holder) => `${holder.source.url}: ${holder.dropped ?? lacking.get(holder)}`)
+    const message = reasons.length
+      ? `Block ${cid} cannot be had from any source (${reasons.join('; ')}).`
+      : `There is no source to fetch block ${cid} from.`
+    return new PinGoError('FETCH_FAILED', message, {
+      hint: 'Try again when a node that holds it is up; what came so far is kept.',
+      details: { cid: cid.toString() },
+    })
+  }
+}
+
+function refusal(status: number, partial: Partial): Outcome {
+  if (status === 401 || status === 403) return { kind: 'refused', why: 'it refuses the token' }
+  if (status === 404 || status === 410) return { kind: 'lacks', why: 'it does not have it' }
+  if (status === 416) partial.clear() // what came cannot be a beginning of what this source has
+  return { kind: 'broke', why: `it answers ${status}` }
+}
+
+const reasonOf = (error: unknown) =>
+  (isPinGoError(error) ? error.message : sentence(error)).replace(/^Cannot reach [^ ]*: /, '').replace(/\.$/, '')

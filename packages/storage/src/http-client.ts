@@ -1,0 +1,228 @@
+import { createHash, timingSafeEqual } from 'node:crypto'
+import * as http from 'node:http'
+import * as https from 'node:https'
+import * as tls from 'node:tls'
+import { isPinGoError, PinGoError } from '@pingo/wire'
+
+/** A holder of blocks that is asked over HTTP. */
+export interface Source {
+  /** `https://host:port` or, inside a machine, `http://127.0.0.1:port`; a path is kept as prefix. */
+  url: string
+  /** SHA-256 of the DER of the certificate that it must show, hex; told by the source over an authenticated channel. */
+  pin?: string
+  /** Sent as bearer token. */
+  token?: string
+}
+
+export interface HttpRequest {
+  method?: string
+  headers?: Record<string, string>
+  body?: Uint8Array | string
+  /** The answer's body is refused beyond it. 16 MiB by default. */
+  maxBytes?: number
+  signal?: AbortSignal
+  /** Given up when nothing moves for this long. 15 s by default. */
+  idleMs?: number
+}
+
+export interface HttpAnswer {
+  status: number
+  headers: http.IncomingHttpHeaders
+  body: Uint8Array
+}
+
+const DEFAULT_MAX_BYTES = 16 << 20
+const DEFAULT_IDLE_MS = 15_000
+/** Connections to one source at once. */
+const MAX_SOCKETS = 16
+const MAX_IDLE_SOCKETS = 8
+/** Sources whose connections are kept open. */
+const MAX_SOURCES = 64
+/** Shorter than the 5 s after which Node's servers close an idle connection. */
+const KEEP_ALIVE_MS = 4_000
+
+/**
+ * Open connections to sources, reused. Node's own client: a contributor that pulls a few chunks at a time has no use for a
+ * faster one that takes 20 MB of memory.
+ */
+export class HttpPool {
+  readonly #agents = new Map<string, http.Agent>()
+
+  /** Sends a request; resolves with the head of the answer, whose body must be read or destroyed. @throws PinGoError SOURCE_* */
+  async open(source: Source, path: string, o: HttpRequest = {}): Promise<http.IncomingMessage> {
+    for (let attempt = 0; ; attempt++) {
+      try {
+        return await this.#send(source, path, o)
+      } catch (error) {
+        // the other side closed an idle connection just when it was taken up again
+        if (attempt > 0 || !(error instanceof StaleConnection))
+          throw error instanceof StaleConnection ? error.cause : error
+      }
+    }
+  }
+
+  close(): void {
+    for (const agent of this.#agents.values()) agent.destroy()
+    this.#agents.clear()
+  }
+
+  #send(source: Source, path: string, o: HttpRequest): Promise<http.IncomingMessage> {
+    const base = parseUrl(source)
+    const isTls = base.protocol === 'https:'
+    o.signal?.throwIfAborted()
+    return new Promise((resolve, reject) => {
+      const request = (isTls ? https : http).request({
+        agent: this.#agent(base, source.pin),
+        protocol: base.protocol,
+        hostname: base.hostname.replace(/^\[|\]$/g, ''),
+        port: base.port,
+        path: base.pathname.replace(/\/$/, '') + path,
+        method: o.method ?? 'GET',
+        headers: {
+          ...(source.token === undefined ? {} : { authorization: `Bearer ${source.token}` }),
+          ...(o.body === undefined ? {} : { 'content-length': String(Buffer.byteLength(o.body)) }),
+          ...o.headers,
+        },
+        signal: o.signal,
+      })
+      request.setTimeout(o.idleMs ?? DEFAULT_IDLE_MS, () => request.destroy(new Error('it does not answer')))
+      request.on('error', (error) => {
+        if (o.signal?.aborted) return reject(o.signal.reason)
+        const failure = isPinGoError(error) ? error : unreachable(source, error)
+        reject(
+          request.reusedSocket && (error as NodeJS.ErrnoException).code === 'ECONNRESET'
+            ? new StaleConnection('stale', { cause: failure })
+            : failure,
+        )
+      })
+      request.on('response', resolve)
+      request.end(o.body)
+    })
+  }
+
+  #agent(base: URL, pin: string | undefined): http.Agent {
+    const key = `${base.origin} ${pin ?? ''}`
+    const known = this.#agents.get(key)
+    if (known) return known
+    const options = {
+      keepAlive: true,
+      keepAliveMsecs: 1_000,
+      maxSockets: MAX_SOCKETS,
+      maxFreeSockets: MAX_IDLE_SOCKETS,
+      timeout: KEEP_ALIVE_MS,
+    }
+    const agent =
+      base.protocol === 'http:'
+        ? new http.Agent(options)
+        : pin === undefined
+          ? new https.Agent(options)
+          : new PinnedAgent(options, pin)
+    this.#agents.set(key, agent)
+    if (this.#agents.size > MAX_SOURCES) {
+      const oldest = this.#agents.keys().next().value!
+      this.#agents.get(oldest)!.destroy()
+      this.#agents.delete(oldest)
+    }
+    return agent
+  }
+}
+
+/** Idle connections of this process to its sources; they keep nothing running. */
+export const sharedPool = new HttpPool()
+
+class StaleConnection extends Error {}
+
+/** TLS to a machine that is known by the fingerprint of its certificate, not by a name that an authority vouches for. */
+class PinnedAgent extends https.Agent {
+  readonly #pin: Buffer
+
+  constructor(options: http.AgentOptions, pin: string) {
+    super({ ...options, maxCachedSessions: 0 })
+    this.#pin = Buffer.from(pin, 'hex')
+  }
+
+  override createConnection(
+    options: http.ClientRequestArgs & tls.ConnectionOptions,
+    callback?: (error: Error | null, stream: tls.TLSSocket) => void,
+  ): undefined {
+    const socket = tls.connect({ ...options, rejectUnauthorized: false, minVersion: 'TLSv1.3', servername: undefined })
+    const fail = (error: Error) => callback?.(error, socket)
+    socket.once('error', fail)
+    socket.once('secureConnect', () => {
+      socket.removeListener('error', fail)
+      const shown = createHash('sha256')
+        .update(socket.getPeerX509Certificate()?.raw ?? '')
+        .digest()
+      if (shown.byteLength === this.#pin.byteLength && timingSafeEqual(shown, this.#pin))
+        return callback?.(null, socket)
+      const error = new PinGoError(
+        'SOURCE_UNTRUSTED',
+        `${options.host}:${options.port} shows another certificate than the one it announced.`,
+        {
+          hint: 'It may have restarted: join it again. If this stays so, somebody sits between.',
+        },
+      )
+      socket.destroy()
+      callback?.(error, socket)
+    })
+    return undefined
+  }
+}
+
+/**
+ * One request whose answer is small enough to be read whole.
+ * @throws PinGoError SOURCE_UNREACHABLE, SOURCE_UNTRUSTED, SOURCE_INVALID, ANSWER_TOO_LARGE, or the signal's reason
+ */
+export async function request(
+  source: Source,
+  path: string,
+  o: HttpRequest = {},
+  pool: HttpPool = sharedPool,
+): Promise<HttpAnswer> {
+  const answer = await pool.open(source, path, o)
+  const maxBytes = o.maxBytes ?? DEFAULT_MAX_BYTES
+  const parts: Uint8Array[] = []
+  let bytes = 0
+  try {
+    for await (const part of answer as AsyncIterable<Uint8Array>) {
+      bytes += part.byteLength
+      if (bytes > maxBytes)
+        throw new PinGoError('ANSWER_TOO_LARGE', `${source.url} answered with more than ${maxBytes} bytes.`)
+      parts.push(part)
+    }
+  } catch (error) {
+    answer.destroy()
+    if (o.signal?.aborted) throw o.signal.reason
+    throw isPinGoError(error) ? error : unreachable(source, error)
+  }
+  return { status: answer.statusCode ?? 0, headers: answer.headers, body: Buffer.concat(parts) }
+}
+
+function parseUrl(source: Source): URL {
+  const invalid = (why: string) =>
+    new PinGoError('SOURCE_INVALID', `'${source.url.slice(0, 200)}' is no source of blocks: ${why}.`)
+  const url = URL.parse(source.url)
+  if (!url || (url.protocol !== 'https:' && url.protocol !== 'http:')) throw invalid('it is not an http or https URL')
+  if (source.pin !== undefined && url.protocol !== 'https:')
+    throw invalid('a certificate is pinned, but it is not https')
+  if (source.pin !== undefined && !/^[0-9a-f]{64}$/i.test(source.pin)) throw invalid('its pin is not a SHA-256 in hex')
+  return url
+}
+
+function unreachable(source: Source, cause: unknown): PinGoError {
+  const { code, message } = cause as NodeJS.ErrnoException
+  const why =
+    code === 'ECONNREFUSED'
+      ? 'the connection was refused'
+      : code === 'ENOTFOUND' || code === 'EAI_AGAIN'
+        ? 'its name is unknown'
+        : code === 'ECONNRESET' || message === 'aborted'
+          ? 'it ended the connection'
+          : code === 'DEPTH_ZERO_SELF_SIGNED_CERT' || code === 'SELF_SIGNED_CERT_IN_CHAIN'
+            ? 'its certificate is self-signed and not pinned'
+            : (message ?? String(cause))
+  return new PinGoError('SOURCE_UNREACHABLE', `Cannot reach ${source.url}: ${why}.`, {
+    hint: 'Check that the node there runs and that its address and port are right.',
+    cause,
+  })
+}
