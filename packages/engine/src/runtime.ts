@@ -22,7 +22,7 @@ export interface RuntimeSession {
   release(): Promise<void>
 }
 
-type Ort = typeof import('onnxruntime-common')
+export type Ort = typeof import('onnxruntime-common')
 
 /** Element types that pass between PinGo and ONNX Runtime; bfloat16 has no typed array there. */
 const EXCHANGED: ReadonlySet<string> = new Set<DType>([
@@ -40,18 +40,32 @@ const EXCHANGED: ReadonlySet<string> = new Set<DType>([
   'bool',
 ])
 
+/** Where the two builds come from. */
+export interface RuntimeSources {
+  native(): Promise<Ort>
+  wasm(): Promise<Ort>
+}
+
+const INSTALLED: RuntimeSources = {
+  native: () => import('onnxruntime-node'),
+  wasm: async () => (await import('onnxruntime-web')) as unknown as Ort,
+}
+
 /** Loads the runtime that is asked for; `auto` takes WebAssembly where the native library is absent or does not load. */
-export async function loadRuntime({ runtime, threads }: ChildSettings): Promise<Runtime> {
+export async function loadRuntime(
+  { runtime, threads }: ChildSettings,
+  sources: RuntimeSources = INSTALLED,
+): Promise<Runtime> {
   // The native binding reads a Float16Array as empty; without that type, halves are bits in a Uint16Array, as in PinGo.
   Reflect.deleteProperty(globalThis, 'Float16Array')
   if (runtime !== 'wasm') {
     try {
-      return native(await import('onnxruntime-node'), threads)
+      return native(await sources.native(), threads)
     } catch (error) {
       if (runtime === 'native') throw error
     }
   }
-  return wasm((await import('onnxruntime-web')) as unknown as Ort)
+  return wasm(await sources.wasm())
 }
 
 function native(ort: Ort, threads: number): Runtime {
@@ -68,7 +82,19 @@ function native(ort: Ort, threads: number): Runtime {
 function wasm(ort: Ort): Runtime {
   ort.env.wasm.numThreads = 1
   ort.env.wasm.proxy = false
-  return port(ort, 'onnxruntime-web', false, { executionProviders: ['wasm'] })
+  const runtime = port(ort, 'onnxruntime-web', false, { executionProviders: ['wasm'] })
+  return {
+    ...runtime,
+    open: async (graph) => {
+      const session = await runtime.open(graph)
+      // Native runs take a turn of the event loop each; these would not, and messages would wait for the last of many.
+      const run: RuntimeSession['run'] = async (feeds, fetches) => {
+        await new Promise((resolve) => setImmediate(resolve))
+        return session.run(feeds, fetches)
+      }
+      return { ...session, run }
+    },
+  }
 }
 
 function port(ort: Ort, name: RuntimeName, writesOutputs: boolean, options: InferenceSession.SessionOptions): Runtime {

@@ -95,16 +95,37 @@ export function admit(graph: Uint8Array, limits: ScreenLimits = {}): { report: S
       peakBytes,
       symbols,
     },
-    bytes: writeModel(model),
+    bytes: writeModel(plain(model, shapes)),
   }
+}
+
+/**
+ * The model without hints between its nodes, which the runtime infers itself. An output whose file gives it no shape has shape []
+ * here: where it is no scalar, its dimensions are left open.
+ */
+function plain(model: Model, shapes: Shapes): Model {
+  const { valueInfo: _, ...graph } = model.graph
+  const outputs = graph.outputs.map((output) => {
+    const rank = shapes.get(output.name)?.shape.length ?? 0
+    return output.shape.length === 0 && rank > 0 ? { ...output, shape: Array.from({ length: rank }, () => '') } : output
+  })
+  return { ...model, graph: { ...graph, outputs } }
 }
 
 function parsed(bytes: Uint8Array): Model {
   try {
     return parseModel(bytes)
   } catch (error) {
-    throw isPinGoError(error) ? refusal(lower(error.message), { cause: error, hint: error.hint }) : error
+    throw refusalOf(error, 'it cannot be read')
   }
+}
+
+/** Whatever a hostile file makes a reader throw is a refusal. */
+function refusalOf(cause: unknown, otherwise: string): PinGoError {
+  if (!isPinGoError(cause)) return refusal(otherwise, { cause })
+  const { op, node } = (cause.details ?? {}) as Partial<Refusal>
+  const at = { op: String(op ?? ''), node: String(node ?? '') }
+  return refusal(lower(cause.message), { cause, hint: cause.hint }, at)
 }
 
 function checkNodes(model: Model, limits: ScreenLimits): void {
@@ -183,17 +204,10 @@ function inferred(model: Model, symbols: readonly string[], given: Record<string
     try {
       return inferShapes(model, Object.fromEntries(symbols.map((name) => [name, given[name] ?? size])))
     } catch (error) {
-      if (!isPinGoError(error)) throw error
       first ??= error
     }
   }
-  const error = first as PinGoError
-  const { op, node } = (error.details ?? {}) as Partial<Refusal>
-  throw refusal(
-    lower(error.message),
-    { cause: error, hint: error.hint },
-    { op: String(op ?? ''), node: String(node ?? '') },
-  )
+  throw refusalOf(first, 'its nodes do not fit together')
 }
 
 /**

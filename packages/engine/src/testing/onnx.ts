@@ -13,7 +13,8 @@ export interface NodeText {
 export interface GraphText {
   nodes: NodeText[]
   inputs?: [name: string, shape: (number | string)[], code?: number][]
-  outputs?: [name: string, shape: (number | string)[], code?: number][]
+  /** Without a shape: the file does not say. */
+  outputs?: [name: string, shape?: (number | string)[], code?: number][]
   initializers?: Uint8Array[]
   /** More fields of the model, already encoded. */
   extra?: Uint8Array
@@ -59,9 +60,9 @@ export const intsAttribute = (name: string, values: number[]): Uint8Array =>
 export const graphAttribute = (name: string, graph: Uint8Array): Uint8Array =>
   join(text(1, name), bytes(6, graph), number(20, 5))
 
-const valueInfo = ([name, shape, code = FLOAT]: [string, (number | string)[], number?]): Uint8Array => {
-  const dims = shape.map((n) => bytes(1, typeof n === 'number' ? number(1, n) : text(2, n)))
-  return join(text(1, name), bytes(2, bytes(1, join(number(1, code), bytes(2, join(...dims))))))
+const valueInfo = ([name, shape, code = FLOAT]: [string, (number | string)[]?, number?]): Uint8Array => {
+  const dims = shape?.map((n) => bytes(1, typeof n === 'number' ? number(1, n) : text(2, n)))
+  return join(text(1, name), bytes(2, bytes(1, join(number(1, code), dims ? bytes(2, join(...dims)) : NONE))))
 }
 
 /** GraphProto. */
