@@ -17,7 +17,12 @@ export interface ImportOptions {
   /** Names of initialisers that stay as they are. */
   frozen?: readonly string[]
   /** Shapes of the model's values at the batch size it was exported with, when another is wanted. */
-  exported?: { shapes: ReadonlyMap<string, readonly number[]>; from: number; to: number }
+  exported?: {
+    shapes: ReadonlyMap<string, readonly number[]>
+    from: number
+    to: number
+    choose(n: number): number
+  }
   /** Called for a node that cannot be handled; without it the error is thrown. */
   onBlocked?(place: Place, error: PinGoError): void
 }
@@ -167,9 +172,10 @@ export function splitTie(model: Model, { op, inputs, outputs }: Node): Tensor | 
 
 const isHalf = (dtype: DType) => dtype === 'float16' || dtype === 'bfloat16' || dtype === 'float64'
 
-const exportedShapes = (node: Node, { shapes, from, to }: NonNullable<ImportOptions['exported']>) => ({
+const exportedShapes = (node: Node, { shapes, from, to, choose }: NonNullable<ImportOptions['exported']>) => ({
   from,
   to,
+  choose,
   input: (i: number) => shapes.get(node.inputs[i] ?? ''),
   output: (i: number) => shapes.get(node.outputs[i] ?? ''),
 })

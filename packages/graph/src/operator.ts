@@ -50,6 +50,8 @@ export interface LowerContext {
     output(i: number): readonly number[] | undefined
     from: number
     to: number
+    /** Picks one of n ways that are all possible here; another is tried when the model does not fit together later on. */
+    choose(n: number): number
   }
   /** Registers the next value of a running statistic (an initialiser of the model). */
   updateBuffer(buffer: Value, next: Value): void

@@ -1,5 +1,6 @@
 import {
   type BatchInput,
+  isPinGoError,
   type OptimizerInput,
   OptimizerSchema,
   PinGoError,
@@ -10,6 +11,7 @@ import {
 } from '@pingo/wire'
 import { bindInputs, pairOf } from './binding.ts'
 import { GraphBuilder } from './builder.ts'
+import { Choices } from './choices.ts'
 import { differentiate } from './differentiate.ts'
 import { flopsOf } from './flops.ts'
 import { type Imported, importModel } from './import.ts'
@@ -155,15 +157,31 @@ export function buildGradients(model: Model, options: GradientOptions, training 
   }
 }
 
-/** Imports the model behind its inputs' prelude and puts the loss on its output. */
+/**
+ * Imports the model behind its inputs' prelude and puts the loss on its output. Where a model with a fixed batch can be given another
+ * in several ways, the first that fits together is taken.
+ */
 function forward(model: Model, options: GradientOptions, training: boolean): Forward {
+  const choices = new Choices()
+  let first: unknown
+  for (;;)
+    try {
+      return forwardWith(model, options, training, choices)
+    } catch (error) {
+      first ??= error
+      if (!isPinGoError(error) || !choices.next()) throw first
+    }
+}
+
+function forwardWith(model: Model, options: GradientOptions, training: boolean, choices: Choices): Forward {
   const { batch, target } = options
   if (!Number.isInteger(batch) || batch < 1 || batch > MAX_BATCH)
     throw new PinGoError('GRAPH_BATCH_INVALID', `A batch of ${batch} is not possible: choose 1 to ${MAX_BATCH}.`)
   const bound = bindInputs(model, options.inputs, batch)
   const b = new GraphBuilder()
   for (const name of model.graph.initializers.keys()) b.reserve(name)
-  const exported = bound.exportedBatch === undefined ? undefined : exportedShapes(model, options, bound.exportedBatch)
+  const exported =
+    bound.exportedBatch === undefined ? undefined : exportedShapes(model, options, bound.exportedBatch, choices)
   const inputs = new Map<string, Value>()
   const sampleWeight = b.input('sample_weight', 'float32', [batch])
   const repeat =
@@ -255,12 +273,17 @@ function outputOf(model: Model, imported: Imported, wanted: string | undefined):
 }
 
 /** Shapes of all values at the batch size the model was exported with. */
-function exportedShapes(model: Model, options: GradientOptions, from: number) {
+function exportedShapes(model: Model, options: GradientOptions, from: number, choices: Choices) {
   const b = new GraphBuilder()
   const bound = bindInputs(model, options.inputs, from)
   const inputs = new Map(
     model.graph.inputs.map((info) => [info.name, b.input(info.name, info.dtype, bound.shapes.get(info.name)!)]),
   )
   const { values } = importModel(b, model, inputs, { training: false })
-  return { from, to: options.batch, shapes: new Map([...values].map(([name, v]) => [name, v.shape])) }
+  return {
+    from,
+    to: options.batch,
+    choose: choices.choose,
+    shapes: new Map([...values].map(([name, v]) => [name, v.shape])),
+  }
 }

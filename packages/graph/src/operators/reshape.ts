@@ -16,22 +16,31 @@ export function reshapedTo(from: readonly number[], wanted: readonly number[], a
 }
 
 /**
- * The target of a Reshape whose numbers were written for another batch size. Memory order is kept, so the batch stands in
- * the output after as many elements as in the input.
+ * The target of a Reshape whose numbers were written for another batch size. Memory order is kept, so the batch stands in the
+ * output after as many elements as in the input: it is the outermost part of the axis that begins there, or the innermost
+ * of the one that ends there.
  */
 function rebatched(c: LowerContext, x: Value, wanted: readonly number[]): readonly number[] {
   const before = c.exported?.input(0)
   const after = c.exported?.output(0)
   if (!before || !after || sameShape(before, x.shape) || before.length !== x.shape.length) return wanted
+  // Numbers that were worked out from the new batch, or leave the first axis open, are right already.
+  const open = wanted.indexOf(-1)
+  const explicit = wanted.map((n, i) => (n === 0 ? (x.shape[i] ?? 0) : n))
+  if (open < 0 && sizeOf(explicit) === sizeOf(x.shape)) return wanted
+  if (open === 0 && sizeOf(x.shape) % sizeOf(explicit.slice(1)) === 0) return wanted
   const moved = before.findIndex((n, i) => n !== x.shape[i])
   const lead = sizeOf(before.slice(0, moved))
-  let passed = 1
-  for (let i = 0; i < after.length; i++) {
+  const candidates: number[][] = []
+  const grown = (i: number) => {
     const size = (after[i]! * x.shape[moved]!) / before[moved]!
-    if (passed === lead && Number.isInteger(size)) return after.map((n, j) => (j === i ? size : n))
-    passed *= after[i]!
+    const shape = after.map((n, j) => (j === i ? size : n))
+    if (Number.isInteger(size) && !candidates.some((other) => sameShape(other, shape))) candidates.push(shape)
   }
-  return wanted
+  const passed = after.map((_, i) => sizeOf(after.slice(0, i)))
+  for (const [i, n] of passed.entries()) if (n === lead) grown(i)
+  for (const [i, n] of passed.entries()) if (n * after[i]! === lead) grown(i)
+  return candidates.length ? candidates[c.exported!.choose(candidates.length)]! : wanted
 }
 
 const back =
