@@ -284,7 +284,7 @@ function nextWake({ core, now }: Draft): number | null {
   if (core.phase !== 'merging')
     for (const member of core.members) if (member.present && member.notBefore > now) times.push(member.notBefore)
   if (core.openAt !== null) times.push(core.openAt)
-  return times.length === 0 ? null : times.reduce((first, time) => Math.min(first, time))
+  return times.length === 0 ? null : Math.ceil(times.reduce((first, time) => Math.min(first, time)))
 }
 
 function checkSettings(settings: JobSettings): void {

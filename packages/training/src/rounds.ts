@@ -41,8 +41,8 @@ export function openRound(draft: Draft): void {
   core.openAt = null
   core.open = {
     startedAt: now,
-    dueAt: now + plan.softMs,
-    graceMs: graceMs(core.lateness, settings.roundMs),
+    dueAt: now + Math.ceil(plan.softMs),
+    graceMs: Math.ceil(graceMs(core.lateness, settings.roundMs)),
     learningRate: {
       from: rateAt(core, core.samplesDone),
       to: rateAt(core, core.samplesDone + Math.min(expected, free) * settings.batch),
@@ -74,7 +74,7 @@ function grant(draft: Draft, shares: readonly Share[]): void {
     shares.map((share) => share.steps),
   )
   core.ledger = ledger
-  const ttlMs = TTL_ROUNDS * core.settings.roundMs + TTL_MARGIN_MS
+  const ttlMs = Math.ceil(TTL_ROUNDS * core.settings.roundMs) + TTL_MARGIN_MS
   shares.forEach((share, index) => {
     const ranges = taken[index]!
     const steps = ranges.reduce((sum, [from, to]) => sum + to - from, 0)

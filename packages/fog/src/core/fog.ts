@@ -59,6 +59,8 @@ function take(draft: Draft, event: FogEvent): void {
       const { core, memoryBytes, submittedAt = core.createdAt } = event
       addJob(draft, core.settings.job, { core, memoryBytes, submittedAt })
       feed(draft, core.settings.job, { type: 'restarted', at: now })
+      // The timer of the process that ended is gone: asked for anew even when it is due as before.
+      draft.wake = Math.min(draft.wake, draft.jobs[core.settings.job]!.core.wakeAt ?? draft.wake)
       return
     }
     case 'job-stop':
