@@ -2,7 +2,7 @@ import react from '@vitejs/plugin-react'
 import { defineConfig } from 'vite'
 
 /** Where `vite` (dev) forwards API calls to: a running fog node, by `PINGO_FOG`, as the CLI reads it. */
-const fog = process.env.PINGO_FOG ?? 'http://127.0.0.1:4600'
+const fog = process.env.PINGO_FOG ?? 'http://127.0.0.1:7070'
 
 export default defineConfig({
   plugins: [react()],

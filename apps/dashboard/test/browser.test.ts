@@ -256,6 +256,12 @@ describe('the page in a browser', () => {
           .first()
           .waitFor()
         assert.equal(await overflow(page), 0)
+        const gap = await page.evaluate(
+          () =>
+            document.querySelector('.connection')!.getBoundingClientRect().left -
+            document.querySelector('.header-fog .copy')!.getBoundingClientRect().right,
+        )
+        assert.ok(gap >= 0, `the header's parts overlap by ${-gap} px`)
       }))
 
   test('a fog node on which nothing happened says how to begin', () =>

@@ -50,7 +50,10 @@ export class Stage {
       const round = this.recording.rounds[this.played]!
       this.played++
       this.inFlight = 0
-      this.store({ type: 'round', round })
+      const { testLoss, testMetric, ...committed } = round
+      this.store({ type: 'round', round: committed })
+      // A round comes again when its checkpoint has been tested.
+      if (testMetric !== undefined && testLoss !== undefined) this.store({ type: 'round', round })
       for (const { reason } of round.excluded)
         this.store({
           type: 'log',

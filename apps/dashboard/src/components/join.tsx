@@ -10,7 +10,7 @@ export function Join({ join }: { join: JoinCommand }) {
         <p className="muted">
           {join.reachable
             ? 'Run this on any machine that can reach this one. It lends idle cores only, and stops when its owner wants them.'
-            : 'This fog node listens on its own machine only, so this works there. To let others join, start it on an address of the local network.'}
+            : 'This fog node listens on its own machine only, so this works there. Others can join one that was started with npx pingo fog --host 0.0.0.0.'}
         </p>
         <Command text={join.text} what="the command that adds a machine" />
       </div>

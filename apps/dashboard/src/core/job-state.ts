@@ -105,8 +105,14 @@ function mergeRounds(known: RoundView[], incoming: readonly RoundView[]): RoundV
   if (incoming.length === 1 && first && (last === undefined || first.round > last.round))
     return [...known, first].slice(-MAX_ROUNDS)
   const byNumber = new Map(known.map((round) => [round.round, round]))
-  for (const round of incoming) byNumber.set(round.round, round)
+  for (const round of incoming) byNumber.set(round.round, fuller(byNumber.get(round.round), round))
   return [...byNumber.values()].sort((a, b) => a.round - b.round).slice(-MAX_ROUNDS)
+}
+
+/** A round comes twice: when it is committed, and again once its checkpoint was tested. A replay must not take the test back. */
+function fuller(known: RoundView | undefined, incoming: RoundView): RoundView {
+  const tested = known?.testMetric !== undefined && incoming.testMetric === undefined
+  return known !== undefined && tested && known.checkpoint === incoming.checkpoint ? known : incoming
 }
 
 function mergeLogs(known: LogLine[], incoming: readonly LogLine[]): LogLine[] {

@@ -1,6 +1,7 @@
 /** How a second machine joins this fog node. */
 
-const LOOPBACK = /^\/(ip4\/127\.|ip6\/::1\/|dns[46]?\/localhost\/)/
+/** Loopback, or 'any address' of this machine: nothing that another one could dial. */
+const LOCAL = /^\/(ip4\/127\.|ip4\/0\.0\.0\.0\/|ip6\/::1?\/|dns[46]?\/localhost\/)/
 
 export interface JoinCommand {
   text: string
@@ -14,7 +15,7 @@ export interface JoinCommand {
  * Returns undefined while the fog node listens nowhere.
  */
 export function joinCommand(addresses: readonly string[], id: string): JoinCommand | undefined {
-  const outside = addresses.find((address) => !LOOPBACK.test(address))
+  const outside = addresses.find((address) => !LOCAL.test(address))
   const address = outside ?? addresses[0]
   if (address === undefined) return undefined
   const full = address.includes('/p2p/') ? address : `${address.replace(/\/$/, '')}/p2p/${id}`

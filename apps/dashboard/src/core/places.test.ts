@@ -18,7 +18,10 @@ test('an unknown or broken hash is the network', () => {
 })
 
 test('the join command prefers an address that other machines reach, and names the peer', () => {
-  const command = joinCommand(['/ip4/127.0.0.1/tcp/1', '/ip6/::1/tcp/1', '/ip4/192.168.1.20/tcp/1'], 'PEER')
+  const command = joinCommand(
+    ['/ip4/127.0.0.1/tcp/1', '/ip6/::1/tcp/1', '/ip4/0.0.0.0/tcp/1', '/ip4/192.168.1.20/tcp/1'],
+    'PEER',
+  )
   assert.deepEqual(command, { text: 'npx pingo contribute --fog /ip4/192.168.1.20/tcp/1/p2p/PEER', reachable: true })
 })
 
