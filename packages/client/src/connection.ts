@@ -80,6 +80,7 @@ export function unreachable(endpoint: Endpoint, why: string, cause?: unknown): P
 function parseAddress(text: string): { url: string; pin?: string } {
   let url: URL
   try {
+    if (/^[/\\]/.test(text)) throw new Error('path')
     url = new URL(/^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `http://${text}`)
     if (!/^https?:$/.test(url.protocol)) throw new Error('scheme')
   } catch (cause) {

@@ -23,6 +23,9 @@ export const holdsClasses = (target: Column): boolean => target.dtype !== 'float
 /** How many classes or tokens a target tells apart; undefined when the dataset does not say. */
 export const classesOf = (target: Column): number | undefined => (target.classes ?? target.vocabulary)?.length
 
+/** What a target is called in the user's file. */
+export const titleOf = ({ name, fields }: Column): string => (fields?.length === 1 ? fields[0]! : name)
+
 /** A column's shape and names, for sentences: "[4] (width, height, …)". */
 export function describeColumn(column: Column): string {
   const { fields = [] } = column

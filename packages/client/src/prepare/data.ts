@@ -1,4 +1,3 @@
-import { stat } from 'node:fs/promises'
 import { type FileSink, type ImportOptions, importDataset } from '@pingo/data'
 import { fetchFile } from '@pingo/storage'
 import {
@@ -54,14 +53,6 @@ export async function importData(
   settings: ImportSettings,
   { staging, signal, onProgress }: Context,
 ): Promise<{ train: ImportedDataset; test?: ImportedDataset }> {
-  await stat(path).catch((cause: NodeJS.ErrnoException) => {
-    if (cause.code === 'ENOENT')
-      throw new PinGoError('DATA_NOT_FOUND', `There are no data at ${path}.`, {
-        hint: 'Check the path; in a job file it is relative to the folder of the job file.',
-        cause,
-      })
-    throw new PinGoError('DATA_UNREADABLE', `The data at ${path} cannot be read (${cause.code}).`, { cause })
-  })
   const { train, test } = await importDataset(path, staging.files, {
     ...defined(settings),
     signal,

@@ -1,6 +1,6 @@
 import { inferShapes, type Model, type ValueInfo } from '@pingo/graph'
 import { type BatchInput, type Column, PinGoError, sizeOf } from '@pingo/wire'
-import { type Columns, classesOf, describeColumn, elementsOf, holdsClasses } from './columns.ts'
+import { type Columns, classesOf, describeColumn, elementsOf, holdsClasses, titleOf } from './columns.ts'
 
 export type Loss = 'cross_entropy' | 'mse' | 'bce'
 
@@ -109,7 +109,7 @@ function widthOf(output: Dimensions, target: Column): number | undefined {
 function checkTarget(loss: Loss, target: Column, output: Dimensions, notes: string[]): void {
   const classes = classesOf(target)
   const isClasses = holdsClasses(target)
-  const column = `'${target.name}'`
+  const column = `'${titleOf(target)}'`
   if (loss === 'cross_entropy' && !isClasses)
     throw new PinGoError(
       'LOSS_MISMATCH',
@@ -150,7 +150,7 @@ function checkTarget(loss: Loss, target: Column, output: Dimensions, notes: stri
   if (given.every((d): d is number => typeof d === 'number') && sizeOf(given) !== elementsOf(target))
     throw new PinGoError(
       'DATA_SHAPE_MISMATCH',
-      `The model gives ${show(given)} a sample, the target ${column} is ${describeColumn(target)}.`,
+      `The model gives ${show(given)} a sample, the target ${column} is [${target.shape}].`,
       {
         hint: `The model's last layer must give ${elementsOf(target)} ${elementsOf(target) === 1 ? 'number' : 'numbers'}.`,
       },
