@@ -15,10 +15,9 @@ const pooled = (c: InferContext) => {
   return [...x.shape.slice(0, 2), ...outputSizes(windowFor(c.attributes, x), x.shape.slice(2))]
 }
 
-const lowerPool = (extra: (c: LowerContext) => Attributes) => (c: LowerContext) => {
-  const w = windowFor(c.attributes, c.inputs[0]!)
-  const attributes = { ...windowAttributes(w), ceil_mode: int(+w.ceil), ...extra(c) }
-  return c.b.emit(c.op, [c.inputs[0]], attributes)
+function lowerMaxPool(c: LowerContext, x: Value): Value[] {
+  const w = windowFor(c.attributes, x)
+  return c.b.emit('MaxPool', [x], { ...windowAttributes(w), ceil_mode: int(+w.ceil) })
 }
 
 /** Windows that tile the input side by side, nothing padded, the remainder left out. */
@@ -91,7 +90,13 @@ export const pooling: Record<string, Operator> = {
       const types = [{ dtype: c.inputs[0]!.dtype, shape }]
       return tiles(windowFor(c.attributes, c.inputs[0]!)) ? types : [...types, { dtype: 'int64' as const, shape }]
     },
-    lower: lowerPool(() => ({})),
+    // The maximum of rectified values is the rectified maximum: rectifying the few is cheaper, forward and backward.
+    lower: (c) => {
+      const before = c.b.producers.get(c.inputs[0]!.name)
+      if (before?.op !== 'Relu' || c.node.outputs[1]) return lowerMaxPool(c, c.inputs[0]!)
+      const pooledFirst = lowerMaxPool(c, before.inputs[0]!)
+      return [c.b.one('Relu', [pooledFirst[0]])]
+    },
     gradient: ({ b, attributes, inputs: [x], outputs: [y, indices], grads: [g] }) => [
       maxPoolGradient(b, x!, y!, indices, g!, windowFor(attributes, x!)),
     ],

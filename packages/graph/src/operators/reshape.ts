@@ -38,8 +38,11 @@ function rebatched(c: LowerContext, x: Value, wanted: readonly number[]): readon
     if (Number.isInteger(size) && !candidates.some((other) => sameShape(other, shape))) candidates.push(shape)
   }
   const passed = after.map((_, i) => sizeOf(after.slice(0, i)))
-  for (const [i, n] of passed.entries()) if (n === lead) grown(i)
-  for (const [i, n] of passed.entries()) if (n * after[i]! === lead) grown(i)
+  // The batch is either the outermost or the innermost part of the axis that grew.
+  for (const at of [lead, lead * before[moved]!]) {
+    for (const [i, n] of passed.entries()) if (n === at) grown(i)
+    for (const [i, n] of passed.entries()) if (n * after[i]! === at) grown(i)
+  }
   return candidates.length ? candidates[c.exported!.choose(candidates.length)]! : wanted
 }
 
