@@ -40,7 +40,8 @@ function browserPath(): string {
   return found
 }
 
-describe('the page in a browser', () => {
+// Mostly waiting for polls: three visits at a time share the wait.
+describe('the page in a browser', { concurrency: 3 }, () => {
   let pages: Pages
   let browser: Browser
 
@@ -286,6 +287,13 @@ describe('the page in a browser', () => {
       await page.keyboard.press('Enter')
       await shows(page, '67 500 of 180 000 samples')
       assert.equal(await page.evaluate(() => document.activeElement?.tagName), 'MAIN')
+    }))
+
+  test('a failed job says why, and promises no curve', () =>
+    visit({ setup: running, hash: '#/jobs/job-tiny-shakespeare-01' }, async ({ page }) => {
+      await shows(page, 'Why it failed. The loss became infinite in round 3. Lower the learning rate and submit again.')
+      await shows(page, 'None was committed.')
+      assert.equal(await page.locator('.chart').count(), 0)
     }))
 
   test('a job that is not there is said to be not there', () =>

@@ -1,6 +1,7 @@
 import type { JobView, RoundView } from '@pingo/wire'
 import { useMemo, useState } from 'react'
 import { lossLabel, loss as lossText, metricLabel, metric as metricText } from '../core/format.ts'
+import { isFinal } from '../core/job-state.ts'
 import { type Axis, curves } from '../core/series.ts'
 import { AxisSwitch } from './axis-switch.tsx'
 import { CurveChart } from './curve-chart.tsx'
@@ -19,6 +20,8 @@ export function JobCurves({ job, rounds, theme }: Props) {
   const startedAt = job.startedAt ?? job.submittedAt
   const loss = useMemo(() => curves(rounds, 'loss', axis, startedAt), [rounds, axis, startedAt])
   const metric = useMemo(() => curves(rounds, 'metric', axis, startedAt), [rounds, axis, startedAt])
+  // A job that ended before its first round has no curve, now or later.
+  if (rounds.length === 0 && isFinal(job.state)) return null
   const shared = { axis, theme, group: job.id }
   return (
     <Section title="Curves" aside={<AxisSwitch axis={axis} choose={setAxis} />}>

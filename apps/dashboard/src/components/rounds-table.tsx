@@ -1,6 +1,7 @@
 import type { JobView, RoundView } from '@pingo/wire'
 import { useMemo } from 'react'
 import { duration, loss, metric, metricLabel, plural, shortId, speed, whole } from '../core/format.ts'
+import { isFinal } from '../core/job-state.ts'
 import { type Column, DataTable } from './data-table.tsx'
 import { Section } from './section.tsx'
 import { StackedBar } from './stacked-bar.tsx'
@@ -62,7 +63,7 @@ export function RoundsTable({ job, rounds, colours }: Props) {
   return (
     <Section title="Rounds" aside={rounds.length > 0 ? plural(rounds.length, 'round') : undefined}>
       {rounds.length === 0 ? (
-        <p className="panel empty muted">None committed yet.</p>
+        <p className="panel empty muted">{isFinal(job.state) ? 'None was committed.' : 'None committed yet.'}</p>
       ) : (
         <DataTable caption="Rounds" columns={columns} rows={latestFirst} rowKey={(row) => row.round} page={15} />
       )}
