@@ -9,6 +9,12 @@ export const SLICE_MS = 30_000
 /** Decides anew who works for whom, and tells the jobs. */
 export function balance(draft: Draft): void {
   draft.changed = false
+  const active = Object.keys(draft.jobs).filter((id) => draft.jobs[id]!.core.phase !== 'ended')
+  if (active.length <= 1) {
+    if (active.length === 1) giveAll(draft, active[0]!)
+    noteService(draft)
+    return
+  }
   const demands = demandsOf(draft)
   const workers = workersOf(draft)
   const before = new Map(workers.map((worker) => [worker.id, worker.job]))
@@ -20,12 +26,31 @@ export function balance(draft: Draft): void {
     changeContributor(draft, id, { job: after.get(id)! })
   }
   for (const id of moved) {
-    const { job, flops, lease } = contributorOf(draft, id)!
-    if (job === null) continue
-    if (lease === null) feed(draft, job, { type: 'joined', at: draft.now, contributor: id, flops })
-    else feed(draft, job, { type: 'resumed', at: draft.now, contributor: id, flops, leases: [lease] })
+    const { job } = contributorOf(draft, id)!
+    if (job !== null) tellJoined(draft, id, job)
   }
   noteService(draft)
+}
+
+function tellJoined(draft: Draft, contributor: string, job: string): void {
+  const { flops, lease } = contributorOf(draft, contributor)!
+  if (lease === null) feed(draft, job, { type: 'joined', at: draft.now, contributor, flops })
+  else feed(draft, job, { type: 'resumed', at: draft.now, contributor, flops, leases: [lease] })
+}
+
+/** With one job there is nothing to divide: who is free and has the memory works for it. */
+function giveAll(draft: Draft, job: string): void {
+  const { core, memoryBytes } = draft.jobs[job]!
+  const free: string[] = []
+  let working = 0
+  for (const contributor of draft.contributors) {
+    if (contributor.job === job) working++
+    else if (contributor.state !== 'paused' && contributor.offer.memoryBytes >= memoryBytes) free.push(contributor.id)
+  }
+  for (const id of free.slice(0, Math.max(0, core.settings.contributors.max - working))) {
+    changeContributor(draft, id, { job })
+    tellJoined(draft, id, job)
+  }
 }
 
 /**

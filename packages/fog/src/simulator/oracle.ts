@@ -105,12 +105,16 @@ export class Oracle {
       if (known?.core === core) continue
       if (known !== undefined && !journal.some((entry) => entry.job === id))
         this.fail(`job ${id} changed by '${event.type}' and nothing went to the journal`)
-      this.#checkCore(core, known?.core, now)
+      this.#checkCore(core, known?.core)
     }
     if (event.type === 'tick') {
       for (const contributor of state.contributors)
         if (now - contributor.lastSeenAt >= EVICT_MS + TIMER_SLACK_MS)
           this.fail(`${contributor.id} was silent for ${now - contributor.lastSeenAt} ms and is still there`)
+      for (const { core } of Object.values(state.jobs))
+        for (const lease of core.outstanding)
+          if (lease.update === null && now >= lease.expiresAt + TIMER_SLACK_MS)
+            this.fail(`lease ${lease.id} outlived its ttl`)
     }
     const waits = Object.values(state.jobs).some(({ core }) => core.phase === 'training' || core.phase === 'merging')
     if ((waits || state.contributors.length > 0) && state.wakeAt === null) this.fail('nothing would wake the scheduler')
@@ -131,6 +135,7 @@ export class Oracle {
       core.outstanding.flatMap((lease) => (lease.update === null ? [] : [[lease.id, lease.update.update] as const])),
     )
     for (const [lease, cid] of record.includedUpdates) record.accepted.set(lease, cid)
+    for (const { lease, update } of core.last?.included ?? []) record.accepted.set(lease, update)
     record.merging = core.phase === 'merging' ? core.round : core.round - 1
     for (const [lease, cid] of record.promised)
       if (record.accepted.get(lease) !== cid) this.fail(`the update of ${lease} was accepted, and a crash lost it`)
@@ -229,14 +234,13 @@ export class Oracle {
     record.accepted.set(lease, update.update)
   }
 
-  #checkCore(core: JobCore, before: JobCore | undefined, now: number): void {
+  #checkCore(core: JobCore, before: JobCore | undefined): void {
     const { ledger, settings, outstanding } = core
-    if (ledger !== before?.ledger) this.#checkPartition(core)
+    if (ledger === before?.ledger && outstanding.length === before.outstanding.length) return
+    this.#checkPartition(core)
     let count = 0
     for (const lease of outstanding) {
       for (const [from, to] of lease.ranges) count += to - from
-      if (lease.update === null && now >= lease.expiresAt + TIMER_SLACK_MS)
-        this.fail(`lease ${lease.id} outlived its ttl`)
       if (lease.fence >= core.fence) this.fail(`lease ${lease.id} has a fence to come`)
     }
     if (count !== countOf(ledger.leased))
@@ -250,15 +254,16 @@ export class Oracle {
 
   /** Walks the free, leased and done ranges side by side: each batch must be in exactly one of them. */
   #checkPartition({ ledger, settings }: JobCore): void {
-    const lists = [ledger.free, ledger.leased, ledger.done]
-    const next = [0, 0, 0]
+    const { free, leased, done } = ledger
     const total = Math.ceil(settings.totalSamples / settings.batch)
+    let [inFree, inLeased, inDone] = [0, 0, 0]
     for (let at = 0; at < total; ) {
-      const list = lists.findIndex((ranges, i) => ranges[next[i]!]?.[0] === at)
-      if (list < 0) this.fail(`job ${settings.job}: the ledger is no partition at batch ${at}`)
-      at = lists[list]![next[list]!++]![1]
+      if (free[inFree]?.[0] === at) at = free[inFree++]![1]
+      else if (leased[inLeased]?.[0] === at) at = leased[inLeased++]![1]
+      else if (done[inDone]?.[0] === at) at = done[inDone++]![1]
+      else this.fail(`job ${settings.job}: the ledger is no partition at batch ${at}`)
     }
-    if (lists.some((ranges, i) => ranges.length !== next[i]))
+    if (inFree + inLeased + inDone !== free.length + leased.length + done.length)
       this.fail(`job ${settings.job}: the ledger has batches in two places`)
   }
 
@@ -359,7 +364,9 @@ function elementOf(delta: Uint8Array, i: number): number {
 }
 
 function batchesIn(lease: LeaseGrant): number[] {
-  return lease.ranges.flatMap(([from, to]) => Array.from({ length: to - from }, (_, i) => from + i))
+  const batches: number[] = []
+  for (const [from, to] of lease.ranges) for (let batch = from; batch < to; batch++) batches.push(batch)
+  return batches
 }
 
 function samplesIn(record: Record, batches: readonly number[]): number {

@@ -198,6 +198,7 @@ export class SimulatedShell {
 
   #carryOut(commands: readonly FogCommand[]): void {
     for (const command of commands) {
+      this.#ports.note(describe(command))
       this.#ports.oracle.carriedOut(command)
       this.#do(command)
     }
@@ -286,5 +287,25 @@ export class SimulatedShell {
       this.#wakeAt = Number.POSITIVE_INFINITY
       this.handle({ type: 'tick', at: this.#now })
     })
+  }
+}
+
+function describe(command: FogCommand): string {
+  switch (command.type) {
+    case 'wake':
+      return `wake ${command.at}`
+    case 'disconnect':
+      return `disconnect ${command.contributor}`
+    case 'grant':
+      return `grant ${command.lease.id} to ${command.lease.contributor}: ${command.lease.ranges.join(' ')}`
+    case 'revoke':
+    case 'answer':
+      return `${command.type} ${command.lease}`
+    case 'merge':
+      return `merge ${command.job} round ${command.round} of ${command.included.length}`
+    case 'committed':
+      return `committed ${command.job} round ${command.round.round}: ${command.round.base.cid}`
+    case 'finished':
+      return `finished ${command.job} ${command.state}`
   }
 }

@@ -9,7 +9,7 @@ import { Random } from './random.ts'
 import { type Disk, SimulatedShell } from './shell.ts'
 
 /** Time after the jobs' end in which the last messages arrive. */
-const DRAIN_MS = 15_000
+const DRAIN_MS = 30_000
 /** A simulation that takes so many times its nominal length hangs. */
 const HANG_FACTOR = 12
 const LOG_LINES = 400
