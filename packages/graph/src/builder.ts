@@ -14,12 +14,17 @@ import {
 } from './model.ts'
 import type { Type, Value, Values } from './operator.ts'
 import { operators } from './operators/index.ts'
+import { MAX_TENSOR_RANK } from './proto/tensor.ts'
 import { broadcast, broadcastAxes, range, sameShape } from './shape.ts'
 import { simplify } from './simplify.ts'
 import { tensorOf } from './tensors.ts'
 
 /** Largest constant (elements) that folding makes: beyond it, a graph's file would grow more than its start-up gains. */
 export const MAX_FOLDED_ELEMENTS = 1 << 20
+/** Elements that folding handles in one graph. */
+const MAX_TOTAL_FOLDED_ELEMENTS = 1 << 26
+/** Largest value of a graph, elements: a step must fit a machine's memory. */
+const MAX_VALUE_ELEMENTS = 2 ** 31
 /** Largest value (elements) whose initial elements are kept known although it depends on weights: a shape or scale made of constants. */
 const MAX_KNOWN_ELEMENTS = 64
 
@@ -47,6 +52,7 @@ export class GraphBuilder {
   readonly #names = new Set<string>()
   readonly #reserved = new Set<string>()
   #next = 0
+  #foldedElements = 0
   /** Name of the user's node being translated, for messages. */
   origin = ''
 
@@ -112,6 +118,7 @@ export class GraphBuilder {
     const rule = operators.get(op)
     if (!rule?.infer) throw new PinGoError('GRAPH_UNSUPPORTED', `The operator ${op} cannot be emitted.`)
     const types = rule.infer({ op, inputs, attributes })
+    for (const { shape } of types) checkSize(shape)
     const folded = this.#fold(op, inputs, attributes, types)
     if (folded && !folded.variable) return [this.constant(folded.data)]
     return this.#append(op, inputs, attributes, types, folded?.data)
@@ -133,6 +140,9 @@ export class GraphBuilder {
     if (!fold || types.length !== 1 || inputs.some((v) => v && !v.data)) return undefined
     const variable = inputs.some((v) => v?.variable)
     if (sizeOf(types[0]!.shape) > (variable ? MAX_KNOWN_ELEMENTS : MAX_FOLDED_ELEMENTS)) return undefined
+    // What folding reads and writes is bounded over the whole graph, so that a hostile one cannot keep it busy.
+    const work = [...inputs, types[0]].reduce((sum, v) => sum + (v ? sizeOf(v.shape) : 0), 0)
+    if ((this.#foldedElements += work) > MAX_TOTAL_FOLDED_ELEMENTS) return undefined
     const data = fold({ op, inputs, attributes, types, tensors: inputs.map((v) => v?.data) })
     return data && { data, variable }
   }
@@ -247,6 +257,7 @@ export class GraphBuilder {
     const inform = (v: Value) => inputs.set(v.name, { name: v.name, dtype: v.dtype, shape: [...v.shape] })
     for (const weight of weights) inform(weight)
     for (const input of this.#inputs.values()) inform(input)
+    for (const [output] of outputs) if (inputs.has(output)) throw taken(output)
     for (const operation of live) {
       for (const v of operation.inputs) keep(v)
       nodes.push({
@@ -296,6 +307,12 @@ export class GraphBuilder {
     }
     return live.reverse()
   }
+}
+
+function checkSize(shape: readonly number[]): void {
+  const valid = shape.length <= MAX_TENSOR_RANK && shape.every((n) => Number.isSafeInteger(n) && n >= 0)
+  if (valid && sizeOf(shape) <= MAX_VALUE_ELEMENTS) return
+  throw new PinGoError('GRAPH_SHAPE_MISMATCH', `a value of shape [${shape.slice(0, 20)}] is not possible`)
 }
 
 const taken = (name: string) =>

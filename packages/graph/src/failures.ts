@@ -17,7 +17,7 @@ export const placeOf = (node: string, op: string, inputs: Values): Place => ({
 
 /** Operators that are not supported, and what to write instead. */
 const ALTERNATIVES: Readonly<Record<string, string>> = {
-  If: 'Export the model with constant control flow (torch.jit.trace does this by itself).',
+  If: 'Export the model without branches that depend on the data.',
   Loop: 'Export the model with its loops unrolled.',
   Scan: 'Export the model with its loops unrolled.',
   LSTM: 'Use a transformer or convolution block, or unroll the cell into MatMul, Sigmoid and Tanh.',

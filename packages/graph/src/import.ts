@@ -1,7 +1,7 @@
 import { type DType, PinGoError, sizeOf, type Tensor } from '@pingo/wire'
 import type { GraphBuilder } from './builder.ts'
 import { located, type Place, placeOf, unsupported } from './failures.ts'
-import type { Model, Node } from './model.ts'
+import type { Graph, Model, Node } from './model.ts'
 import type { Value } from './operator.ts'
 import { operators } from './operators/index.ts'
 import { castTensor, isFloat, numbersOf } from './tensors.ts'
@@ -60,6 +60,16 @@ export function importModel(
   return imported
 }
 
+/** Names that the nodes of a graph read, those of the graphs inside them too. */
+function _namesRead({ nodes }: Graph): string[] {
+  return nodes.flatMap(({ inputs, attributes }) => [
+    ...inputs,
+    ...Object.values(attributes).flatMap((a) =>
+      a.type === 'graph' ? [..._namesRead(a.value), ...a.value.outputs.map(({ name }) => name)] : [],
+    ),
+  ])
+}
+
 /** An initialiser as a weight that may be trained, or as a constant. */
 function leaf(
   b: GraphBuilder,
@@ -113,6 +123,7 @@ function importNode(b: GraphBuilder, model: Model, node: Node, imported: Importe
       `The node '${name}' (${node.op}) reads '${missing}', which nothing before it makes.`,
     )
   }
+  if (node.op === 'If' && importBranch(b, model, node, inputs[0], imported, options)) return
   const rule = operators.get(node.op)
   if (!rule) {
     blocked(unsupported(place, 'this operator is not supported'))
@@ -150,8 +161,37 @@ function importNode(b: GraphBuilder, model: Model, node: Node, imported: Importe
       if (output && value) imported.values.set(output, isHalf(value.dtype) ? b.cast(value, 'float32') : value)
     })
   } catch (error) {
-    blocked(located(error, place))
+    blocked(located(error instanceof PinGoError ? error : misfit(error), place))
   }
+}
+
+/** A node whose inputs or attributes are not those of its operator makes the code for it stumble: that is the file's fault. */
+const misfit = (cause: unknown) =>
+  new PinGoError('ONNX_MALFORMED', 'it has not the inputs and attributes of its operator', {
+    cause,
+    hint: 'Export the model again.',
+  })
+
+/** Puts the branch of an If in its place where the condition is a constant, as exporters write for sizes they did not know. */
+function importBranch(
+  b: GraphBuilder,
+  model: Model,
+  node: Node,
+  condition: Value | undefined,
+  imported: Imported,
+  options: ImportOptions,
+): boolean {
+  if (!condition?.data) return false
+  const branch = node.attributes[Number(condition.data.data[0]) ? 'then_branch' : 'else_branch']
+  if (branch?.type !== 'graph') return false
+  for (const [name, tensor] of branch.value.initializers)
+    imported.values.set(name, leaf(b, model, name, tensor, imported, options))
+  for (const inner of branch.value.nodes) importNode(b, model, inner, imported, options)
+  node.outputs.forEach((output, i) => {
+    const value = imported.values.get(branch.value.outputs[i]?.name ?? '')
+    if (output && value) imported.values.set(output, value)
+  })
+  return true
 }
 
 /** A weight's name in PyTorch, as against the name of a value in between. */

@@ -230,3 +230,32 @@ test('mistakes are named', () => {
       isPinGoError(error, 'GRAPH_UNSUPPORTED') && /relu1.*LSTM.*\[2, 128\]/.test(error.message) && !!error.hint,
   )
 })
+
+test('a branch whose condition is constant takes its place', () => {
+  const mlp = templates.mlp({ inputs: [4], classes: 3 })
+  const branch = (op: string) => ({
+    type: 'graph' as const,
+    value: {
+      name: op,
+      inputs: [],
+      outputs: [{ name: op, dtype: 'float32' as const, shape: [] }],
+      initializers: new Map(),
+      nodes: [{ name: op, op, domain: '', inputs: ['dense1.out'], outputs: [op], attributes: {} }],
+    },
+  })
+  const nodes = mlp.graph.nodes.map((node) =>
+    node.op === 'Relu'
+      ? { ...node, op: 'If', inputs: ['yes'], attributes: { then_branch: branch('Relu'), else_branch: branch('Tanh') } }
+      : node,
+  )
+  const initializers = new Map([...mlp.graph.initializers, ['yes', tensorOf('bool', [], [1])] as const])
+  const options: ProgramOptions = {
+    loss: 'cross_entropy',
+    optimizer: sgd,
+    batch: 2,
+    inputs: [column('input', 'float32', [4])],
+    target: column('target', 'int32', []),
+  }
+  const ops = (model: Model) => parseModel(buildProgram(model, options).step).graph.nodes.map(({ op }) => op)
+  assert.deepEqual(ops({ ...mlp, graph: { ...mlp.graph, nodes, initializers } }), ops(mlp))
+})

@@ -96,7 +96,7 @@ function unslice(b: GraphBuilder, g: Value, shape: readonly number[], plan: Slic
 function splitSizes(c: LowerContext, size: number): number[] {
   const given = intsFrom(c, 1, 'split')
   if (given) return given
-  const n = intOf(c.attributes, 'num_outputs', c.node.outputs.length)
+  const n = c.node.outputs.length
   const each = Math.ceil(size / n)
   return range(n).map((i) => Math.max(0, Math.min(each, size - i * each)))
 }

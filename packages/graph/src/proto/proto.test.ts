@@ -147,12 +147,12 @@ test('a file cut off anywhere is refused, never half read', () => {
 })
 
 test('2,000 damaged files give PinGoError or a model that can be checked', () => {
-  const sources = ['mlp.onnx', 'logistic.onnx', 'conv1d.onnx'].map(bytesOf)
+  const sources = ['mlp.onnx', 'logistic.onnx', 'cnn.onnx', 'conv1d.onnx', 'operators.onnx'].map(bytesOf)
   const damage = fc.array(fc.tuple(fc.nat(), fc.integer({ min: 0, max: 255 })), { minLength: 1, maxLength: 6 })
-  const property = fc.property(fc.nat(2), damage, fc.boolean(), (which, changes, structure) => {
+  const property = fc.property(fc.nat(4), damage, fc.boolean(), (which, changes, structure) => {
     const bytes = Uint8Array.from(sources[which]!)
     // Half of the damage goes where the structure is, at the front, the rest anywhere.
-    for (const [at, value] of changes) bytes[at % (structure ? Math.min(900, bytes.length) : bytes.length)] = value
+    for (const [at, value] of changes) bytes[at % (structure ? Math.min(2_000, bytes.length) : bytes.length)] = value
     try {
       const model = parseModel(bytes)
       checkModel(model)

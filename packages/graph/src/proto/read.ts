@@ -115,6 +115,8 @@ function readGraph(field: Field): Graph {
     else if (f.number === F.GRAPH.quantization)
       throw unsupported('The model is quantised.', 'Train the float32 model and quantise the result.')
   })
+  if (new Set(graph.inputs.map(({ name }) => name)).size < graph.inputs.length)
+    throw malformed('two inputs have one name')
   graph.inputs = graph.inputs.filter(({ name }) => !graph.initializers.has(name))
   if (valueInfo.length) graph.valueInfo = valueInfo
   return graph
