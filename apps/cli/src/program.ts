@@ -19,7 +19,6 @@ export function createProgram(context: Context): Command {
     .version(version(), '--version', 'print the version')
     .helpOption('--help', 'show help')
     .configureHelp({ showGlobalOptions: false })
-    .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'pingo: ')) })
     .showHelpAfterError(false)
     .exitOverride()
     .addHelpText(
@@ -48,12 +47,24 @@ export function createProgram(context: Context): Command {
   return program
 }
 
-/** Settings of a command hold for those below it. */
-function inherit(parent: Command): void {
+/** Settings of a command hold for those below it; each tells wrong usage in a sentence and where its help is. */
+function inherit(parent: Command, path = parent.name()): void {
+  parent.configureOutput({
+    outputError: (text, write) => write(`pingo: ${usageSentence(text)}\nSee \`${path} --help\`.\n`),
+  })
   for (const child of parent.commands) {
     child.copyInheritedSettings(parent).helpOption('--help', 'show help')
-    inherit(child)
+    inherit(child, `${path} ${child.name()}`)
   }
+}
+
+/** "error: unknown option '--x'\n(Did you mean --y?)" as "unknown option '--x'; did you mean --y?". */
+function usageSentence(text: string): string {
+  const sentence = text
+    .trim()
+    .replace(/^error: /, '')
+    .replace(/\s*\n\(Did you mean (.*)\?\)$/s, '; did you mean $1?')
+  return /[.?]$/.test(sentence) ? sentence : `${sentence}.`
 }
 
 const version = (): string =>

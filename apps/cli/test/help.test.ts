@@ -1,0 +1,57 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Command } from 'commander'
+import { createProgram } from '../src/program.ts'
+import { Place } from './support/command.ts'
+
+const COMMANDS = [
+  'demo',
+  'up',
+  'fog',
+  'contribute',
+  'data import',
+  'data ls',
+  'train',
+  'quote',
+  'job list',
+  'job describe',
+  'job logs',
+  'job explain',
+  'job stop',
+  'job get',
+  'job verify',
+  'predict',
+  'graph check',
+]
+
+function leaves(command: Command, path: string[] = []): [path: string, command: Command][] {
+  if (!command.commands.length) return [[path.join(' '), command]]
+  return command.commands.flatMap((child) => leaves(child, [...path, child.name()]))
+}
+
+test('the commands are these, each with --json and examples that name it', async (t) => {
+  const program = createProgram({ signal: new AbortController().signal })
+  const found = leaves(program)
+  assert.deepEqual(
+    found.map(([path]) => path),
+    COMMANDS,
+  )
+  for (const [path, command] of found)
+    await t.test(path, () => {
+      let help = ''
+      command.configureOutput({ writeOut: (text) => (help += text) }).outputHelp()
+      assert.match(help, /--json/)
+      assert.match(help, new RegExp(`\\$ pingo ${path}`))
+      for (const line of help.split('\n')) if (line.includes('$ pingo')) assert.ok(line.includes(`pingo ${path}`), line)
+    })
+})
+
+test('--help of the command and of every group ends well and shows examples', async () => {
+  await using place = await Place.create()
+  for (const args of [['--help'], ['job', '--help'], ['data', '--help'], ['graph', '--help'], ['train', '--help']]) {
+    const { code, stdout, stderr } = await place.run(args)
+    assert.deepEqual([code, stderr], [0, ''], args.join(' '))
+    assert.match(stdout, /Examples:/)
+  }
+  assert.match((await place.run(['--version'])).stdout, /^\d+\.\d+\.\d+\n$/)
+})
