@@ -10,6 +10,12 @@ import { castTensor, isFloat, numbersOf } from './tensors.ts'
 export const FIXED_PREFIX = 'pingo.fixed/'
 /** A weight as low as this is an attention mask's "never", not a weight. */
 const MASK_VALUE = -1e4
+/** A weight's name in PyTorch, as against the name of a value in between. */
+const STATE_NAME = /^(?!\d+$)\w+(\.\w+)*$/
+/** Names that exporters give to numbers of the source code. */
+const EXPORTED_CONSTANT = /^(onnx::|val_|const|scalar|_)/i
+/** Producers whose files keep a lone learnt number apart from a constant by its name. */
+const KEEPS_NAMES = ['pytorch', 'pingo']
 
 export interface ImportOptions {
   /** True for the step graph: batch statistics, buffers move. */
@@ -50,9 +56,7 @@ export function importModel(
   options: ImportOptions,
 ): Imported {
   const imported: Imported = { values: new Map(inputs), weights: new Map(), buffers: new Map(), notes: [] }
-  const used = new Set(
-    model.graph.nodes.flatMap((node) => node.inputs).concat(model.graph.outputs.map(({ name }) => name)),
-  )
+  const used = new Set([...namesRead(model.graph), ...model.graph.outputs.map(({ name }) => name)])
   for (const [name, tensor] of model.graph.initializers)
     if (used.has(name)) imported.values.set(name, leaf(b, model, name, tensor, imported, options))
   for (const node of model.graph.nodes) importNode(b, model, node, imported, options)
@@ -61,11 +65,11 @@ export function importModel(
 }
 
 /** Names that the nodes of a graph read, those of the graphs inside them too. */
-function _namesRead({ nodes }: Graph): string[] {
+function namesRead({ nodes }: Graph): string[] {
   return nodes.flatMap(({ inputs, attributes }) => [
     ...inputs,
     ...Object.values(attributes).flatMap((a) =>
-      a.type === 'graph' ? [..._namesRead(a.value), ...a.value.outputs.map(({ name }) => name)] : [],
+      a.type === 'graph' ? [...namesRead(a.value), ...a.value.outputs.map(({ name }) => name)] : [],
     ),
   ])
 }
@@ -94,12 +98,8 @@ function leaf(
  */
 function maybeWeight(model: Model, name: string, tensor: Tensor): boolean {
   if (tensor.dtype !== 'float32' || name.startsWith(FIXED_PREFIX)) return false
-  if (sizeOf(tensor.shape) === 1 && tensor.shape.length === 0)
-    return (
-      (model.producer === 'pytorch' || model.producer === 'pingo') &&
-      /^[A-Za-z]\w*(\.\w+)*$/.test(name) &&
-      !/^(val|scalar|const|onnx)/i.test(name)
-    )
+  if (sizeOf(tensor.shape) === 1 && EXPORTED_CONSTANT.test(name)) return false
+  if (!tensor.shape.length && (!KEEPS_NAMES.includes(model.producer) || !STATE_NAME.test(name))) return false
   const numbers = numbersOf(tensor)
   for (let i = 0; i < numbers.length; i++) if (numbers[i]! <= MASK_VALUE) return false
   return sizeOf(tensor.shape) > 0
@@ -152,6 +152,7 @@ function importNode(b: GraphBuilder, model: Model, node: Node, imported: Importe
           opset: model.opset,
           training: options.training,
           ...(options.exported ? { exported: exportedShapes(node, options.exported) } : {}),
+          currentBuffer: (buffer) => imported.buffers.get(buffer.name) ?? buffer,
           updateBuffer: (buffer, next) => imported.buffers.set(buffer.name, next),
           note: (text) => imported.notes.push(text),
         })
@@ -193,9 +194,6 @@ function importBranch(
   })
   return true
 }
-
-/** A weight's name in PyTorch, as against the name of a value in between. */
-const STATE_NAME = /^(?!\d+$)\w+(\.\w+)*$/
 
 /**
  * The weight that an Identity of an initialiser stands for, where that is not a tie. PyTorch's exporter stores equal tensors once,

@@ -53,6 +53,8 @@ export interface LowerContext {
     /** Picks one of n ways that are all possible here; another is tried when the model does not fit together later on. */
     choose(n: number): number
   }
+  /** A running statistic as it stands after the nodes before this one (a layer may be used twice in a step). */
+  currentBuffer(buffer: Value): Value
   /** Registers the next value of a running statistic (an initialiser of the model). */
   updateBuffer(buffer: Value, next: Value): void
   /** Tells the user something that is allowed but surprising. */

@@ -51,7 +51,7 @@ export const normalisation: Record<string, Operator> = {
         training_mode: int(1),
       }) as [Value, Value, Value]
       const next = (old: Value, batch: Value) => c.b.add(c.b.scale(old, momentum), c.b.scale(batch, 1 - momentum))
-      const moved = [next(mean, batchMean), next(variance, batchVariance)] as const
+      const moved = [next(c.currentBuffer(mean), batchMean), next(c.currentBuffer(variance), batchVariance)] as const
       c.updateBuffer(mean, moved[0])
       c.updateBuffer(variance, moved[1])
       return [y, moved[0], moved[1]]
