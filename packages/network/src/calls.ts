@@ -54,9 +54,9 @@ export async function ask<P extends Protocol>(
     if (!frame) throw new Error('the peer closed the stream without an answer')
     if (frame.kind === FrameKind.error) throw decodeError(frame.payload)
     if (frame.kind !== FrameKind.message) throw new PinGoError('MESSAGE_MALFORMED', 'A stream held no answer.')
-    const answer = decode(protocol.response, frame.payload, protocol.maxResponseBytes)
+    const answer: unknown = decode(protocol.response, frame.payload, protocol.maxResponseBytes)
     linger(stream)
-    return answer
+    return answer as z.output<P['response']>
   } catch (error) {
     stream.abort(error as Error)
     throw signal.aborted && error === signal.reason ? error : lost(peer, error)
@@ -86,7 +86,7 @@ export async function answer<P extends Protocol>(
     if (!o.admitted)
       throw new PinGoError('RATE_LIMITED', `Too many requests of ${protocol.name}.`, { hint: 'Ask again more slowly.' })
     if (frame?.kind !== FrameKind.message) throw new PinGoError('MESSAGE_MALFORMED', 'A stream held no request.')
-    const request = decode(protocol.request, frame.payload, protocol.maxRequestBytes)
+    const request = decode(protocol.request, frame.payload, protocol.maxRequestBytes) as z.output<P['request']>
     const response = await deadline.race(Promise.resolve(handler(request, { ...context, signal })))
     const payload = encodeWithin(response, protocol.maxResponseBytes, 'response')
     await deadline.race(frames.write(FrameKind.message, payload).then(() => stream.close()))

@@ -56,7 +56,7 @@ export class StreamChannel<Out, In extends z.ZodType> implements Channel<Out, z.
       stream.abort(told)
     }
     // a peer that closed gets what is queued here, then this side closes too
-    stream.addEventListener('remoteCloseWrite', () => void this.close())
+    stream.addEventListener('remoteCloseWrite', () => void this.#finish())
     stream.addEventListener('close', (event) => {
       const clean =
         !event.error && (this.#state === 'closing' || stream.remoteWriteStatus === 'closed') && this.#closedByAnyone
@@ -71,7 +71,7 @@ export class StreamChannel<Out, In extends z.ZodType> implements Channel<Out, z.
     })
     if (stream.remoteWriteStatus === 'closed') {
       this.#closedByAnyone = true
-      void this.close()
+      void this.#finish()
     }
     if (stream.status !== 'open' && stream.status !== 'closing')
       this.#end(lost(this.peer, new Error('the connection closed')))
@@ -117,24 +117,27 @@ export class StreamChannel<Out, In extends z.ZodType> implements Channel<Out, z.
   }
 
   async close(): Promise<void> {
-    if (this.#state !== 'open') {
+    if (this.#state === 'open') this.#init.frames.discard() // nobody waits for what the peer sends from here on
+    await this.#finish()
+  }
+
+  async #finish(): Promise<void> {
+    if (this.#state === 'open') {
+      this.#state = 'closing'
+      this.#closedByAnyone = true
+      const { stream } = this.#init.frames
+      let deadline: NodeJS.Timeout | undefined
+      try {
+        await this.#init.frames.flushed() // each message that waits has its own deadline
+        deadline = setTimeout(() => stream.abort(new Error('the peer did not close')), CLOSE_TIMEOUT_MS)
+        await stream.close()
+      } catch {
+        // the connection went first: there is nothing left to close
+      }
       await this.closed
-      return
-    }
-    this.#state = 'closing'
-    this.#closedByAnyone = true
-    const { stream } = this.#init.frames
-    const deadline = setTimeout(() => stream.abort(new Error('the peer did not close')), CLOSE_TIMEOUT_MS)
-    try {
-      await this.#init.frames.flushed()
-      await stream.close()
-      // what the peer sends after this side closed is read by nobody
-      if (stream.readStatus === 'paused') stream.resume()
-    } catch {
-      // the connection went first: there is nothing left to close
+      clearTimeout(deadline)
     }
     await this.closed
-    clearTimeout(deadline)
   }
 
   abort(error: Error): void {

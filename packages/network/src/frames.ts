@@ -32,6 +32,7 @@ export class FrameStream {
   #failure: Error | undefined
   #wake: (() => void) | undefined
   #resuming = false
+  #isDiscarding = false
   #writing: Promise<unknown> = Promise.resolve()
   /** Called once for a frame of kind `error`, as soon as it arrives. */
   onError: ((payload: Uint8Array) => void) | undefined
@@ -86,6 +87,13 @@ export class FrameStream {
     this.#wake?.()
   }
 
+  /** Drops what the peer sends from now on; what is here already is still read. */
+  discard(): void {
+    this.#isDiscarding = true
+    this.#start = this.#end
+    this.#regulate()
+  }
+
   /** Writes one frame after those before it; resolves when the transport took it. */
   write(kind: number, payload: Uint8Array): Promise<void> {
     const written = this.#writing.then(() => this.#write(kind, payload))
@@ -123,7 +131,7 @@ export class FrameStream {
   }
 
   #append(part: Uint8Array): void {
-    if (this.#failure) return // whatever follows a fault is not kept
+    if (this.#failure || this.#isDiscarding) return // whatever follows a fault is not kept
     const held = this.#end - this.#start
     if (this.#end + part.byteLength > this.#buffer.byteLength) {
       const size = held + part.byteLength
@@ -157,6 +165,7 @@ export class FrameStream {
   }
 
   #hasRoom(): boolean {
+    if (this.#isDiscarding) return true
     return this.#frames.length < HIGH_WATER_FRAMES && this.#queuedBytes < HIGH_WATER_BYTES && !this.#failure
   }
 

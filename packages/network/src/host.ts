@@ -245,7 +245,7 @@ export class Host {
     const open = [...this.#channels]
     await within(STOP_GRACE_MS, Promise.all(open.map((channel) => channel.close())))
     for (const channel of this.#channels) channel.abort(error)
-    await within(STOP_TIMEOUT_MS, this.#node.stop())
+    await within(STOP_TIMEOUT_MS, Promise.resolve(this.#node.stop()))
   }
 
   #deadline(peer: string, ms: number, signal: AbortSignal | undefined): Deadline {
@@ -260,10 +260,8 @@ export class Host {
 
   #accept(name: string, atOnce: number, take: (stream: Stream, connection: Connection) => Promise<void>): void {
     if (this.#node.getProtocols().includes(name)) throw invalid(name, 'is handled already')
-    void this.#node.handle(name, take, {
-      maxInboundStreams: atOnce,
-      maxOutboundStreams: Number.MAX_SAFE_INTEGER,
-    })
+    const limits = { maxInboundStreams: atOnce, maxOutboundStreams: Number.MAX_SAFE_INTEGER }
+    this.#node.handle(name, take, limits).catch((error: unknown) => this.#failed(name, error))
   }
 
   #channel<C extends ChannelProtocol, Out, In extends z.ZodType>(

@@ -229,6 +229,23 @@ describe('a hostile connection', () => {
     await gone
   })
 
+  it('that breaks without a word fails its channels as lost', async () => {
+    const host = await start()
+    const accepted = Promise.withResolvers<Channel<{ body: Uint8Array }, { n: number }>>()
+    host.handleChannel(Chat, (channel) => accepted.resolve(channel))
+    const node = await plain()
+    const stream = await node.dialProtocol(address(host), Chat.name)
+    stream.send(encodeFrame(2, new Uint8Array(0)))
+    stream.send(encodeFrame(0, encode({ n: 7 })))
+    const channel = await accepted.promise
+    const [connection] = node.getConnections()
+    const { maConn } = connection as unknown as { maConn: { socket: { destroy(): void } } }
+    assert.deepEqual(await channel.messages[Symbol.asyncIterator]().next(), { done: false, value: { n: 7 } })
+    maConn.socket.destroy() // as when the process is killed
+    assert.ok(isPinGoError(await channel.closed, 'CONNECTION_LOST'))
+    await assert.rejects(Array.fromAsync(channel.messages), (error) => isPinGoError(error, 'CONNECTION_LOST'))
+  })
+
   it('that stays silent before its handshake does not keep others out', async () => {
     const host = await start({ limits: { inboundUpgradeTimeoutMs: 500 } })
     const port = Number(/tcp\/(\d+)/.exec(host.addresses()[0]!)![1])

@@ -1,6 +1,6 @@
-import { noise } from '@chainsafe/libp2p-noise'
+import type { noise } from '@chainsafe/libp2p-noise'
 import { identify } from '@libp2p/identify'
-import type { ComponentLogger, Libp2p, Logger as LibraryLogger, PeerId } from '@libp2p/interface'
+import type { ComponentLogger, ConnectionEncrypter, Libp2p, Logger as LibraryLogger, PeerId } from '@libp2p/interface'
 import { ping } from '@libp2p/ping'
 import { tcp } from '@libp2p/tcp'
 import { tls } from '@libp2p/tls'
@@ -8,6 +8,9 @@ import { type Identity, isPinGoError, PinGoError } from '@pingo/wire'
 import { createLibp2p } from 'libp2p'
 import { boundedYamux } from './bounded-yamux.ts'
 import type { HostLimits } from './limits.ts'
+
+const NOISE = '/noise'
+type NoiseComponents = Parameters<ReturnType<typeof noise>>[0]
 
 /** Where a host says what happens; pino fits. */
 export interface Logger {
@@ -41,7 +44,7 @@ export async function startNode(o: NodeOptions): Promise<Libp2p> {
       logger: quiet(o.logger),
       addresses: { listen: o.listen, announce: o.announce },
       transports: [tcp({ backlog: limits.maxPendingInbound })],
-      connectionEncrypters: [tls(), noise()],
+      connectionEncrypters: [tls(), lazyNoise],
       streamMuxers: [boundedYamux(limits.maxStreamsPerConnection)],
       services: { identify: identify(), ping: ping() },
       connectionManager: {
@@ -75,6 +78,17 @@ export async function startNode(o: NodeOptions): Promise<Libp2p> {
   } catch (error) {
     await node?.stop()
     throw listenError(error, o.listen)
+  }
+}
+
+/** Noise, loaded when the first peer without TLS comes: most hosts never need it, and it takes some megabytes. */
+function lazyNoise(components: NoiseComponents): ConnectionEncrypter {
+  let loaded: Promise<ConnectionEncrypter> | undefined
+  const load = () => (loaded ??= import('@chainsafe/libp2p-noise').then(({ noise }) => noise()(components)))
+  return {
+    protocol: NOISE,
+    secureInbound: async (connection, options) => (await load()).secureInbound(connection, options),
+    secureOutbound: async (connection, options) => (await load()).secureOutbound(connection, options),
   }
 }
 

@@ -77,7 +77,10 @@ export class BlockIndex {
         CREATE TABLE IF NOT EXISTS closed (clean INTEGER NOT NULL) STRICT;
         PRAGMA user_version = ${SCHEMA_VERSION}`)
       const isTrusted = db.prepare('SELECT clean FROM closed').get() !== undefined
-      db.exec('DELETE FROM closed')
+      // on disk before any block is: after a power cut the mark must not come back
+      db.exec(
+        'PRAGMA synchronous = FULL; DELETE FROM closed; PRAGMA wal_checkpoint(TRUNCATE); PRAGMA synchronous = NORMAL',
+      )
       return { index: new BlockIndex(db), isTrusted }
     } catch (error) {
       db.close()
@@ -138,8 +141,14 @@ export class BlockIndex {
     }
   }
 
-  close(): void {
-    this.#db.exec('INSERT INTO closed VALUES (1)')
-    this.#db.close()
+  /** @param isWhole false when the index may not fit the files: the next to open it compares them */
+  close(isWhole = true): void {
+    try {
+      if (isWhole) this.#db.exec('INSERT INTO closed VALUES (1)')
+    } catch {
+      // a full disk: then the next to open it compares
+    } finally {
+      this.#db.close()
+    }
   }
 }

@@ -287,6 +287,17 @@ describe('pins', () => {
     ])
     again.unpin(a)
     assert.deepEqual(again.pins(), [])
+    // a pin for each of many rounds, each let go by the next: the journal does not grow for ever
+    for (let round = 0; round < 30; round++) {
+      const kinds = Array.from({ length: 20 }, (_, n) => `round/${round}/${n}`)
+      for (const kind of kinds) again.pin(b, kind)
+      for (const kind of kinds) again.unpinAll(kind)
+    }
+    again.pin(a, 'last')
     await again.close()
+    const once = await BlockStore.open(path)
+    assert.deepEqual(once.pins(), [{ root: a, kind: 'last' }])
+    await once.close()
+    assert.equal(await readFile(join(path, 'pins.log'), 'utf8'), `+ last ${a}\n`)
   })
 })

@@ -73,7 +73,7 @@ export class BlockStore {
       if (!opened.isTrusted) await store.#compare()
       return store
     } catch (error) {
-      index?.close()
+      index?.close(false)
       throw diskError(error, folder)
     }
   }

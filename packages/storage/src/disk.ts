@@ -30,7 +30,7 @@ export const nodeDisk: Disk = {
         await rename(temporary, path)
       } catch (error) {
         if (!isCode(error, 'ENOENT')) throw error
-        await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+        await makeFolder(dirname(path))
         await rename(temporary, path)
       }
       await syncFolder(dirname(path))
@@ -69,6 +69,16 @@ export const nodeDisk: Disk = {
     const { bavail, bsize } = await statfs(folder)
     return bavail * bsize
   },
+}
+
+/** Makes a folder and those above it, durably. */
+async function makeFolder(path: string): Promise<void> {
+  const first = await mkdir(path, { recursive: true, mode: 0o700 })
+  if (first === undefined) return
+  for (let made = path; ; made = dirname(made)) {
+    await syncFolder(dirname(made))
+    if (made === first || made === dirname(made)) return
+  }
 }
 
 /** Makes a rename durable. Windows has no such call, and its file system needs none. */

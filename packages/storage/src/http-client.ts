@@ -148,8 +148,10 @@ class PinnedAgent extends https.Agent {
     const socket = tls.connect({ ...options, rejectUnauthorized: false, minVersion: 'TLSv1.3', servername: undefined })
     const fail = (error: Error) => callback?.(error, socket)
     socket.once('error', fail)
+    // until it is handed over, no request watches over it
+    socket.setTimeout(DEFAULT_IDLE_MS, () => socket.destroy(new Error('it does not answer')))
     socket.once('secureConnect', () => {
-      socket.removeListener('error', fail)
+      socket.removeListener('error', fail).setTimeout(0).removeAllListeners('timeout')
       const shown = createHash('sha256')
         .update(socket.getPeerX509Certificate()?.raw ?? '')
         .digest()

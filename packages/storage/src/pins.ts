@@ -5,6 +5,9 @@ import { diskError, isCode } from './disk.ts'
 import { type CidLike, toCid } from './key.ts'
 
 const MAX_KIND = 200
+/** Lines beyond which the journal is written anew when most of them are of pins that ended. */
+const COMPACT_LINES = 20_000
+const COMPACT_FACTOR = 4
 
 export interface Pin {
   root: string
@@ -19,6 +22,8 @@ export class Pins {
   readonly #file: string
   readonly #kinds = new Map<string, Set<string>>()
   #handle: number
+  #lines = 0
+  #live = 0
 
   /** Reads the journal, and writes it anew without what was unpinned. */
   constructor(file: string) {
@@ -54,6 +59,7 @@ export class Pins {
   removeAll(kind: string): void {
     const roots = [...(this.#kinds.get(kind) ?? [])]
     this.#append('-', kind, roots)
+    this.#live -= roots.length
     this.#kinds.delete(kind)
   }
 
@@ -68,7 +74,13 @@ export class Pins {
   #append(sign: '+' | '-', kind: string, roots: string[]): void {
     if (roots.length === 0) return
     try {
+      if (this.#lines > Math.max(COMPACT_LINES, COMPACT_FACTOR * this.#live)) {
+        const before = this.#handle
+        this.#handle = this.#rewrite()
+        closeSync(before)
+      }
       writeSync(this.#handle, roots.map((root) => line(sign, kind, root)).join(''))
+      this.#lines += roots.length
     } catch (error) {
       throw diskError(error, dirname(this.#file))
     }
@@ -77,22 +89,34 @@ export class Pins {
   #rewrite(): number {
     const temporary = `${this.#file}.new`
     const handle = openSync(temporary, 'w', 0o600)
-    writeSync(handle, [...this.list()].map(({ root, kind }) => line('+', kind, root)).join(''))
+    const pins = [...this.list()]
+    writeSync(handle, pins.map(({ root, kind }) => line('+', kind, root)).join(''))
     fsyncSync(handle)
     renameSync(temporary, this.#file)
+    syncFolder(dirname(this.#file))
+    this.#lines = this.#live = pins.length
     return handle
   }
 
   #set(kind: string, root: string): void {
     const roots = this.#kinds.get(kind) ?? new Set()
+    if (!roots.has(root)) this.#live += 1
     this.#kinds.set(kind, roots.add(root))
   }
 
   #unset(kind: string, root: string): void {
     const roots = this.#kinds.get(kind)
-    roots?.delete(root)
+    if (roots?.delete(root)) this.#live -= 1
     if (roots?.size === 0) this.#kinds.delete(kind)
   }
+}
+
+/** Makes a rename durable. Windows has no such call, and its file system needs none. */
+function syncFolder(folder: string): void {
+  if (process.platform === 'win32') return
+  const handle = openSync(folder, 'r')
+  fsyncSync(handle)
+  closeSync(handle)
 }
 
 const line = (sign: string, kind: string, root: string) => `${sign} ${encodeURIComponent(kind)} ${root}\n`
