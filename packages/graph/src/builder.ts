@@ -19,10 +19,10 @@ import { broadcast, broadcastAxes, range, sameShape } from './shape.ts'
 import { simplify } from './simplify.ts'
 import { tensorOf } from './tensors.ts'
 
-/** Largest constant (elements) that folding makes: beyond it, a graph's file would grow more than its start-up gains. */
-export const MAX_FOLDED_ELEMENTS = 1 << 20
+/** Largest constant (elements) that folding makes: beyond it the runtime folds faster, and the graph's file would grow. */
+export const MAX_FOLDED_ELEMENTS = 1 << 16
 /** Elements that folding handles in one graph. */
-const MAX_TOTAL_FOLDED_ELEMENTS = 1 << 26
+const MAX_TOTAL_FOLDED_ELEMENTS = 1 << 23
 /** Largest value of a graph, elements: a step must fit a machine's memory. */
 const MAX_VALUE_ELEMENTS = 2 ** 31
 /** Largest value (elements) whose initial elements are kept known although it depends on weights: a shape or scale made of constants. */

@@ -2,7 +2,16 @@ import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { type BatchInput, readSafetensors, type Tensor } from '@pingo/wire'
-import { buildGradients, buildProgram, checkModel, type LossKind, optimizerScalars, parseModel } from './index.ts'
+import {
+  allowedOperators,
+  buildGradients,
+  buildProgram,
+  checkModel,
+  inferShapes,
+  type LossKind,
+  optimizerScalars,
+  parseModel,
+} from './index.ts'
 import { tensorOf } from './tensors.ts'
 import { distance, runOnce } from './testing/runtime.ts'
 
@@ -46,6 +55,15 @@ for (const name of names) {
     const { model, tensors, options, batch, training } = fixture(name)
     assert.deepEqual(checkModel(model).blocking, [])
     const program = buildGradients(model, options, training)
+    const emitted = parseModel(program.graph).graph.nodes.map(({ op }) => op)
+    assert.deepEqual(
+      emitted.filter((op) => !allowedOperators.includes(op)),
+      [],
+    )
+    if (typeof model.graph.inputs[0]!.shape[0] === 'string') {
+      const inferred = inferShapes(model, { batch: options.batch }).get('output')!
+      assert.deepEqual(inferred, { dtype: 'float32', shape: [...tensors.get('output')!.shape] })
+    }
     const results = await runOnce(program.graph, [...program.initial, ...batch])
     assert.ok(distance(results.get('loss')!.data, tensors.get('loss')!.data) < 1e-5, 'loss')
     if (!name.includes('softmax'))

@@ -10,9 +10,13 @@ export const sameType = ({ inputs }: InferContext): Type[] => [{ dtype: inputs[0
 export function mapElements(tensors: readonly Tensor[], type: Type, f: (...xs: number[]) => number): Tensor {
   const size = sizeOf(type.shape)
   const sources = tensors.map(numbersOf)
+  const out = new Float64Array(size)
+  if (sources.every((source) => source.length === size || source.length === 1)) {
+    for (let i = 0; i < size; i++) out[i] = f(...sources.map((source) => source[source.length === 1 ? 0 : i]!))
+    return tensorOf(type.dtype, type.shape, out)
+  }
   const strides = tensors.map((t) => broadcastStrides(t.shape, type.shape))
   const own = stridesOf(type.shape)
-  const out = new Float64Array(size)
   const offsets = new Array<number>(tensors.length)
   for (let i = 0; i < size; i++) {
     for (let s = 0; s < sources.length; s++) {
