@@ -14,8 +14,11 @@ import {
 import type { Files } from './files.ts'
 import type { Workbench } from './program.ts'
 
-/** Steps of a lease are cut short rather than begun with less time than this, ms. */
-const LEAST_TRAINING_MS = 100
+/**
+ * Fetching and opening a job for the first time may eat up a round: training still gets this part of it, and the fog node's
+ * grace waits. Later leases find everything open.
+ */
+const LEAST_TRAINING_SHARE = 0.5
 
 export interface LeaseProgress {
   state: 'fetching' | 'training' | 'submitting'
@@ -75,7 +78,7 @@ export class LeaseRun {
       buffers,
       steps: batches.length,
       learningRate: lease.learningRate,
-      softMs: Math.max(LEAST_TRAINING_MS, lease.softMs - (this.#clock() - this.#startedAt)),
+      softMs: Math.max(lease.softMs * LEAST_TRAINING_SHARE, lease.softMs - (this.#clock() - this.#startedAt)),
       signal: o.signal,
       batch: async (step) => {
         const from = batches[step]! * program.batch

@@ -232,6 +232,7 @@ export class FogNode {
       await desk.restore()
       const port = await listen(gateway.server, host, o.port ?? 0)
       stack.defer(async () => {
+        gateway.server.close()
         gateway.server.closeAllConnections()
         await routes.close()
       })

@@ -36,8 +36,8 @@ export const JobSubmissionSchema = z.strictObject({
   roundMs: z.number().min(100).max(600_000).default(4_000),
   outer: z
     .strictObject({
-      learningRate: z.number().positive().max(10).default(0.7),
-      momentum: z.number().min(0).max(0.999).default(0.9),
+      learningRate: z.number().positive().max(10).default(0.9),
+      momentum: z.number().min(0).max(0.999).default(0.5),
     })
     .prefault({}),
   contributors: z.strictObject({ min: z.int().min(1).default(1), max: z.int().min(1).default(10_000) }).prefault({}),

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { PinGoError, sentence } from '@pingo/wire'
 import type { UpdateDesk } from '../updates.ts'
 
-const UPDATE_PATH = /^\/v1\/leases\/([\w-]{1,100})\/update$/
+const UPDATE_PATH = /^\/v1\/leases\/([\w.-]{1,100})\/update$/
 /** Updates that are read into memory at once, bytes in all; further ones are told to come again. */
 export const MAX_UPDATE_BYTES_IN_FLIGHT = 1 << 30
 const RETRY_AFTER_SECONDS = 1
