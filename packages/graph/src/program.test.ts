@@ -259,3 +259,46 @@ test('a branch whose condition is constant takes its place', () => {
   const ops = (model: Model) => parseModel(buildProgram(model, options).step).graph.nodes.map(({ op }) => op)
   assert.deepEqual(ops({ ...mlp, graph: { ...mlp.graph, nodes, initializers } }), ops(mlp))
 })
+
+test('metrics count correct predictions and absolute errors, weighted by sample', async () => {
+  const rows = 5
+  const x = normals([rows, 4])
+  const weights = [1, 1, 0, 1, 0]
+  const predict = (model: Model, width: number) => {
+    const [w, b] = ['head.weight', 'head.bias'].map((name) => model.graph.initializers.get(name)!.data as Float32Array)
+    return Array.from({ length: rows }, (_, r) =>
+      Array.from(
+        { length: width },
+        (_c, c) => b![c]! + [0, 1, 2, 3].reduce((sum, k) => sum + Number(x.data[4 * r + k]) * w![k * width + c]!, 0),
+      ),
+    )
+  }
+  const metric = async (model: Model, loss: ProgramOptions['loss'], target: Tensor) => {
+    const options = { loss, optimizer: sgd, batch: rows, inputs: [column('input', 'float32', [4])] }
+    const dtype = target.dtype as BatchInput['dtype']
+    const program = buildProgram(model, { ...options, target: column('target', dtype, target.shape.slice(1)) })
+    const out = await runOnce(program.evaluate, feedsFor(program, 0, weights, { input: x, target }))
+    return Number(out.get('metric_sum')!.data[0])
+  }
+  const three = templates.mlp({ inputs: [4], classes: 3, hidden: [] })
+  const y = ids('uint8', [rows], 3)
+  const hits = predict(three, 3).map((row, r) => +(row.indexOf(Math.max(...row)) === y.data[r]) * weights[r]!)
+  assert.equal(
+    await metric(three, 'cross_entropy', y),
+    hits.reduce((a, n) => a + n),
+  )
+  const two = templates.mlp({ inputs: [4], outputs: 2, hidden: [] })
+  const t = normals([rows, 2])
+  const errors = predict(two, 2).map(
+    (row, r) => weights[r]! * row.reduce((sum, v, c) => sum + Math.abs(v - Number(t.data[2 * r + c])), 0),
+  )
+  assert.ok(Math.abs((await metric(two, 'mse', t)) - errors.reduce((a, n) => a + n)) < 1e-4)
+  const bits = ids('int32', [rows, 2], 2)
+  const right = predict(two, 2).map(
+    (row, r) => weights[r]! * row.filter((v, c) => +(v > 0) === bits.data[2 * r + c]).length,
+  )
+  assert.equal(
+    await metric(two, 'bce', bits),
+    right.reduce((a, n) => a + n),
+  )
+})
