@@ -1,6 +1,6 @@
 import type { LeaseGrant } from '@pingo/training'
 import { HEARTBEAT_MS } from '@pingo/wire'
-import { forgeries } from './forge.ts'
+import { forgery } from './forge.ts'
 import { train } from './model.ts'
 import type { Answer, Connection, Downward, SimulatedUpdate } from './network.ts'
 import type { World } from './world.ts'
@@ -197,8 +197,10 @@ export class SimulatedContributor {
     work.state = 'submitting'
     const { random, options } = this.#world
     const update = this.#updateOf(work, steps)
-    if (random.chance(options.faults.forge))
-      for (const forged of forgeries(update, work.lease, random)) this.#world.put(forged, () => undefined)
+    if (random.chance(options.faults.forge)) {
+      const forged = forgery(update, work.lease, random)
+      this.#world.clock.after(random.pick([0, 0, 50, 200]), () => this.#world.put(forged, () => undefined))
+    }
     this.#put(work, update, 1)
   }
 

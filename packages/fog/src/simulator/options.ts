@@ -50,7 +50,7 @@ export const FAULTS: Faults = {
 export const fullSize = (seed: number): SimulationOptions => ({
   seed,
   contributors: 200,
-  rounds: 17,
+  rounds: 18,
   jobs: seed % 4 === 3 ? 2 + (seed % 2) : 1,
   roundMs: 4_000,
   faults: FAULTS,

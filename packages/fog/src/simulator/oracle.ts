@@ -11,6 +11,9 @@ import type { Disk } from './shell.ts'
 /** How late a timer may be. */
 const TIMER_SLACK_MS = 100
 
+/** No round lasts longer, whatever happens: a lease's ttl, and a few restarts of the fog node. */
+const MAX_ROUND_MS = 400_000
+
 /** A property that must always hold did not. */
 export class Violation extends Error {}
 
@@ -18,6 +21,8 @@ export class Violation extends Error {}
 interface Record {
   settings: JobSettings
   base: string
+  /** Momentum of the outer step, in float64. */
+  momentum: Float64Array
   round: number
   samples: number
   /** One byte for each batch: in how many committed rounds it is. */
@@ -63,6 +68,7 @@ export class Oracle {
     this.#jobs.set(settings.job, {
       settings,
       base: checkpointName(base),
+      momentum: Float64Array.from(base.momentum),
       round: 0,
       samples: 0,
       done: new Uint8Array(Math.ceil(settings.totalSamples / settings.batch)),
@@ -97,7 +103,7 @@ export class Oracle {
     const { state, commands, journal } = step
     if (this.#freeze) deepFreeze(state)
     for (const command of commands) {
-      if (command.type === 'answer' && event.type === 'update') this.#judge(event, command.accepted)
+      if (command.type === 'answer' && event.type === 'update') this.#judge(event, command.accepted, state)
       if (command.type === 'merge') this.#job(command.job).merging = command.round
     }
     for (const [id, { core }] of Object.entries(state.jobs)) {
@@ -196,12 +202,13 @@ export class Oracle {
   }
 
   /** The answer to an update, against the lease as it was granted. */
-  #judge(update: Extract<FogEvent, { type: 'update' }>, accepted: boolean): void {
+  #judge(update: Extract<FogEvent, { type: 'update' }>, accepted: boolean, state: FogState): void {
     const record = this.#job(update.job)
     const { lease, contributor, fence, round, base, steps, samples } = update
     const before = record.accepted.get(lease)
     if (before === update.update) {
-      if (!accepted && (record.round === round - 1 || record.round === round) && !record.finished)
+      // Whether it is in can be told until the round after next.
+      if (!accepted && state.jobs[update.job]!.core.round <= round + 1)
         this.fail(`the accepted update of ${lease} was sent again and refused`)
       return
     }
@@ -325,6 +332,7 @@ export class Oracle {
     if (round.samples !== samples || round.samplesDone !== record.samples)
       this.fail(`round ${round.round} counts ${round.samples} samples (${round.samplesDone} in all), it has ${samples}`)
     this.#audit(record, round)
+    if (round.millis > MAX_ROUND_MS) this.fail(`round ${round.round} took ${round.millis / 1000} s`)
     Object.assign(record, { base: round.base.cid, round: round.round })
     record.rounds.push(round)
     this.maxRoundMs = Math.max(this.maxRoundMs, round.millis)
@@ -345,7 +353,7 @@ export class Oracle {
     const weight = updates.reduce((sum, update) => sum + update.weight, 0)
     before.theta.forEach((theta, i) => {
       const gradient = updates.reduce((sum, update) => sum + update.weight * elementOf(update.delta, i), 0) / weight
-      const momentum = outer.momentum * before.momentum[i]! + gradient
+      const momentum = (record.momentum[i] = outer.momentum * record.momentum[i]! + gradient)
       const expected = theta - outer.learningRate * (gradient + outer.momentum * momentum)
       if (Math.abs(after.theta[i]! - expected) > 1e-4 * (1 + Math.abs(expected)))
         this.fail(`round ${round.round}: parameter ${i} is ${after.theta[i]}, the formula gives ${expected}`)

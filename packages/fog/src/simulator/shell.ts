@@ -14,6 +14,9 @@ import type { Answer, Connection, Downward, Network, SimulatedUpdate, Upward } f
 import type { Oracle } from './oracle.ts'
 import type { Random } from './random.ts'
 
+/** Part of the flushes for which the disk takes its time. */
+const STALL = 0.03
+
 /** What survives a crash of the fog node. */
 export interface Disk {
   jobs: Map<string, { snapshot: JobCore; journal: JobEvent[]; memoryBytes: number; submittedAt: number }>
@@ -184,7 +187,8 @@ export class SimulatedShell {
     const count = this.#writes.length
     if (count === 0) return
     this.#syncing = true
-    this.#ports.clock.after(this.#ports.random.between(1, 4), () => {
+    const { random, clock } = this.#ports
+    clock.after(random.chance(STALL) ? random.between(50, 400) : random.between(1, 4), () => {
       if (!this.#alive) return
       this.#syncing = false
       for (let i = 0; i < count; i++) {

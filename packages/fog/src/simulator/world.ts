@@ -12,6 +12,7 @@ import { type Disk, SimulatedShell } from './shell.ts'
 const DRAIN_MS = 30_000
 /** A simulation that takes so many times its nominal length hangs. */
 const HANG_FACTOR = 12
+const MAX_EVENTS_AT_ONCE = 20_000
 const LOG_LINES = 400
 
 export interface SimulationResult {
@@ -48,6 +49,8 @@ export class World {
   #connections = 0
   #named = 0
   #events = 0
+  /** Events since time last went on. */
+  #atOnce = 0
   #crashes = 0
   #churned = 0
   #trace = 'b'
@@ -138,7 +141,11 @@ export class World {
 
   #step(until: number): boolean {
     this.#events++
-    return this.clock.step(until)
+    const before = this.clock.now
+    const ran = this.clock.step(until)
+    this.#atOnce = this.clock.now === before ? this.#atOnce + 1 : 0
+    if (this.#atOnce > MAX_EVENTS_AT_ONCE) this.oracle.fail('time stands still: something goes round in circles')
+    return ran
   }
 
   #newShell(): SimulatedShell {
