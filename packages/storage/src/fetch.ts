@@ -145,8 +145,15 @@ class Fetch {
         if (!isPinGoError(error, 'BLOCK_CORRUPT') && !isPinGoError(error, 'BLOCK_MISSING')) throw error
       }
     }
-    const block = await this.#holders.get(cid, this.#signal)
-    await this.#into.put(cid, block)
-    return block
+    const accept = async (bytes: Uint8Array) => {
+      try {
+        await this.#into.put(cid, bytes)
+        return true
+      } catch (error) {
+        if (isPinGoError(error, 'BLOCK_MISMATCH')) return false
+        throw error
+      }
+    }
+    return await this.#holders.get(cid, accept, this.#signal)
   }
 }

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type CID, cidOf, isPinGoError, PinGoError, sentence } from '@pingo/wire'
+import { type CID, isPinGoError, PinGoError, sentence } from '@pingo/wire'
 import type { HttpPool, Source } from './http-client.ts'
 import { MAX_BLOCK_BYTES } from './limits.ts'
 
@@ -23,20 +23,37 @@ type Outcome = { kind: 'done' } | { kind: 'lacks' | 'refused' | 'broke'; why: st
 
 /** What came of a block so far, and from whom. */
 class Partial {
-  parts: Uint8Array[] = []
-  from = new Set<Holder>()
+  readonly from = new Set<Holder>()
   bytes = 0
+  #buffer = Buffer.alloc(0)
+
+  /** Makes room for what is announced, so that the block is gathered in one piece. */
+  expect(more: number): void {
+    this.#grow(this.bytes + more)
+  }
 
   add(holder: Holder, part: Uint8Array): void {
-    this.parts.push(part)
+    this.#grow(this.bytes + part.byteLength)
+    this.#buffer.set(part, this.bytes)
     this.from.add(holder)
     this.bytes += part.byteLength
   }
 
   clear(): void {
-    this.parts = []
     this.from.clear()
     this.bytes = 0
+  }
+
+  /** What came; valid until the next `add`. */
+  block(): Uint8Array {
+    return this.#buffer.subarray(0, this.bytes)
+  }
+
+  #grow(bytes: number): void {
+    if (bytes <= this.#buffer.byteLength) return
+    const larger = Buffer.allocUnsafeSlow(Math.max(bytes, Math.min(MAX_BLOCK_BYTES, 2 * this.#buffer.byteLength)))
+    larger.set(this.block())
+    this.#buffer = larger
   }
 }
 
@@ -52,8 +69,12 @@ export class Holders {
     this.#attemptMs = attemptMs
   }
 
-  /** A verified block. @throws PinGoError FETCH_FAILED, SOURCE_INVALID, or the signal's reason */
-  async get(cid: CID, signal: AbortSignal): Promise<Uint8Array> {
+  /**
+   * A block that `accept` takes.
+   * @param accept stores the bytes; false when they are not those of the block
+   * @throws PinGoError FETCH_FAILED, SOURCE_INVALID, or the signal's reason
+   */
+  async get(cid: CID, accept: (bytes: Uint8Array) => Promise<boolean>, signal: AbortSignal): Promise<Uint8Array> {
     const lacking = new Map<Holder, string>()
     const partial = new Partial()
     for (let pause = FIRST_PAUSE_MS; ; ) {
@@ -66,8 +87,8 @@ export class Holders {
         holder.busy -= 1
       })
       if (outcome.kind === 'done') {
-        const block = Buffer.concat(partial.parts)
-        if (cidOf(block, cid.code).equals(cid)) {
+        const block = partial.block()
+        if (await accept(block)) {
           holder.failures = 0
           return block
         }
@@ -115,12 +136,14 @@ export class Holders {
         return { kind: 'refused', why: 'it sent another range than asked for' }
       }
       if (status === 200) partial.clear() // from the beginning, whatever was asked for
+      partial.expect(Math.min(Number(answer.headers['content-length']) || 0, MAX_BLOCK_BYTES - partial.bytes))
       for await (const part of answer as AsyncIterable<Uint8Array>) {
+        if (partial.bytes + part.byteLength > MAX_BLOCK_BYTES) {
+          answer.destroy()
+          partial.clear()
+          return { kind: 'refused', why: 'it sent more than a block' }
+        }
         partial.add(holder, part)
-        if (partial.bytes <= MAX_BLOCK_BYTES) continue
-        answer.destroy()
-        partial.clear()
-        return { kind: 'refused', why: 'it sent more than a block' }
       }
       partial.from.add(holder) // an empty block has no parts
       return { kind: 'done' }
