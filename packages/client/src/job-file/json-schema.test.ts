@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { test } from 'node:test'
 import { jobFileJsonSchema } from './json-schema.ts'
-import { PUBLISHED_SCHEMA } from './publish-schema.ts'
+import { PUBLISHED_PAGE, PUBLISHED_SCHEMA, pageWithSettings } from './publish-schema.ts'
+import { parseJobFile } from './read.ts'
 
 test('the published JSON Schema is that of the code', async () => {
   assert.deepEqual(
@@ -10,6 +11,14 @@ test('the published JSON Schema is that of the code', async () => {
     JSON.parse(JSON.stringify(jobFileJsonSchema())),
     'write it anew: node packages/client/src/job-file/publish-schema.ts',
   )
+})
+
+test('the page on the job file tells the settings of the code, and its examples are taken', async () => {
+  const page = await readFile(PUBLISHED_PAGE, 'utf8')
+  assert.equal(page, pageWithSettings(page), 'write it anew: node packages/client/src/job-file/publish-schema.ts')
+  const examples = [...page.matchAll(/```yaml\n(.*?)```/gs)].map(([, text]) => text!)
+  assert.ok(examples.length >= 3)
+  for (const text of examples) parseJobFile(text, { file: '/examples/job.yaml' })
 })
 
 test('the JSON Schema names every section, allows nothing else, and describes each setting', () => {

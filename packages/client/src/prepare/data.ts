@@ -94,9 +94,10 @@ async function readFromNetwork(cid: string, { staging, endpoint, signal }: Conte
   }
 }
 
-function importSettingsOf({ data, seed }: Job): ImportSettings {
+/** The job's seed is not among them: jobs that differ in it alone share one dataset and one split. */
+function importSettingsOf({ data }: Job): ImportSettings {
   const { target, features, format, task, context, imageSize, labels, missing } = data
-  return { target, features, format, task, context, imageSize, labels, missing, seed }
+  return { target, features, format, task, context, imageSize, labels, missing }
 }
 
 function mustHaveColumnsOf(test: DatasetManifest, train: DatasetManifest): void {
