@@ -1,4 +1,4 @@
-import { PinGoError } from '@pingo/wire'
+import { PinGoError } from '@pingo/wire/errors'
 
 /** @throws PinGoError ABORTED when the signal has been given */
 export function throwIfAborted(signal: AbortSignal | undefined): void {

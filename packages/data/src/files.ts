@@ -1,5 +1,5 @@
 import { type FileHandle, open } from 'node:fs/promises'
-import { PinGoError } from '@pingo/wire'
+import { PinGoError } from '@pingo/wire/errors'
 import { throwIfAborted } from './abort.ts'
 import type { ImportLimits } from './limits.ts'
 

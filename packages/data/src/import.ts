@@ -10,19 +10,20 @@ import { openCsv } from './table/csv-table.ts'
 import { openJsonl } from './table/jsonl-table.ts'
 import { openParquet } from './table/parquet-table.ts'
 import { tableSource } from './table/table-source.ts'
-import type { ArrayFile } from './tensor/array-file.ts'
+import { TemporaryDirectory } from './temporary-directory.ts'
 import { openIdx } from './tensor/idx.ts'
 import { labelPath } from './tensor/label-path.ts'
 import { openNpy } from './tensor/npy.ts'
 import { openSafetensors } from './tensor/safetensors-file.ts'
 import { pairOf, tensorSource } from './tensor/tensor-source.ts'
 import { textSource } from './text/text-source.ts'
+import { unpacked } from './unpack.ts'
 
 /** Largest fraction of the samples for testing. */
 export const MAX_TEST_FRACTION = 0.9
 
 /**
- * Imports a file or folder as a dataset: finds out what it is, shuffles its samples by the seed in bounded memory, puts
+ * Imports a file (also packed by gzip) or folder as a dataset: finds out what it is, shuffles its samples by the seed in bounded memory, puts
  * shards of about `shardBytes` into the sink and describes them by a manifest. A folder that holds both splits
  * (train-images… and t10k-images…, train.csv and test.csv, folders train and test) gives both.
  *
@@ -53,10 +54,13 @@ export async function importDataset(
     })
     return { train, test }
   }
-  const format = options.format ?? (await detectFormat(path, limits))
-  const opened: ArrayFile[] = []
+  const opened: Closable[] = []
+  const workspace = new TemporaryDirectory()
+  const unpack = (file: string) => unpacked(file, limits, workspace, options.signal)
   try {
-    const source = await openSource(format, path, options, limits, opened)
+    const plain = await unpack(path)
+    const format = options.format ?? (await detectFormat(plain, limits))
+    const source = await openSource(format, plain, path, { options, limits, opened, unpack })
     return await writeDataset(source, sink, {
       name,
       source: basename(path),
@@ -64,24 +68,39 @@ export async function importDataset(
       test: options.test ?? 0,
       shardBytes: options.shardBytes ?? DEFAULT_SHARD_BYTES,
       limits,
+      workspace,
       ...(options.signal ? { signal: options.signal } : {}),
       ...(options.onProgress ? { onProgress: options.onProgress.bind(options) } : {}),
     })
   } finally {
-    for (const file of opened) await file.close()
+    for (const file of opened) await file.close?.()
+    await workspace.remove()
   }
 }
 
+/** What stays open while an import reads from it. */
+interface Closable {
+  close?(): Promise<void>
+}
+
+interface Opening {
+  options: ImportOptions
+  limits: ImportLimits
+  opened: Closable[]
+  unpack(path: string): Promise<string>
+}
+
+/** @param given the path as the caller named it, beside which label files lie */
 async function openSource(
   format: (typeof FORMATS)[number],
   path: string,
-  options: ImportOptions,
-  limits: ImportLimits,
-  opened: ArrayFile[],
+  given: string,
+  { options, limits, opened, unpack }: Opening,
 ): Promise<Source> {
-  const keep = async (file: Promise<ArrayFile>): Promise<ArrayFile> => {
-    opened.push(await file)
-    return opened.at(-1)!
+  const keep = async <T extends Closable>(opening: Promise<T>): Promise<T> => {
+    const file = await opening
+    opened.push(file)
+    return file
   }
   switch (format) {
     case 'csv':
@@ -89,7 +108,7 @@ async function openSource(
     case 'jsonl':
       return tableSource(await openJsonl(path, limits), options)
     case 'parquet':
-      return tableSource(await openParquet(path, limits), options)
+      return tableSource(await keep(openParquet(path, limits)), options)
     case 'text':
       return textSource(path, options, limits)
     case 'images':
@@ -102,7 +121,7 @@ async function openSource(
     case 'npy': {
       const open = format === 'idx' ? openIdx : openNpy
       const input = await keep(open(path, limits))
-      const target = await keep(open(options.labels ?? (await labelPath(path)), limits))
+      const target = await keep(open(await unpack(options.labels ?? (await labelPath(given))), limits))
       return tensorSource(new Map([['input', input]]), target, options, format === 'idx')
     }
   }
@@ -118,7 +137,9 @@ export function knownNames(like: Pick<DatasetManifest, 'columns'> | undefined): 
 
 function nameOf(path: string): string {
   const name = basename(path)
-  const stem = name.replace(/\.(csv|tsv|parquet|pq|jsonl|ndjson|npy|txt|md|safetensors|idx)$/i, '')
+  const stem = name
+    .replace(/\.gz$/i, '')
+    .replace(/\.(csv|tsv|parquet|pq|jsonl|ndjson|npy|txt|md|safetensors|idx)$/i, '')
   return (stem || name || 'dataset').slice(0, 400)
 }
 

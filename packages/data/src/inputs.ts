@@ -13,6 +13,7 @@ import { RowEncoder } from './table/encode.ts'
 import { openJsonl } from './table/jsonl-table.ts'
 import { openParquet } from './table/parquet-table.ts'
 import { encodedRows, inputPlan } from './table/table-source.ts'
+import { TemporaryDirectory } from './temporary-directory.ts'
 import type { ArrayFile } from './tensor/array-file.ts'
 import { openIdx } from './tensor/idx.ts'
 import { inputArrayLike } from './tensor/input-array.ts'
@@ -20,6 +21,7 @@ import { openNpy } from './tensor/npy.ts'
 import { openSafetensors } from './tensor/safetensors-file.ts'
 import { readText } from './text/utf8.ts'
 import { CharacterIds } from './text/vocabulary.ts'
+import { unpacked } from './unpack.ts'
 
 /** Rows of a batch when none are asked for: about so many bytes of stored values, and no more than MAX_BATCH_ROWS. */
 const BATCH_BYTES = 4 << 20
@@ -71,6 +73,22 @@ export async function* importInputs(
     options.batchRows ?? Math.max(1, Math.min(MAX_BATCH_ROWS, Math.floor(BATCH_BYTES / Math.max(1, recordBytes))))
   if (!Number.isInteger(rows) || rows < 1 || rows > MAX_BATCH_ROWS)
     throw new PinGoError('DATA_OPTION', `batchRows must be a whole number of 1 … ${MAX_BATCH_ROWS}.`)
+  const workspace = new TemporaryDirectory()
+  try {
+    yield* plainInputs(await unpacked(path, limits, workspace, options.signal), like, options, columns, rows, limits)
+  } finally {
+    await workspace.remove()
+  }
+}
+
+async function* plainInputs(
+  path: string,
+  like: Pick<DatasetManifest, 'columns' | 'kind'>,
+  options: InputOptions,
+  columns: readonly Column[],
+  rows: number,
+  limits: ImportLimits,
+): AsyncIterable<InputBatch> {
   const format = await formatFor(path, like, options, limits)
   let first = 0
   for await (const batch of batches(path, format, like, columns, rows, options, limits)) {
@@ -127,10 +145,14 @@ async function* batches(
         format === 'csv'
           ? await openCsv(path, { ...options, ...(known ? { known } : {}), limits })
           : await (format === 'jsonl' ? openJsonl(path, limits) : openParquet(path, limits))
-      const { fields, means } = inputPlan(table, like)
-      const encoder = new RowEncoder(table, fields, undefined, options.missing ?? 'error', means)
-      for await (const batch of encodedRows(table, encoder, signal, rows))
-        yield { rows: batch.rows, values: [[columns[0]!, batch.floats.slice(0, batch.rows * encoder.inputSize)]] }
+      try {
+        const { fields, means } = inputPlan(table, like)
+        const encoder = new RowEncoder(table, fields, undefined, options.missing ?? 'error', means)
+        for await (const batch of encodedRows(table, encoder, signal, rows))
+          yield { rows: batch.rows, values: [[columns[0]!, batch.floats.slice(0, batch.rows * encoder.inputSize)]] }
+      } finally {
+        await table.close?.()
+      }
       return
     }
     case 'idx':

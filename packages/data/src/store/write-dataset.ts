@@ -1,6 +1,3 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import {
   type DatasetManifest,
   DatasetManifestSchema,
@@ -14,6 +11,7 @@ import { throwIfAborted } from '../abort.ts'
 import type { FileSink, ImportProgress } from '../import-options.ts'
 import type { ImportLimits } from '../limits.ts'
 import { Random } from '../order/random.ts'
+import type { TemporaryDirectory } from '../temporary-directory.ts'
 import { Buckets } from './buckets.ts'
 import { type Layout, layoutOf } from './layout.ts'
 import { ShardWriter } from './shard-writer.ts'
@@ -32,13 +30,15 @@ export interface WriteOptions {
   test: number
   shardBytes: number
   limits: ImportLimits
+  /** For the files of a shuffle that does not fit into memory. */
+  workspace: TemporaryDirectory
   signal?: AbortSignal
   onProgress?(progress: ImportProgress): void
 }
 
 /**
  * Writes the samples of a source as shuffled shards and describes them. Samples are split and shuffled by the seed, in
- * bounded memory; temporary files are gone afterwards, however it ends.
+ * bounded memory.
  */
 export async function writeDataset(
   source: Source,
@@ -46,11 +46,10 @@ export async function writeDataset(
   options: WriteOptions,
 ): Promise<{ train: DatasetManifest; test?: DatasetManifest }> {
   const layout = layoutOf(source.columns)
-  const { seed, signal, limits } = options
+  const { seed, signal, limits, workspace } = options
   checkSize(source.samples, layout, limits)
   checkShards(source.samples, layout, options.shardBytes)
   const tests = testSamples(source, options.test)
-  const workspace = new TemporaryDirectory()
   const memoryBytes = limits.memoryBytes / 2
   const stream = (records: number, number: number) =>
     new Buckets({
@@ -110,7 +109,6 @@ export async function writeDataset(
   } finally {
     await train.close()
     await test?.close()
-    await workspace.remove()
   }
 }
 
@@ -172,19 +170,5 @@ function splitter({ samples, testFrom }: Source, tests: number, seed: number): (
     if (wanted === 0 || random.below(Math.max(1, samples - sample)) >= wanted) return false
     wanted--
     return true
-  }
-}
-
-class TemporaryDirectory {
-  #made: Promise<string> | undefined
-
-  path(): Promise<string> {
-    this.#made ??= mkdtemp(join(tmpdir(), 'pingo-import-'))
-    return this.#made
-  }
-
-  async remove(): Promise<void> {
-    const path = await this.#made?.catch(() => undefined)
-    if (path) await rm(path, { recursive: true, force: true })
   }
 }

@@ -96,10 +96,12 @@ export function looksLikeHeader({ rows, decimalComma }: CsvSample, known?: Reado
     return true
   const isNumber = (cell: string) => !Number.isNaN(parseNumber(cell, decimalComma))
   const numbers = first.filter(isNumber)
-  if (numbers.length >= INDEX_HEADER_CELLS && numbers.every((cell, i) => cell === String(i)))
-    if (below[0]?.[0]?.trim() !== String(first.length))
-      // Else the table itself counts on, 0 1 2 3, 4 5 6 7, and has no header.
-      return true
+  if (numbers.length >= INDEX_HEADER_CELLS && numbers.every((cell, i) => cell === String(i))) {
+    // A table that itself counts on, 0 1 2 3, 4 5 6 7, has no header.
+    const countsOn =
+      numbers.length === first.length && below[0]?.every((cell, i) => cell.trim() === String(first.length + i))
+    if (!countsOn) return true
+  }
   if (first.every((cell, i) => cell === autoName(i))) return true
   const texts = first.map((cell) => cell !== '' && !isNumber(cell) && !isMissingNumber(cell))
   if (!texts.includes(true)) return false

@@ -21,6 +21,7 @@ export interface Table {
   decimalComma: boolean
   /** All rows, each with a cell for every column. `wanted` are the indices of columns that will be looked at. */
   read(wanted: readonly number[] | undefined, signal?: AbortSignal): AsyncIterable<TableRows>
+  close?(): Promise<void>
 }
 
 export const autoName = (index: number): string => `column${index + 1}`

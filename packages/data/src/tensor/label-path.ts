@@ -20,7 +20,8 @@ export async function labelPath(path: string): Promise<string> {
   const names = SIBLINGS.flatMap(([part, others]) =>
     part.test(name) ? others.map((other) => name.replace(part, other)) : [],
   )
-  const tried = [...new Set(names.flatMap((n) => [n.replace(/idx[2-8]/, 'idx1'), n]))].filter((n) => n !== name)
+  const plain = names.flatMap((n) => [n.replace(/idx[2-8]/, 'idx1'), n])
+  const tried = [...new Set(plain.flatMap((n) => [n, n.replace(/\.gz$/, '')]))].filter((n) => n !== name)
   for (const candidate of tried) {
     const sibling = join(dirname(path), candidate)
     if (await exists(sibling)) return sibling
