@@ -106,7 +106,7 @@ function summarise(results: readonly SimulationResult[]): Record<string, number>
     results.reduce((total, result) => total + of(result), 0)
   const rounds = results.map((result) => result.rounds)
   const contributors = size === 'full' ? fullSize(0).contributors : 0
-  const ticks = sum(({ virtualMs }) => virtualMs / fullSize(0).roundMs)
+  const ticks = sum(({ activeMs }) => activeMs / fullSize(0).roundMs)
   return {
     seeds: results.length,
     rounds: sum((result) => result.rounds),
@@ -129,8 +129,14 @@ function table(summary: Record<string, number>): void {
   for (const [name, value] of Object.entries(summary)) say(`  ${name.padEnd(24)} ${value.toLocaleString('en')}`)
 }
 
-const describe = ({ mutant, found, seed, what, seeds }: Hunt): string =>
-  `${mutant.padEnd(42)} ${found ? `found by seed ${seed}: ${what?.slice(0, 90)}` : `NOT FOUND in ${seeds} seeds`}`
-const replayCommand = (seed: number): string =>
-  `npm run soak -- --replay ${seed}${size === 'full' ? '' : ` --size ${size}`}`
-const seconds = (since: number): number => Math.round((performance.now() - since) / 100) / 10
+function describe({ mutant, found, seed, what, seeds }: Hunt): string {
+  return `${mutant.padEnd(42)} ${found ? `found by seed ${seed}: ${what?.slice(0, 90)}` : `NOT FOUND in ${seeds} seeds`}`
+}
+
+function replayCommand(seed: number): string {
+  return `npm run soak -- --replay ${seed}${size === 'full' ? '' : ` --size ${size}`}`
+}
+
+function seconds(since: number): number {
+  return Math.round((performance.now() - since) / 100) / 10
+}

@@ -1,6 +1,7 @@
 import type { LeaseGrant, UpdateReport } from '@pingo/training'
 import type { ContributorMessage } from '@pingo/wire'
 import type { VirtualClock } from './clock.ts'
+import { nameOf } from './model.ts'
 import type { Faults } from './options.ts'
 import type { Random } from './random.ts'
 
@@ -9,6 +10,19 @@ export interface SimulatedUpdate extends Omit<UpdateReport, 'update' | 'norm'> {
   job: string
   delta: Uint8Array
   buffers: Float32Array
+}
+
+const names = new WeakMap<SimulatedUpdate, string>()
+
+/** The CID that an update is stored by. */
+export function cidOfUpdate(update: SimulatedUpdate): string {
+  let name = names.get(update)
+  if (name === undefined) {
+    const { delta, buffers, ...report } = update
+    name = nameOf(Object.values(report).join(' '), delta, buffers)
+    names.set(update, name)
+  }
+  return name
 }
 
 export interface Answer {

@@ -37,7 +37,7 @@ export const FAULTS: Faults = {
   loss: 0.01,
   duplicate: 0.02,
   slow: 0.01,
-  churn: 0.12,
+  churn: 0.14,
   stuck: 0.003,
   fail: 0.003,
   refuse: 0.003,

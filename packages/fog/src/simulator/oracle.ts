@@ -3,8 +3,8 @@ import { type CommittedRound, type JobCore, type JobSettings, type LeaseGrant, m
 import { EVICT_MS } from '@pingo/wire'
 import type { FogCommand, FogEvent, FogState, FogStep } from '../core/index.ts'
 import type { VirtualClock } from './clock.ts'
-import { BATCH, type Checkpoint, checkpointName, nameOf } from './model.ts'
-import type { Answer, Downward, SimulatedUpdate } from './network.ts'
+import { BATCH, type Checkpoint, checkpointName } from './model.ts'
+import { type Answer, cidOfUpdate, type Downward, type SimulatedUpdate } from './network.ts'
 import type { Random } from './random.ts'
 import type { Disk } from './shell.ts'
 
@@ -163,7 +163,7 @@ export class Oracle {
   /** A contributor got an answer. */
   answered(update: SimulatedUpdate, answer: Answer): void {
     if (!answer.accepted) return
-    this.#job(update.job).promised.set(update.lease, cidOf(update))
+    this.#job(update.job).promised.set(update.lease, cidOfUpdate(update))
   }
 
   included(contributor: string, message: Extract<Downward, { type: 'included' }>): void {
@@ -247,7 +247,7 @@ export class Oracle {
     this.#checkPartition(core)
     let count = 0
     for (const lease of outstanding) {
-      for (const [from, to] of lease.ranges) count += to - from
+      count += countOf(lease.ranges)
       if (lease.fence >= core.fence) this.fail(`lease ${lease.id} has a fence to come`)
     }
     if (count !== countOf(ledger.leased))
@@ -382,11 +382,6 @@ function samplesIn(record: Record, batches: readonly number[]): number {
   return batches.reduce((sum, batch) => sum + Math.min(BATCH, totalSamples - batch * BATCH), 0)
 }
 
-function cidOf(update: SimulatedUpdate): string {
-  const { delta, buffers, ...report } = update
-  return nameOf(JSON.stringify(report), delta, buffers)
-}
-
 function deepFreeze(value: unknown): void {
   if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return
   Object.freeze(value)
@@ -395,5 +390,7 @@ function deepFreeze(value: unknown): void {
 
 /** Counted here, not by the ledger's own arithmetic. */
 function countOf(ranges: readonly (readonly [number, number])[]): number {
-  return ranges.reduce((sum, [from, to]) => sum + to - from, 0)
+  let count = 0
+  for (let i = 0; i < ranges.length; i++) count += ranges[i]![1] - ranges[i]![0]
+  return count
 }

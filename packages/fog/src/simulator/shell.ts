@@ -9,8 +9,16 @@ import {
 } from '@pingo/training'
 import { createFog, type FogCommand, type FogEvent, type FogState, pendingFogCommands, stepFog } from '../core/index.ts'
 import type { VirtualClock } from './clock.ts'
-import { type Checkpoint, checkpointName, nameOf, PARAMETERS } from './model.ts'
-import type { Answer, Connection, Downward, Network, SimulatedUpdate, Upward } from './network.ts'
+import { type Checkpoint, checkpointName, PARAMETERS } from './model.ts'
+import {
+  type Answer,
+  type Connection,
+  cidOfUpdate,
+  type Downward,
+  type Network,
+  type SimulatedUpdate,
+  type Upward,
+} from './network.ts'
 import type { Oracle } from './oracle.ts'
 import type { Random } from './random.ts'
 
@@ -157,7 +165,7 @@ export class SimulatedShell {
   /** `PUT /v1/leases/{lease}/update`. */
   put(update: SimulatedUpdate, respond: (answer: Answer) => void): void {
     if (!this.#alive) return
-    const { delta, buffers, ...report } = update
+    const { delta, buffers: _, ...report } = update
     let norm: number
     try {
       norm = deltaNorm(delta, PARAMETERS)
@@ -165,7 +173,7 @@ export class SimulatedShell {
       respond({ accepted: false, code: 'UPDATE_MALFORMED' })
       return
     }
-    const cid = nameOf(JSON.stringify(report), delta, buffers)
+    const cid = cidOfUpdate(update)
     this.#answers.set(update.lease, [...(this.#answers.get(update.lease) ?? []), respond])
     const event = { type: 'update' as const, at: this.#now, ...report, update: cid, norm }
     this.handle(event, [() => this.#ports.disk.updates.set(cid, update)])

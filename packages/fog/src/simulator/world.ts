@@ -1,7 +1,7 @@
 import type { JobSettings } from '@pingo/training'
 import { VirtualClock } from './clock.ts'
 import { SimulatedContributor } from './contributor.ts'
-import { BATCH, distance, initialCheckpoint, nameOf, PARAMETERS } from './model.ts'
+import { BATCH, distance, Fingerprint, initialCheckpoint, PARAMETERS } from './model.ts'
 import { type Answer, type Connection, type Downward, Network, type SimulatedUpdate, type Upward } from './network.ts'
 import type { SimulationOptions } from './options.ts'
 import { Oracle, Violation } from './oracle.ts'
@@ -23,6 +23,8 @@ export interface SimulationResult {
   samples: number
   /** Virtual time, ms, and events. */
   virtualMs: number
+  /** Virtual time until the last job ended, ms. */
+  activeMs: number
   events: number
   /** Largest distance of a model to its optimum at the end, as a part of that at the start. */
   distance: number
@@ -53,7 +55,8 @@ export class World {
   #atOnce = 0
   #crashes = 0
   #churned = 0
-  #trace = 'b'
+  #activeMs = 0
+  readonly #trace = new Fingerprint()
   readonly #log: string[] = []
 
   constructor(options: SimulationOptions) {
@@ -72,7 +75,8 @@ export class World {
       const { rounds, roundMs, jobs } = options
       const hangs = HANG_FACTOR * rounds * (roundMs + 1_000) * jobs + 600_000
       while (!this.oracle.isFinished && this.#step(hangs));
-      const end = this.clock.now + DRAIN_MS
+      this.#activeMs = this.clock.now
+      const end = this.#activeMs + DRAIN_MS
       while (this.#step(end));
       this.oracle.finish()
       const away = this.#distance()
@@ -89,12 +93,13 @@ export class World {
       rounds: this.oracle.rounds(),
       samples: [...this.settings.values()].reduce((sum, { totalSamples }) => sum + totalSamples, 0),
       virtualMs: this.clock.now,
+      activeMs: this.#activeMs,
       events: this.#events,
       distance: this.#distance(),
       crashes: this.#crashes,
       churned: this.#churned,
       maxRoundMs: this.oracle.maxRoundMs,
-      trace: this.#trace,
+      trace: this.#trace.toString(),
       log: this.#log,
     }
   }
@@ -133,7 +138,7 @@ export class World {
   }
 
   note(what: string): void {
-    this.#trace = nameOf(this.#trace, this.clock.now, what)
+    this.#trace.add(this.clock.now).add(what)
     if (!this.options.log) return
     this.#log.push(`${this.clock.now} ${what}`)
     if (this.#log.length > LOG_LINES) this.#log.shift()
