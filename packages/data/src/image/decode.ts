@@ -1,3 +1,4 @@
+import { inflateSync } from 'node:zlib'
 import { PinGoError } from '@pingo/wire'
 import jpeg from 'jpeg-js'
 import { PNG } from 'pngjs'
@@ -13,6 +14,9 @@ export interface DecodedImage {
 }
 
 const PNG_SIGNATURE = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]
+/** Chunk names as big-endian numbers. */
+const IHDR = 0x49484452
+const IDAT = 0x49444154
 /** Largest working memory of the JPEG decoder. */
 const JPEG_MEMORY_MB = 1024
 
@@ -55,6 +59,7 @@ export function decodeImage(path: string, bytes: Uint8Array, limits: Pick<Import
         hint: 'Scale it down, or raise limits.imagePixels.',
       },
     )
+  if (type === 'png' && isInterlaced(bytes) && !unpacksWithin(bytes, maxPngBytes(width, height))) throw damaged()
   let decoded: { width: number; height: number; data: Uint8Array }
   try {
     decoded =
@@ -89,8 +94,30 @@ interface Header {
 function pngHeader(bytes: Uint8Array): Header | undefined {
   if (bytes.length < 33) return undefined
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  if (view.getUint32(12) !== 0x49484452) return undefined
+  if (view.getUint32(12) !== IHDR) return undefined
   return { width: view.getUint32(16), height: view.getUint32(20), channels: bytes[25] === 0 || bytes[25] === 4 ? 1 : 3 }
+}
+
+const isInterlaced = (bytes: Uint8Array): boolean => bytes[28] !== 0
+
+/** Most bytes that the rows of an image take: 4 channels of 16 bits, a filter byte for each row of each of the 7 passes. */
+const maxPngBytes = (width: number, height: number): number => 8 * width * height + 7 * (height + width + 2)
+
+/** The decoder unpacks interlaced images without a bound, so it is tried with one first. */
+function unpacksWithin(bytes: Uint8Array, maxBytes: number): boolean {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const parts: Uint8Array[] = []
+  for (let at = 8; at + 12 <= bytes.length; ) {
+    const length = view.getUint32(at)
+    if (view.getUint32(at + 4) === IDAT) parts.push(bytes.subarray(at + 8, at + 8 + length))
+    at += 12 + length
+  }
+  try {
+    inflateSync(Buffer.concat(parts), { maxOutputLength: maxBytes })
+    return true
+  } catch {
+    return false
+  }
 }
 
 /** The frame header (ITU-T T.81, B.2.2): the first segment SOF0 … SOF15 but DHT, JPG and DAC. */

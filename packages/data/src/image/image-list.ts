@@ -24,7 +24,7 @@ export const isImageName = (name: string): boolean => IMAGE_NAME.test(name) && !
 /** The images directly in a folder, sorted by name. */
 export async function imagesIn(folder: string): Promise<string[]> {
   return (await entries(folder))
-    .filter((entry) => entry.isFile() && isImageName(entry.name))
+    .filter((entry) => entry.isFile && isImageName(entry.name))
     .map(({ name }) => join(folder, name))
 }
 
@@ -32,7 +32,7 @@ export async function imagesIn(folder: string): Promise<string[]> {
 export async function classFolders(folder: string): Promise<string[]> {
   const names: string[] = []
   for (const entry of await entries(folder))
-    if (entry.isDirectory() && !entry.name.startsWith('.') && (await imagesIn(join(folder, entry.name))).length > 0)
+    if (entry.isDirectory && !entry.name.startsWith('.') && (await imagesIn(join(folder, entry.name))).length > 0)
       names.push(entry.name)
   return names
 }
@@ -43,6 +43,10 @@ export async function listImages(
   limits: ImportLimits,
   options: { labels?: string | undefined; target?: string | undefined },
 ): Promise<LabelledImage[]> {
+  if (await isFile(folder))
+    throw new PinGoError('DATA_NO_LABELS', `'${folder}' is a single file, images are imported by the folder.`, {
+      hint: 'Give a folder with one folder of images for each class.',
+    })
   const table = options.labels ?? ((await isFile(join(folder, LABELS_FILE))) ? join(folder, LABELS_FILE) : undefined)
   const images =
     table === undefined ? await imagesByFolder(folder) : await imagesByTable(folder, table, limits, options.target)
@@ -123,9 +127,15 @@ async function below(folder: string, name: string): Promise<string | undefined> 
   return (await isFile(path)) && dirname(path) !== folder ? path : undefined
 }
 
-async function entries(folder: string) {
+/** What lies in a folder, sorted by name; links count as what they point to. */
+async function entries(folder: string): Promise<{ name: string; isFile: boolean; isDirectory: boolean }[]> {
   try {
-    return (await readdir(folder, { withFileTypes: true })).sort((a, b) => compareText(a.name, b.name))
+    const found = await readdir(folder, { withFileTypes: true })
+    const resolved = found.map(async (entry) => {
+      const what = entry.isSymbolicLink() ? await stat(join(folder, entry.name)).catch(() => entry) : entry
+      return { name: entry.name, isFile: what.isFile(), isDirectory: what.isDirectory() }
+    })
+    return (await Promise.all(resolved)).sort((a, b) => compareText(a.name, b.name))
   } catch (cause) {
     throw fileError(folder, cause)
   }

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
-import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { crc32 } from 'node:zlib'
+import { crc32, deflateSync } from 'node:zlib'
 import { PinGoError } from '@pingo/wire'
 import fc from 'fast-check'
 import { PNG } from 'pngjs'
@@ -24,7 +24,7 @@ function within(actual: Uint8Array, wanted: readonly number[], tolerance: number
 }
 
 test('decodes what Pillow decodes: PNG exactly, JPEG within its rounding', async () => {
-  for (const name of ['colour.png', 'grey.png', 'palette.png', 'transparent.png'])
+  for (const name of ['colour.png', 'grey.png', 'palette.png', 'interlaced.png', 'transparent.png'])
     within(toPlanes(await decode(name), 3, 12, 16), expected.rgb[name], 0)
   for (const name of ['colour.jpg', 'grey.jpg']) within(toPlanes(await decode(name), 3, 12, 16), expected.rgb[name], 3)
   // Chroma is stored at half size here, and decoders differ in how they widen it again.
@@ -154,12 +154,25 @@ test('images of different sizes, none at all, damaged or giant ones are named', 
       says('DATA_SHAPE_MISMATCH', 'y.png', '3 x 4', '12 x 16', 'imageSize'),
     )
     assert.equal((await importDataset(directory, files, { imageSize: [5, 5] })).train.samples, 2)
+    await assert.rejects(importDataset(path, files), says('DATA_NO_LABELS', 'single file'))
+    await symlink(path, join(directory, 'a', 'link.png'))
+    assert.equal((await importDataset(directory, files, { imageSize: [5, 5] })).train.samples, 3)
     await assert.rejects(importDataset(join(directory, 'gone'), files), says('DATA_FILE_MISSING', 'gone'))
   })
 })
 
+test('an interlaced image that unpacks to more than its size is refused', async () => {
+  const whole = await readFile(join(fixtures, 'interlaced.png'))
+  const data = deflateSync(Buffer.alloc(1 << 20))
+  const chunk = Buffer.concat([Buffer.alloc(4), Buffer.from('IDAT'), data, Buffer.alloc(4)])
+  chunk.writeUInt32BE(data.length)
+  chunk.writeUInt32BE(crc32(chunk.subarray(4, -4)), chunk.length - 4)
+  const bomb = Buffer.concat([whole.subarray(0, 33), chunk, whole.subarray(-12)])
+  assert.throws(() => decodeImage('bomb.png', bomb, DEFAULT_LIMITS), says('DATA_IMAGE', 'damaged'))
+})
+
 test('a damaged image is refused by a PinGoError, whatever the damage', async () => {
-  for (const name of ['colour.png', 'palette.png', 'colour.jpg', 'progressive.jpg']) {
+  for (const name of ['colour.png', 'interlaced.png', 'colour.jpg', 'progressive.jpg']) {
     const whole = await readFile(join(fixtures, name))
     fc.assert(
       fc.property(
