@@ -5,6 +5,7 @@ import { test } from 'node:test'
 import { brotliCompressSync, gzipSync, zstdCompressSync } from 'node:zlib'
 import { PinGoError } from '@pingo/wire'
 import fc from 'fast-check'
+import type { SchemaElement } from 'hyparquet'
 import { type ColumnSource, parquetWriteBuffer } from 'hyparquet-writer'
 import { importDataset } from '../import.ts'
 import type { ImportOptions } from '../import-options.ts'
@@ -84,7 +85,7 @@ test('lists of numbers are vectors, missing values are null', async () => {
       [3, 4],
     ],
   }
-  const schema: Parameters<typeof written>[0]['schema'] = [
+  const schema: SchemaElement[] = [
     { name: 'root', num_children: 2 },
     { name: 'v', repetition_type: 'OPTIONAL', converted_type: 'LIST', num_children: 1 },
     { name: 'list', repetition_type: 'REPEATED', num_children: 1 },
