@@ -11,7 +11,11 @@ import { fileURLToPath } from 'node:url'
 const NEEDED_MAJOR = 24
 const here = dirname(fileURLToPath(import.meta.url))
 
+// A contributor is a guest: a small young generation and no helper threads of V8 keep it 40 MB smaller, for a slower start.
+const flags = process.argv[2] === 'contribute' ? ['--max-semi-space-size=1', '--v8-pool-size=0'] : []
+
 if (Number(process.versions.node.split('.')[0]) >= NEEDED_MAJOR) {
+  takeFlags()
   endWithStarter()
   modules.enableCompileCache?.()
   const { main } = await import('../src/main.ts')
@@ -39,7 +43,7 @@ function findNode() {
 
 /** Runs this file again by another Node: same terminal, signals passed on, same exit code. */
 function handOver(node) {
-  const child = spawn(node, [fileURLToPath(import.meta.url), ...process.argv.slice(2)], {
+  const child = spawn(node, [...flags, fileURLToPath(import.meta.url), ...process.argv.slice(2)], {
     stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
     env: { ...process.env, PINGO_STARTER: String(process.pid) },
   })
@@ -60,6 +64,13 @@ function handOver(node) {
     process.exitCode = 128 + (constants.signals[signal] ?? 0)
     process.kill(process.pid, signal)
   })
+}
+
+/** Starts this process anew, in place, with the flags that it lacks; where the system cannot, it goes on without. */
+function takeFlags() {
+  if (process.channel || !process.execve || flags.every((flag) => process.execArgv.includes(flag))) return
+  const [node, ...args] = process.argv
+  process.execve(node, [node, ...process.execArgv, ...flags, ...args], process.env)
 }
 
 /** A handed-over process ends at once when its starter is killed, as if it had been killed itself. */

@@ -1,5 +1,5 @@
 import { sampleOrder } from '@pingo/data'
-import type { Training } from '@pingo/engine'
+import type { TrainBatch, Training } from '@pingo/engine'
 import { encodeDelta } from '@pingo/training'
 import {
   bytesView,
@@ -72,6 +72,14 @@ export class LeaseRun {
     const batches = lease.ranges.flatMap(([from, to]) => Array.from({ length: to - from }, (_, i) => from + i))
     const order = sampleOrder({ samples: lease.order.samples, seed: lease.order.seed })
     const inputs = [...program.inputs, program.target]
+    const batchAt = async (step: number): Promise<TrainBatch> => {
+      const from = batches[step]! * program.batch
+      const to = Math.min(from + program.batch, lease.order.total)
+      return { tensors: await data.batch(order.indices(from, to), inputs), samples: to - from }
+    }
+    const first = await batchAt(0) // shards are fetched before the clock of the training starts
+    if (this.#stopped) return { kind: 'nothing-done' }
+
     this.progress.state = 'training'
     this.#training = trainer.train({
       theta,
@@ -80,11 +88,7 @@ export class LeaseRun {
       learningRate: lease.learningRate,
       softMs: Math.max(lease.softMs * LEAST_TRAINING_SHARE, lease.softMs - (this.#clock() - this.#startedAt)),
       signal: o.signal,
-      batch: async (step) => {
-        const from = batches[step]! * program.batch
-        const to = Math.min(from + program.batch, lease.order.total)
-        return { tensors: await data.batch(order.indices(from, to), inputs), samples: to - from }
-      },
+      batch: async (step) => (step === 0 ? first : batchAt(step)),
       onStep: ({ steps, samples, loss }) => Object.assign(this.progress, { steps, samples, loss }),
     })
     const done = await this.#training.result

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { findEndpoint, homeFolder, parseBytes } from '@pingo/client'
+import { findEndpoint, homeFolder, parseBytes } from '@pingo/client/local'
 import type { ContributorStatus } from '@pingo/contributor'
 import { PinGoError } from '@pingo/wire'
 import { type Command, InvalidArgumentError, Option } from 'commander'

@@ -1,6 +1,7 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type Client, connect, homeFolder, isConnectionLive } from '@pingo/client'
+import type { Client } from '@pingo/client'
+import { homeFolder, isConnectionLive } from '@pingo/client/local'
 import { type JobView, PinGoError } from '@pingo/wire'
 import { type Command, Option } from 'commander'
 import { type Context, command, type JsonOption, numberFrom, port } from '../context.ts'
@@ -102,6 +103,7 @@ async function showResult(
   output.say(
     `${contributors.length} contributors and a fog node are up; the dashboard is ${output.colour.underline(url)}`,
   )
+  const { connect } = await import('@pingo/client')
   const client = await connect({ url, token })
   try {
     const datasets = await storeMnist(client, output, signal)

