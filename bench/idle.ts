@@ -14,7 +14,12 @@ export default async function idle(): Promise<Row[]> {
   const contributor = treeRss(net.contributors[0]!.child.pid!)
   return [
     { name: 'idle fog node, RSS of its process tree (MB)', measured: mb(fog), bar: 'printed', holds: true },
-    { name: 'idle contributor before a job, RSS of its process tree (MB)', measured: mb(contributor), bar: '≤ 150', holds: contributor <= 150e6 },
+    {
+      name: 'idle contributor before a job, RSS of its process tree (MB)',
+      measured: mb(contributor),
+      bar: '≤ 150',
+      holds: contributor <= 150e6,
+    },
   ]
 }
 

@@ -14,7 +14,10 @@ import { LocalNetwork } from './support/local-network.ts'
 export const summary = 'samples/s of the network against independent local runs, with one and two contributors'
 
 export default async function network(args: string[]): Promise<Row[]> {
-  const { values } = parseArgs({ args, options: { epochs: { type: 'string', default: '2' }, pairs: { type: 'string', default: '3' } } })
+  const { values } = parseArgs({
+    args,
+    options: { epochs: { type: 'string', default: '2' }, pairs: { type: 'string', default: '3' } },
+  })
   const epochs = Number(values.epochs)
   const rows: Row[] = []
   for (const [contributors, bar] of [
@@ -27,7 +30,9 @@ export default async function network(args: string[]): Promise<Row[]> {
       const reference = local.reduce((sum, { samplesPerSecond }) => sum + samplesPerSecond, 0)
       const shared = await networkRun(contributors, epochs)
       ratios.push(shared / reference)
-      process.stderr.write(`${contributors} contributor(s): network ${shared.toFixed(0)}, local ${reference.toFixed(0)} samples/s, ratio ${(shared / reference).toFixed(3)}\n`)
+      process.stderr.write(
+        `${contributors} contributor(s): network ${shared.toFixed(0)}, local ${reference.toFixed(0)} samples/s, ratio ${(shared / reference).toFixed(3)}\n`,
+      )
     }
     const median = ratios.sort((a, b) => a - b)[Math.floor(ratios.length / 2)]!
     rows.push({
