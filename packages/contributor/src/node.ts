@@ -269,7 +269,8 @@ export class Contributor {
         send: async (body, deadline) => {
           if (this.#abandoned.has(run)) return { accepted: false, code: 'LEASE_REVOKED' }
           this.#changed()
-          return sendUpdate({ source: () => this.#source!, lease: lease.id, body, deadline, clock: Date.now, signal })
+          const { id, ticket } = lease
+          return sendUpdate({ source: () => this.#source!, lease: id, ticket, body, deadline, clock: Date.now, signal })
         },
       })
       if (outcome.kind === 'nothing-done') this.#release(lease, this.#leaving ? 'leaving' : 'superseded')

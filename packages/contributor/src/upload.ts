@@ -15,6 +15,7 @@ const MAX_ANSWER_BYTES = 16 << 10
 export async function sendUpdate(o: {
   source: () => Source
   lease: string
+  ticket: string
   body: Uint8Array
   deadline: number
   clock: () => number
@@ -26,7 +27,7 @@ export async function sendUpdate(o: {
     try {
       const { status, body } = await request(o.source(), `/v1/leases/${o.lease}/update`, {
         method: 'PUT',
-        headers: { 'content-type': 'application/cbor' },
+        headers: { 'content-type': 'application/cbor', authorization: `Bearer ${o.ticket}` },
         body: o.body,
         maxBytes: MAX_ANSWER_BYTES,
         signal: AbortSignal.any([o.signal, AbortSignal.timeout(ATTEMPT_TIMEOUT_MS)]),

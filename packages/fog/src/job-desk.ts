@@ -27,6 +27,8 @@ const LIVE_TEST_SAMPLES = 1_000
 const LIVE_TEST_SHARE = 15
 /** Rounds whose updates and checkpoints are kept, so that the merge can be audited. */
 const KEPT_ROUNDS = 2
+/** Files of past rounds are removed when so many have gathered. */
+const SWEEP_AT_FILES = 64
 
 export type Outcome = { state: 'done' | 'stopped' | 'failed'; reason?: string }
 
@@ -46,6 +48,8 @@ export class JobDesk {
   readonly #o: JobDeskParts
   readonly #nextTest = new Map<string, number>()
   readonly #background = new Set<Promise<unknown>>()
+  /** Files of past rounds that nothing pins any more. */
+  readonly #past = new Set<string>()
   /** Set once, right after both are made: they call each other. */
   scheduler!: Scheduler
 
@@ -57,13 +61,12 @@ export class JobDesk {
   async submit(submission: JobSubmission): Promise<JobView> {
     const { db, jobs, files, clock } = this.#o
     const checked = await checkSubmission(files, submission)
-    const base = await initialBase(files, checked.program)
     const id = `job-${randomBytes(6).toString('hex')}`
+    const base = await initialBase(files, checked.program, roundLabel(id, 0))
     const at = clock()
     const row: JobRow = { id, submission, state: 'queued', submittedAt: at, base }
     const settings = settingsOf(id, submission, checked, at)
     for (const ref of filesOf(submission, checked)) files.blocks.pin(ref.cid, id)
-    files.blocks.pin(base.cid, roundLabel(id, 0))
     db.transaction(() => db.insertJob(row, createJob(settings, base, at)))
     const job = jobs.add(row, checked.program, checked.train, checked.test)
     jobs.log(job, 'info', `Taken in: ${checked.train.samples} samples, ${submission.epochs} epochs.`)
@@ -117,7 +120,7 @@ export class JobDesk {
 
   /** … and after it, those of older rounds are let go, and the checkpoint may be evaluated. */
   committed(job: Job, round: number): void {
-    this.#o.files.blocks.unpinAll(roundLabel(job.row.id, round - KEPT_ROUNDS))
+    this.#letGo(job, round - KEPT_ROUNDS)
     const now = this.#o.clock()
     if (!job.test || now < (this.#nextTest.get(job.row.id) ?? 0)) return
     this.#nextTest.set(job.row.id, Number.POSITIVE_INFINITY)
@@ -160,8 +163,8 @@ export class JobDesk {
         for (const ref of Object.values(result)) files.blocks.pin(ref.cid, job.row.id)
         if (test) this.#o.jobs.evaluated(job, job.rounds, test)
         this.#end(job, { state, reason }, { result })
-        for (let round = Math.max(0, job.rounds - KEPT_ROUNDS); round <= job.rounds; round++)
-          files.blocks.unpinAll(roundLabel(job.row.id, round))
+        for (let round = Math.max(0, job.rounds - KEPT_ROUNDS); round <= job.rounds; round++) this.#letGo(job, round)
+        await this.#sweep()
       } catch (error) {
         if (this.#o.signal.aborted) return // taken up again after the restart
         this.#end(job, { state: 'failed', reason: `The result could not be written: ${sentence(error)}` })
@@ -171,6 +174,7 @@ export class JobDesk {
 
   #end(job: Job, { state, reason }: Outcome, changes: Partial<JobRow> = {}): void {
     this.#o.jobs.setState(job, state, reason, changes)
+    if (this.#o.jobs.all().every(({ row }) => isFinal(row.state))) this.#inBackground(() => this.#o.evaluator.close())
     const { webhook: url } = job.row.submission
     if (!url) return
     this.#inBackground(async () => {
@@ -183,6 +187,24 @@ export class JobDesk {
   async #evaluate(job: Job, base: FileRef, limit?: number): Promise<Evaluation> {
     const { files, evaluator, signal } = this.#o
     return evaluator.evaluate(job, decodeBase(await files.readAll(base.cid)), limit, signal)
+  }
+
+  /** Unpins a round's files: a long job must not fill the disk with its past. */
+  #letGo(job: Job, round: number): void {
+    const { blocks } = this.#o.files
+    const label = roundLabel(job.row.id, round)
+    for (const { root, kind } of blocks.pins()) if (kind === label) this.#past.add(root)
+    blocks.unpinAll(label)
+    if (this.#past.size >= SWEEP_AT_FILES) this.#inBackground(() => this.#sweep())
+  }
+
+  /** Removes the blocks of files that were let go, but for those that another pin reaches. */
+  async #sweep(): Promise<void> {
+    const { files } = this.#o
+    const roots = [...this.#past]
+    this.#past.clear()
+    const blocks = await Promise.all(roots.map((root) => files.chunks(root).catch(() => [])))
+    await files.blocks.gc({ among: [...roots, ...blocks.flat()] })
   }
 
   #inBackground(work: () => Promise<void>): void {

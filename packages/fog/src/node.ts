@@ -1,3 +1,4 @@
+import { createHmac } from 'node:crypto'
 import { mkdir } from 'node:fs/promises'
 import { isIP } from 'node:net'
 import { join } from 'node:path'
@@ -16,10 +17,11 @@ import { loadToken, writeConnection } from './connection-file.ts'
 import { Contributors } from './contributors.ts'
 import { Database } from './database.ts'
 import { Evaluator } from './evaluator.ts'
+import { bears } from './gateway/bearer.ts'
 import { updateHandler } from './gateway/data-plane.ts'
 import { createMetrics } from './gateway/metrics.ts'
 import { readPages } from './gateway/pages.ts'
-import { bears, createRoutes } from './gateway/routes.ts'
+import { createRoutes } from './gateway/routes.ts'
 import { createGatewayServer, listen } from './gateway/server.ts'
 import { JobDesk } from './job-desk.ts'
 import { type Job, Jobs } from './jobs.ts'
@@ -92,6 +94,7 @@ export class FogNode {
       await mkdir(o.home, { recursive: true, mode: 0o700 })
       const identity = await loadIdentity(join(o.home, 'identity.key'))
       const token = o.token ?? (await loadToken(join(o.home, 'token')))
+      const ticketOf = (lease: string) => createHmac('sha256', token).update(`lease ${lease}`).digest('base64url')
       const db = stack.adopt(new Database(join(o.home, 'fog.sqlite')), (open) => open.close())
       const blocks = stack.adopt(await BlockStore.open(join(o.home, 'blocks'), { quotaBytes: o.quotaBytes }), (open) =>
         open.close(),
@@ -162,6 +165,7 @@ export class FogNode {
           send: (id, message) => contributors.send(id, message),
           disconnect: (id, reason) => contributors.disconnect(id, reason),
           nameOf: (id) => contributors.nameOf(id) ?? db.contributor(id)?.name ?? '',
+          ticketOf,
           pinRound: (job, round, cids) => desk.pinRound(job, round, cids),
           committed: (job, round) => {
             for (const { contributor } of job.lastRound?.shares ?? [])
@@ -200,6 +204,7 @@ export class FogNode {
           jobOfLease: scheduler.jobOfLease,
           submit: (received) => scheduler.submit(received),
         }),
+        ticketOf,
       )
       const bulk = blockHandler(blocks, { authorize: (request) => bears(request.headers.authorization, token) })
       const gateway = createGatewayServer({

@@ -31,6 +31,8 @@ export interface SchedulerPorts {
   send(contributor: string, message: FogMessage): boolean
   disconnect(contributor: string, reason: string): void
   nameOf(contributor: string): string
+  /** The bearer token of a lease. */
+  ticketOf(lease: string): string
   /** The files of a round that is about to be committed. */
   pinRound(job: Job, round: number, cids: Iterable<string>): void
   /** A round of a job was committed. */
@@ -211,6 +213,7 @@ export class Scheduler {
       dataset: submission.train,
       order: { samples: job.train.samples, seed: submission.seed, total },
       codec: 'int8-256',
+      ticket: this.#ports.ticketOf(grant.id),
     }
     job.inFlight.set(grant.id, { contributor, samples: 0 })
     this.#ports.send(contributor, { type: 'lease', lease })

@@ -65,11 +65,12 @@ export async function checkSubmission(files: FileStore, submission: JobSubmissio
   return { program, train, test }
 }
 
-/** The initial theta and buffers as a base file. */
-export async function initialBase(files: FileStore, program: ProgramManifest): Promise<FileRef> {
+/** The initial theta and buffers as a base file, pinned as `pin`. */
+export async function initialBase(files: FileStore, program: ProgramManifest, pin: string): Promise<FileRef> {
   const { tensors } = readSafetensors(await readWhole(files, program.initial, MAX_GRAPH_BYTES * 2, 'initial weights'))
   return files.put(
     encodeBase({ theta: flatten(tensors, program.parameters), buffers: flatten(tensors, program.buffers) }),
+    { pin },
   )
 }
 

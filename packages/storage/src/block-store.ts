@@ -201,9 +201,11 @@ export class BlockStore {
   /**
    * Removes what no pin reaches: through the links of UnixFS files and of dag-cbor blocks. Puts may go on meanwhile.
    * @param o.olderThanMs spares blocks that were put, or put again, within this time; 0 by default
+   * @param o.among looks at these blocks only
    */
-  async gc(o: { olderThanMs?: number } = {}): Promise<{ blocks: number; bytes: number }> {
+  async gc(o: { olderThanMs?: number; among?: Iterable<CidLike> } = {}): Promise<{ blocks: number; bytes: number }> {
     const before = this.#clock() - (o.olderThanMs ?? 0)
+    const among = o.among && new Set([...o.among].map((cid) => keyOf(toCid(cid))))
     const hold = this.hold()
     try {
       const kept = await this.#reachable()
@@ -211,7 +213,7 @@ export class BlockStore {
       let looked = 0
       for (const { key, bytes } of this.#index.entries(before)) {
         if (++looked % GC_BLOCKS_PER_TURN === 0) await nextTurn()
-        if (kept.has(key) || this.#held.has(key)) continue
+        if (kept.has(key) || this.#held.has(key) || among?.has(key) === false) continue
         await this.#alone(key, async () => {
           if (this.#held.has(key)) return // put again while this waited
           await this.#remove(key)

@@ -44,6 +44,10 @@ export const HardwareSchema = z.strictObject({
 })
 export type Hardware = z.infer<typeof HardwareSchema>
 
+function isWithinSteps(ranges: Range[]): boolean {
+  return ranges.reduce((sum, [from, to]) => sum + to - from, 0) <= MAX_LEASE_STEPS
+}
+
 /** A contributor's right to train on batch ranges for one round; `fence` grows with every lease of a job. */
 export const LeaseSchema = z.strictObject({
   id: Id,
@@ -54,7 +58,7 @@ export const LeaseSchema = z.strictObject({
   dataset: FileRefSchema,
   /** Parameters and buffers to start from: a safetensors file with `theta` and `buffers`, both float32 and flat. */
   base: FileRefSchema,
-  ranges: z.array(RangeSchema).min(1).max(MAX_LEASE_RANGES),
+  ranges: z.array(RangeSchema).min(1).max(MAX_LEASE_RANGES).refine(isWithinSteps, 'has too many steps'),
   order: z.strictObject({ samples: z.int().min(1), seed: Count, total: z.int().min(1) }),
   learningRate: z.strictObject({ from: z.number().min(0), to: z.number().min(0) }),
   /** Stop at the first step boundary after this much time and submit what is done. */
@@ -62,6 +66,8 @@ export const LeaseSchema = z.strictObject({
   /** After this much time the lease is void and its ranges go back. */
   ttlMs: z.number().min(1).max(1e9),
   codec: z.literal('int8-256'),
+  /** Bearer token for the update's PUT: only who holds the lease may make the fog node read a body. */
+  ticket: z.string().max(200),
 })
 export type Lease = z.infer<typeof LeaseSchema>
 

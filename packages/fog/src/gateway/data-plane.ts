@@ -1,17 +1,21 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { PinGoError, sentence } from '@pingo/wire'
 import type { UpdateDesk } from '../updates.ts'
+import { bears } from './bearer.ts'
 
 const UPDATE_PATH = /^\/v1\/leases\/([\w.-]{1,100})\/update$/
 /** Updates that are read into memory at once, bytes in all; further ones are told to come again. */
-export const MAX_UPDATE_BYTES_IN_FLIGHT = 1 << 30
+export const MAX_UPDATE_BYTES_IN_FLIGHT = 512 << 20
 const RETRY_AFTER_SECONDS = 1
 
 /**
- * `PUT /v1/leases/{lease}/update`: a contributor's signed update. Who may send it is decided by the signature and the lease,
- * not by a token. @returns false when the path is another's
+ * `PUT /v1/leases/{lease}/update`: a contributor's signed update. The lease's ticket opens the door, before a byte of the body is
+ * read; whether the update is taken is decided by its signature and the lease. @returns false when the path is another's
  */
-export function updateHandler(desk: UpdateDesk): (request: IncomingMessage, response: ServerResponse) => boolean {
+export function updateHandler(
+  desk: UpdateDesk,
+  ticketOf: (lease: string) => string,
+): (request: IncomingMessage, response: ServerResponse) => boolean {
   let inFlight = 0
   return (request, response) => {
     const lease = UPDATE_PATH.exec(request.url ?? '')?.[1]
@@ -23,6 +27,8 @@ export function updateHandler(desk: UpdateDesk): (request: IncomingMessage, resp
     void (async () => {
       let reserved = 0
       try {
+        if (!bears(request.headers.authorization, ticketOf(lease)))
+          throw new PinGoError('UNAUTHORIZED', 'This needs the ticket of the lease.')
         const limit = desk.limitOf(lease)
         const length = Number(request.headers['content-length'])
         if (!(length > 0 && length <= limit))

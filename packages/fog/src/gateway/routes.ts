@@ -1,4 +1,3 @@
-import { timingSafeEqual } from 'node:crypto'
 import {
   type DatasetView,
   type Explanation,
@@ -14,7 +13,6 @@ import {
   type Quote,
   type QuoteRequest,
   QuoteRequestSchema,
-  sha256,
   validate,
 } from '@pingo/wire'
 import fastify, {
@@ -26,6 +24,7 @@ import fastify, {
 import type { Registry } from 'prom-client'
 import type { Database } from '../database.ts'
 import type { Job, Jobs } from '../jobs.ts'
+import { bears } from './bearer.ts'
 import { CONTENT_SECURITY_POLICY, type Page } from './pages.ts'
 import { streamEvents } from './sse.ts'
 
@@ -59,10 +58,6 @@ export interface GatewayPorts {
 }
 
 const FILES = { 'model.onnx': 'model', 'checkpoint.safetensors': 'checkpoint', 'model.json': 'card' } as const
-
-/** True when a request carries the fog node's token as bearer. Compared in constant time. */
-export const bears = (header: string | undefined, token: string): boolean =>
-  timingSafeEqual(sha256(Buffer.from(header ?? '')), sha256(Buffer.from(`Bearer ${token}`)))
 
 /** The JSON API (docs/api.md), the metrics and the pages. */
 export function createRoutes(o: {
