@@ -35,7 +35,10 @@ export interface LeaseGrant {
   fence: number
   base: FileRef
   ranges: Range[]
-  /** Inner learning rate at the round's start and at its expected end. */
+  /**
+   * Inner learning rate at the first step and after the last one of the lease, in a line: such that a step has the rate of the
+   * samples that all contributors together are expected to have done by then.
+   */
   learningRate: { from: number; to: number }
   softMs: number
   ttlMs: number
@@ -204,8 +207,13 @@ export interface OpenRound {
   startedAt: number
   /** When contributors stop at the next step boundary. */
   dueAt: number
+  /** Once there is a quorum the round closes `graceMs` after `dueAt` and `spreadMs` after the quorum, whichever is later. */
   graceMs: number
-  learningRate: { from: number; to: number }
+  spreadMs: number
+  /** Since when there is a quorum. */
+  quorumAt: number | null
+  /** Samples that the round is expected to commit. */
+  expectedSamples: number
 }
 
 /**

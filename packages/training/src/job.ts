@@ -24,6 +24,7 @@ import {
   finishJob,
   grantLate,
   mergeCommand,
+  noteQuorum,
   openRound,
 } from './rounds.ts'
 import { checkUpdate } from './updates.ts'
@@ -249,7 +250,8 @@ function moveOn(draft: Draft): boolean {
   if (core.phase === 'training') {
     const awaited = core.outstanding.some((lease) => isAwaited(lease, now))
     const inside = core.outstanding.some((lease) => lease.update !== null)
-    const closes = closesAt(core, now)
+    noteQuorum(draft)
+    const closes = closesAt(core)
     if ((inside && !awaited) || (closes !== null && now >= closes)) closeRound(draft)
     else if (!awaited && (core.outstanding.length === 0 || canOpen(core, now))) {
       dropLeases(draft, core.outstanding, () => 'Its contributor is gone.')
@@ -278,7 +280,7 @@ function nextWake({ core, now }: Draft): number | null {
       times.push(lease.expiresAt)
       if (!lease.held && lease.waitUntil > now) times.push(lease.waitUntil)
     }
-    const closes = closesAt(core, now)
+    const closes = closesAt(core)
     if (closes !== null) times.push(closes)
   }
   if (core.phase !== 'merging')

@@ -1,6 +1,6 @@
 /** Part of the expected work (of leases that are waited for) that must be in before a round may close without the rest. */
 export const QUORUM = 0.66
-/** Who stays behind is waited for at least so long after the soft end … */
+/** Who stays behind is waited for at least so long after the soft end and after the quorum … */
 export const MIN_GRACE_MS = 250
 /** … and at most for this part of `roundMs`. */
 export const MAX_GRACE_PART = 0.5
@@ -15,6 +15,9 @@ export const GENEROSITY = 2
 export const BLIND_GENEROSITY = 8
 /** Part of a job that a round is taken for before anybody's speed is known. */
 export const BLIND_ROUND_PART = 1 / 20
+/** While nobody's speed is measured a round lasts this part of `roundMs` only, but no less than so long (or than `roundMs`). */
+export const PROBE_PART = 1 / 4
+export const MIN_PROBE_MS = 250
 /** The last round is stretched by up to this, rather than leave a crumb for one more. */
 export const LAST_ROUND_STRETCH = 1.25
 /** Soft end of the last round in units of its expected length: who is slower than thought may still finish. */

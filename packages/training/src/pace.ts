@@ -15,11 +15,14 @@ export function deviation(values: readonly number[]): number {
 }
 
 /**
- * How long after a round's soft end the stragglers are waited for: median + 4 · MAD of recent lateness, within fixed bounds.
- * The upper bound when nothing has been seen yet.
+ * How long stragglers are waited for, from recent lateness (arrivals after a round's soft end, ms): `graceMs` after the soft
+ * end, median + 4 · MAD; and after the quorum `spreadMs`, 4 · MAD, for rounds that are late as a whole. Both within fixed
+ * bounds; the upper one when nothing has been seen yet.
  */
-export function graceMs(lateness: readonly number[], roundMs: number): number {
+export function graceOf(lateness: readonly number[], roundMs: number): { graceMs: number; spreadMs: number } {
   const most = Math.max(MIN_GRACE_MS, MAX_GRACE_PART * roundMs)
-  if (lateness.length === 0) return most
-  return Math.min(most, Math.max(MIN_GRACE_MS, median(lateness) + 4 * deviation(lateness)))
+  if (lateness.length === 0) return { graceMs: Math.ceil(most), spreadMs: Math.ceil(most) }
+  const bounded = (ms: number): number => Math.ceil(Math.min(most, Math.max(MIN_GRACE_MS, ms)))
+  const spread = 4 * deviation(lateness)
+  return { graceMs: bounded(median(lateness) + spread), spreadMs: bounded(spread) }
 }

@@ -2,11 +2,11 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import type { Member } from './job-types.ts'
-import { deviation, graceMs, median } from './pace.ts'
-import { planLate, planRound, speedsOf } from './plan.ts'
+import { deviation, graceOf, median } from './pace.ts'
+import { planLate, planRound, roundLength, speedsOf } from './plan.ts'
 import { settingsOf } from './testing/drive.ts'
 
-const settings = settingsOf({ flopsPerSample: 1e5 })
+const settings = settingsOf({ flopsPerSample: 1e5, roundMs: 1_000 })
 const member = (id: string, flops: number, rate: number): Member => ({
   id,
   present: true,
@@ -19,7 +19,7 @@ const member = (id: string, flops: number, rate: number): Member => ({
 const speeds = (list: Record<string, number>) => new Map(Object.entries(list))
 
 test('everybody gets twice what it is expected to do, so that nobody idles', () => {
-  const plan = planRound(['a', 'b'], speeds({ a: 0.02, b: 0.1 }), 10_000, settings)
+  const plan = planRound(['a', 'b'], speeds({ a: 0.02, b: 0.1 }), 10_000, 1_000, settings)
   assert.deepEqual(plan.shares, [
     { id: 'a', steps: 40, expected: 20 },
     { id: 'b', steps: 200, expected: 100 },
@@ -28,7 +28,7 @@ test('everybody gets twice what it is expected to do, so that nobody idles', () 
 })
 
 test('the last round is divided by speed, so that all end together', () => {
-  const plan = planRound(['a', 'b', 'c'], speeds({ a: 0.01, b: 0.02, c: 0.03 }), 30, settings)
+  const plan = planRound(['a', 'b', 'c'], speeds({ a: 0.01, b: 0.02, c: 0.03 }), 30, 1_000, settings)
   assert.deepEqual(
     plan.shares.map(({ steps }) => steps),
     [5, 10, 15],
@@ -37,7 +37,7 @@ test('the last round is divided by speed, so that all end together', () => {
 })
 
 test('fewer batches than contributors go to the fastest', () => {
-  const plan = planRound(['a', 'b', 'c'], speeds({ a: 0.01, b: 0.03, c: 0.02 }), 2, settings)
+  const plan = planRound(['a', 'b', 'c'], speeds({ a: 0.01, b: 0.03, c: 0.02 }), 2, 1_000, settings)
   assert.deepEqual(
     plan.shares.map(({ id }) => id),
     ['b', 'c'],
@@ -49,7 +49,7 @@ test('a plan never leases more than there is, and all of it when it is the last'
   fc.assert(
     fc.property(rates, fc.integer({ min: 1, max: 100_000 }), (list, free) => {
       const ids = list.map((_, i) => `c${i}`)
-      const plan = planRound(ids, new Map(list.map((rate, i) => [`c${i}`, rate])), free, settings)
+      const plan = planRound(ids, new Map(list.map((rate, i) => [`c${i}`, rate])), free, 1_000, settings)
       const leased = plan.shares.reduce((sum, { steps }) => sum + steps, 0)
       const expected = list.reduce((sum, rate) => sum + Math.max(1, rate * settings.roundMs), 0)
       assert.ok(leased <= free && leased >= 1)
@@ -61,7 +61,7 @@ test('a plan never leases more than there is, and all of it when it is the last'
 })
 
 test('without any idea of speed the shares are equal, and most of the job is left for later', () => {
-  const plan = planRound(['a', 'b'], new Map(), 1_000, settings)
+  const plan = planRound(['a', 'b'], new Map(), 1_000, 1_000, settings)
   assert.equal(plan.shares[0]!.steps, plan.shares[1]!.steps)
   assert.ok(plan.shares[0]!.steps < 250)
 })
@@ -91,8 +91,16 @@ test('grace follows median and spread of recent lateness, within bounds', () => 
   assert.equal(median([3, 1, 2]), 2)
   assert.equal(median([4, 1, 2, 3]), 2.5)
   assert.equal(deviation([1, 1, 2, 2, 4, 6, 9]), 1)
-  assert.equal(graceMs([], 4_000), 2_000)
-  assert.equal(graceMs([10, 10, 10], 4_000), 250)
-  assert.equal(graceMs([400, 500, 600], 4_000), 900)
-  assert.equal(graceMs([5_000, 9_000, 1_000], 4_000), 2_000)
+  assert.deepEqual(graceOf([], 4_000), { graceMs: 2_000, spreadMs: 2_000 })
+  assert.deepEqual(graceOf([10, 10, 10], 4_000), { graceMs: 250, spreadMs: 250 })
+  assert.deepEqual(graceOf([400, 500, 600], 4_000), { graceMs: 900, spreadMs: 400 })
+  assert.deepEqual(graceOf([6_100, 6_000, 6_200], 4_000), { graceMs: 2_000, spreadMs: 400 })
+})
+
+test('a round is short while nobody is measured', () => {
+  const settings = settingsOf({ roundMs: 4_000 })
+  assert.equal(roundLength([member('a', 1e9, 0)], settings), 1_000)
+  assert.equal(roundLength([member('a', 1e9, 0), member('b', 0, 0.1)], settings), 4_000)
+  assert.equal(roundLength([], settingsOf({ roundMs: 600 })), 250)
+  assert.equal(roundLength([], settingsOf({ roundMs: 100 })), 100)
 })

@@ -7,6 +7,8 @@ import {
   LAST_ROUND_MIN_PART,
   LAST_ROUND_SLACK,
   LAST_ROUND_STRETCH,
+  MIN_PROBE_MS,
+  PROBE_PART,
 } from './limits.ts'
 import { median } from './pace.ts'
 
@@ -38,20 +40,27 @@ export function speedsOf(members: readonly Member[], settings: JobSettings): Map
   return new Map(members.map((member, index) => [member.id, speeds[index]! > 0 ? speeds[index]! : usual]))
 }
 
+/** Length of a round of these members: short while nobody's speed is measured, so that the guesses end soon. */
+export function roundLength(members: readonly Member[], settings: JobSettings): number {
+  const { roundMs } = settings
+  if (members.some((member) => member.rate > 0)) return roundMs
+  return Math.min(roundMs, Math.max(MIN_PROBE_MS, PROBE_PART * roundMs))
+}
+
 /**
- * Divides `free` batches among `ids` for one round: twice what each is expected to do in `roundMs`, so that all work until the
+ * Divides `free` batches among `ids` for one round: twice what each is expected to do in `lengthMs`, so that all work until the
  * soft end whatever their speed; when that is more than there is, in proportion to speed, so that all end together.
  */
 export function planRound(
   ids: readonly string[],
   speeds: ReadonlyMap<string, number>,
   free: number,
+  lengthMs: number,
   settings: JobSettings,
 ): Plan {
-  const { roundMs } = settings
   const blind = ids.some((id) => !speeds.get(id))
   const guess = blind ? blindSteps(free, ids.length, settings) : 0
-  const expected = ids.map((id) => (blind ? guess : Math.max(1, speeds.get(id)! * roundMs)))
+  const expected = ids.map((id) => (blind ? guess : Math.max(1, speeds.get(id)! * lengthMs)))
   const sum = expected.reduce((total, steps) => total + steps, 0)
   const generosity = blind ? BLIND_GENEROSITY : GENEROSITY
   const last = !blind && free <= LAST_ROUND_STRETCH * sum
@@ -61,12 +70,12 @@ export function planRound(
   const shares = ids
     .map((id, index) => ({ id, steps: steps[index]!, expected: Math.min(steps[index]!, expected[index]!) }))
     .filter((share) => share.steps > 0)
-  if (!last) return { shares, softMs: roundMs }
+  if (!last) return { shares, softMs: lengthMs }
   const longest = shares.reduce((most, share) => Math.max(most, share.steps / speeds.get(share.id)!), 0)
-  const softMs = Math.min(LAST_ROUND_SLACK * roundMs, LAST_ROUND_SLACK * longest)
+  const softMs = Math.min(LAST_ROUND_SLACK * lengthMs, LAST_ROUND_SLACK * longest)
   return {
     shares: shares.map((share) => ({ ...share, expected: share.steps })),
-    softMs: Math.max(LAST_ROUND_MIN_PART * roundMs, softMs),
+    softMs: Math.max(LAST_ROUND_MIN_PART * lengthMs, softMs),
   }
 }
 

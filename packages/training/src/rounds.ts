@@ -3,8 +3,8 @@ import { type Draft, exclude, isAwaited, memberOf, outOf } from './draft.ts'
 import type { CommittedEntry, CommittedRound, FinalState, JobCore, LeaseState, Member } from './job-types.ts'
 import { commitBatches, freeBatches, giveBack, isComplete, samplesOf, takeBatches } from './ledger.ts'
 import { LATE_JOIN_PART, MAX_ABSENT_MEMBERS, QUORUM, TTL_MARGIN_MS, TTL_ROUNDS } from './limits.ts'
-import { graceMs } from './pace.ts'
-import { planLate, planRound, type Share, speedsOf } from './plan.ts'
+import { graceOf } from './pace.ts'
+import { planLate, planRound, roundLength, type Share, speedsOf } from './plan.ts'
 import { splitAt } from './ranges.ts'
 import { learningRateAt } from './schedule.ts'
 
@@ -34,6 +34,7 @@ export function openRound(draft: Draft): void {
     chosen.map((member) => member.id),
     speeds,
     free,
+    roundLength(chosen, settings),
     settings,
   )
   const expected = plan.shares.reduce((sum, share) => sum + share.expected, 0)
@@ -42,31 +43,31 @@ export function openRound(draft: Draft): void {
   core.open = {
     startedAt: now,
     dueAt: now + Math.ceil(plan.softMs),
-    graceMs: Math.ceil(graceMs(core.lateness, settings.roundMs)),
-    learningRate: {
-      from: rateAt(core, core.samplesDone),
-      to: rateAt(core, core.samplesDone + Math.min(expected, free) * settings.batch),
-    },
+    ...graceOf(core.lateness, settings.roundMs),
+    quorumAt: null,
+    expectedSamples: Math.min(expected, free) * settings.batch,
   }
-  grant(draft, plan.shares)
+  grant(draft, plan.shares, core.open.expectedSamples)
 }
 
-/** A lease for one who came during a round, when enough of it is left; true when it was granted. */
+/** A lease for one who came during a round, when enough of it is left. */
 export function grantLate(draft: Draft, member: Member): void {
   const { core, now } = draft
   const { settings, open } = core
   if (core.phase !== 'training' || open === null || !member.present || member.notBefore > now) return
   const leftMs = open.dueAt - now
   const free = freeBatches(core.ledger)
-  if (leftMs < LATE_JOIN_PART * settings.roundMs || free === 0) return
+  const part = leftMs / (open.dueAt - open.startedAt)
+  if (part < LATE_JOIN_PART || free === 0) return
   if (core.outstanding.length >= settings.contributors.max) return
   if (core.outstanding.some((lease) => lease.contributor === member.id)) return
   const ready = readyMembers(core, now)
   const speed = speedsOf(ready, settings).get(member.id) ?? 0
-  grant(draft, [planLate(member.id, speed, free, leftMs, ready.length, settings)])
+  grant(draft, [planLate(member.id, speed, free, leftMs, ready.length, settings)], part * open.expectedSamples)
 }
 
-function grant(draft: Draft, shares: readonly Share[]): void {
+/** Leases the shares; while their expected steps are done the whole round is expected to do `samples`. */
+function grant(draft: Draft, shares: readonly Share[], samples: number): void {
   const { core, now } = draft
   const open = core.open!
   const { ledger, taken } = takeBatches(
@@ -81,6 +82,7 @@ function grant(draft: Draft, shares: readonly Share[]): void {
     if (steps === 0) return
     const fence = core.fence++
     const id = `${core.settings.job}.${fence}`
+    const pace = samples / share.expected
     core.granted++
     core.outstanding.push({
       id,
@@ -104,7 +106,7 @@ function grant(draft: Draft, shares: readonly Share[]): void {
         fence,
         base: core.base,
         ranges,
-        learningRate: open.learningRate,
+        learningRate: { from: rateAt(core, core.samplesDone), to: rateAt(core, core.samplesDone + pace * steps) },
         softMs: Math.max(1, open.dueAt - now),
         ttlMs,
       },
@@ -130,15 +132,23 @@ export function dropLeases(
       draft.commands.push({ type: 'revoke', lease: lease.id, contributor: lease.contributor, reason: reason(lease) })
 }
 
-/** When a round with a quorum may close without the rest; null while there is no quorum. */
-export function closesAt(core: JobCore, now: number): number | null {
+/** Notes since when enough is in for the round to close without the rest. */
+export function noteQuorum({ core, now }: Draft): void {
   let inside = 0
   let awaited = 0
   for (const lease of core.outstanding) {
     if (lease.update !== null) inside += lease.expected
     else if (isAwaited(lease, now)) awaited += lease.expected
   }
-  return inside > 0 && inside >= QUORUM * (inside + awaited) ? core.open!.dueAt + core.open!.graceMs : null
+  const reached = inside > 0 && inside >= QUORUM * (inside + awaited)
+  if (reached === (core.open!.quorumAt !== null)) return
+  core.open = { ...core.open!, quorumAt: reached ? now : null }
+}
+
+/** When the round may close without those who are not in; null while there is no quorum. */
+export function closesAt({ open }: JobCore): number | null {
+  if (open === null || open.quorumAt === null) return null
+  return Math.max(open.dueAt + open.graceMs, open.quorumAt + open.spreadMs)
 }
 
 /** Closes the round: who is not in is out, the shell is asked to merge the rest. */
@@ -203,7 +213,7 @@ export function commitRound(draft: Draft, base: FileRef): void {
     metricSum,
     loss: lossSum / samples,
     metric: metricSum / samples,
-    learningRate: open.learningRate.from,
+    learningRate: rateAt(core, core.samplesDone - samples),
     included,
     shares: sharesOf(included),
     excluded: core.excluded,

@@ -15,7 +15,7 @@ export const settingsOf = (changes: Partial<JobSettings> = {}): JobSettings => (
   totalSamples: 9_995,
   parameters: 4,
   seed: 1,
-  roundMs: 1_000,
+  roundMs: 4_000,
   learningRate: 0.1,
   schedule: { kind: 'linear', warmup: 0, floor: 0 },
   outer: { learningRate: 0.7, momentum: 0.9 },
@@ -49,7 +49,7 @@ export class Drive {
     return commands
   }
 
-  /** Contributors come, the gathering time passes, the first round opens. */
+  /** Contributors come, the gathering time passes, the first round opens: of 1 s, as nobody's speed is known. */
   open(...contributors: string[]): JobCommand[] {
     for (const contributor of contributors) this.send({ type: 'joined', contributor, flops: 0 })
     return this.pass(50)
