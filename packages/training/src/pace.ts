@@ -16,13 +16,19 @@ export function deviation(values: readonly number[]): number {
 
 /**
  * How long stragglers are waited for, from recent lateness (arrivals after a round's soft end, ms): `graceMs` after the soft
- * end, median + 4 · MAD; and after the quorum `spreadMs`, 4 · MAD, for rounds that are late as a whole. Both within fixed
- * bounds; the upper one when nothing has been seen yet.
+ * end, median + 4 · MAD; and after the quorum `spreadMs`, 4 · MAD, for rounds that are late as a whole. The upper bound when
+ * nothing has been seen yet. At least a round's length divided by the number of leases: while it waits everybody idles, and the
+ * work of one that is left out is lost, so waiting pays up to there.
  */
-export function graceOf(lateness: readonly number[], roundMs: number): { graceMs: number; spreadMs: number } {
+export function graceOf(
+  lateness: readonly number[],
+  roundMs: number,
+  leases: number,
+): { graceMs: number; spreadMs: number } {
   const most = Math.max(MIN_GRACE_MS, MAX_GRACE_PART * roundMs)
-  if (lateness.length === 0) return { graceMs: Math.ceil(most), spreadMs: Math.ceil(most) }
-  const bounded = (ms: number): number => Math.ceil(Math.min(most, Math.max(MIN_GRACE_MS, ms)))
+  const least = Math.min(most, Math.max(MIN_GRACE_MS, roundMs / Math.max(1, leases)))
   const spread = 4 * deviation(lateness)
+  const bounded = (ms: number): number =>
+    Math.ceil(lateness.length === 0 ? most : Math.min(most, Math.max(least, ms)))
   return { graceMs: bounded(median(lateness) + spread), spreadMs: bounded(spread) }
 }

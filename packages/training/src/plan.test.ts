@@ -91,10 +91,11 @@ test('grace follows median and spread of recent lateness, within bounds', () => 
   assert.equal(median([3, 1, 2]), 2)
   assert.equal(median([4, 1, 2, 3]), 2.5)
   assert.equal(deviation([1, 1, 2, 2, 4, 6, 9]), 1)
-  assert.deepEqual(graceOf([], 4_000), { graceMs: 2_000, spreadMs: 2_000 })
-  assert.deepEqual(graceOf([10, 10, 10], 4_000), { graceMs: 250, spreadMs: 250 })
-  assert.deepEqual(graceOf([400, 500, 600], 4_000), { graceMs: 900, spreadMs: 400 })
-  assert.deepEqual(graceOf([6_100, 6_000, 6_200], 4_000), { graceMs: 2_000, spreadMs: 400 })
+  assert.deepEqual(graceOf([], 4_000, 100), { graceMs: 2_000, spreadMs: 2_000 })
+  assert.deepEqual(graceOf([10, 10, 10], 4_000, 100), { graceMs: 250, spreadMs: 250 })
+  assert.deepEqual(graceOf([400, 500, 600], 4_000, 100), { graceMs: 900, spreadMs: 400 })
+  assert.deepEqual(graceOf([6_100, 6_000, 6_200], 4_000, 100), { graceMs: 2_000, spreadMs: 400 })
+  assert.deepEqual(graceOf([10, 10, 10], 4_000, 5), { graceMs: 800, spreadMs: 800 })
 })
 
 test('a round is short while nobody is measured', () => {

@@ -43,7 +43,7 @@ export function openRound(draft: Draft): void {
   core.open = {
     startedAt: now,
     dueAt: now + Math.ceil(plan.softMs),
-    ...graceOf(core.lateness, settings.roundMs),
+    ...graceOf(core.lateness, settings.roundMs, plan.shares.length),
     quorumAt: null,
     expectedSamples: Math.min(expected, free) * settings.batch,
   }
