@@ -28,7 +28,6 @@ export function graceOf(
   const most = Math.max(MIN_GRACE_MS, MAX_GRACE_PART * roundMs)
   const least = Math.min(most, Math.max(MIN_GRACE_MS, roundMs / Math.max(1, leases)))
   const spread = 4 * deviation(lateness)
-  const bounded = (ms: number): number =>
-    Math.ceil(lateness.length === 0 ? most : Math.min(most, Math.max(least, ms)))
+  const bounded = (ms: number): number => Math.ceil(lateness.length === 0 ? most : Math.min(most, Math.max(least, ms)))
   return { graceMs: bounded(median(lateness) + spread), spreadMs: bounded(spread) }
 }

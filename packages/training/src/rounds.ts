@@ -124,7 +124,8 @@ export function dropLeases(
   if (dropped.length === 0) return
   const { core } = draft
   core.ledger = giveBack(core.ledger, ...dropped.map((lease) => lease.ranges))
-  core.outstanding = core.outstanding.filter((lease) => !dropped.includes(lease))
+  const gone = new Set(dropped)
+  core.outstanding = core.outstanding.filter((lease) => !gone.has(lease))
   exclude(draft, dropped, reason)
   if (!tell) return
   for (const lease of dropped)

@@ -1,5 +1,5 @@
 import { batchesOf, countOf } from '@pingo/training'
-import { changeContributor, contributorOf, type Draft, feed } from './draft.ts'
+import { changeContributor, contributorOf, type Draft, feed, jobOfLease } from './draft.ts'
 import { assign, type Demand, type Worker } from './share.ts'
 import type { FogJob, FogState } from './types.ts'
 
@@ -34,8 +34,9 @@ export function balance(draft: Draft): void {
 
 function tellJoined(draft: Draft, contributor: string, job: string): void {
   const { flops, lease } = contributorOf(draft, contributor)!
-  if (lease === null) feed(draft, job, { type: 'joined', at: draft.now, contributor, flops })
-  else feed(draft, job, { type: 'resumed', at: draft.now, contributor, flops, leases: [lease] })
+  if (lease !== null && jobOfLease(lease) === job)
+    feed(draft, job, { type: 'resumed', at: draft.now, contributor, flops, leases: [lease] })
+  else feed(draft, job, { type: 'joined', at: draft.now, contributor, flops })
 }
 
 /** With one job there is nothing to divide: who is free and has the memory works for it. */

@@ -1,6 +1,9 @@
 import { type JobEvent, stepJob } from '@pingo/training'
 import type { FogCommand, FogContributor, FogJob, FogState, JournalEntry } from './types.ts'
 
+/** The job that a lease belongs to, by the lease's id. */
+export const jobOfLease = (lease: string): string => lease.slice(0, Math.max(0, lease.lastIndexOf('.')))
+
 /** A step under way: lists and records are copies that may be written to; the objects in them are replaced, never changed. */
 export interface Draft {
   contributors: FogContributor[]

@@ -3,8 +3,9 @@ import { test } from 'node:test'
 import { type JobSettings, type LeaseGrant, restoreJob, samplesOf, splitAt } from '@pingo/training'
 import { EVICT_MS } from '@pingo/wire'
 import { SLICE_MS } from './balance.ts'
+import { jobOfLease } from './draft.ts'
 import { explain } from './explain.ts'
-import { createFog, jobOfLease, pendingFogCommands, stepFog } from './fog.ts'
+import { createFog, pendingFogCommands, stepFog } from './fog.ts'
 import type { FogCommand, FogEvent, FogState, JournalEntry } from './types.ts'
 
 type WithoutTime<E> = E extends unknown ? Omit<E, 'at'> : never

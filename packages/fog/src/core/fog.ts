@@ -1,7 +1,15 @@
 import { createJob, pendingCommands } from '@pingo/training'
 import { EVICT_MS, HEARTBEAT_MS } from '@pingo/wire'
 import { balance, isUnfair } from './balance.ts'
-import { beginDraft, changeContributor, contributorOf, type Draft, feed, indexOfContributor } from './draft.ts'
+import {
+  beginDraft,
+  changeContributor,
+  contributorOf,
+  type Draft,
+  feed,
+  indexOfContributor,
+  jobOfLease,
+} from './draft.ts'
 import type { FogCommand, FogEvent, FogJob, FogState, FogStep } from './types.ts'
 
 /** Ended jobs that are kept, to answer those whose update was in the last round. */
@@ -34,9 +42,6 @@ export function pendingFogCommands(state: FogState, job: string): FogCommand[] {
   if (known === undefined) return []
   return pendingCommands(known.core).map((command) => (command.type === 'wake' ? command : { job, ...command }))
 }
-
-/** The job that a lease belongs to, by the lease's id. */
-export const jobOfLease = (lease: string): string => lease.slice(0, Math.max(0, lease.lastIndexOf('.')))
 
 function take(draft: Draft, event: FogEvent): void {
   const { now } = draft

@@ -11,8 +11,9 @@
  * @module
  */
 export { SLICE_MS } from './balance.ts'
+export { jobOfLease } from './draft.ts'
 export { explain } from './explain.ts'
-export { createFog, jobOfLease, pendingFogCommands, stepFog } from './fog.ts'
+export { createFog, pendingFogCommands, stepFog } from './fog.ts'
 export type {
   ContributorState,
   FogCommand,
