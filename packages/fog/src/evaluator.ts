@@ -9,6 +9,8 @@ export interface Evaluation {
   loss: number
   metric: number
   samples: number
+  /** Time that it took, without opening graph and data, ms. */
+  millis: number
 }
 
 /** Evaluates checkpoints on a job's test data, in an engine child of its own that is closed after a while without use. */
@@ -47,6 +49,7 @@ export class Evaluator {
         ...Object.fromEntries(unflatten(base.buffers, program.buffers)),
       }
       let [loss, metric] = [0, 0]
+      const start = performance.now()
       for (let from = 0; from < samples; from += program.batch) {
         const indices = Array.from({ length: Math.min(program.batch, samples - from) }, (_, i) => from + i)
         const feeds = await batchFeeds(program, data, indices)
@@ -54,7 +57,12 @@ export class Evaluator {
         loss += Number(out.loss_sum!.data[0])
         metric += Number(out.metric_sum!.data[0])
       }
-      return { loss: loss / samples, metric: metric / (samples * program.predictionsPerSample), samples }
+      return {
+        loss: loss / samples,
+        metric: metric / (samples * program.predictionsPerSample),
+        samples,
+        millis: performance.now() - start,
+      }
     } catch (error) {
       await this.close()
       throw error

@@ -50,7 +50,7 @@ export async function writeResult(o: {
     seconds,
     samplesPerSecond: job.samplesDone / Math.max(seconds, 0.001),
     train: { loss: job.lastRound?.loss ?? 0, metric: job.lastRound?.metric ?? 0 },
-    test,
+    test: test && { loss: test.loss, metric: test.metric, samples: test.samples },
     contributors: job.shares,
     kind: train.kind,
     columns: train.columns,

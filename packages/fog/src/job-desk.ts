@@ -121,19 +121,17 @@ export class JobDesk {
   /** … and after it, those of older rounds are let go, and the checkpoint may be evaluated. */
   committed(job: Job, round: number): void {
     this.#letGo(job, round - KEPT_ROUNDS)
-    const now = this.#o.clock()
-    if (!job.test || now < (this.#nextTest.get(job.row.id) ?? 0)) return
+    if (!job.test || this.#o.clock() < (this.#nextTest.get(job.row.id) ?? 0)) return
     this.#nextTest.set(job.row.id, Number.POSITIVE_INFINITY)
     const checkpoint = job.row.base
     this.#inBackground(async () => {
       try {
         const test = await this.#evaluate(job, checkpoint, LIVE_TEST_SAMPLES)
         this.#o.jobs.evaluated(job, round, test)
+        this.#nextTest.set(job.row.id, this.#o.clock() + test.millis * LIVE_TEST_SHARE)
       } catch (error) {
         this.#o.jobs.log(job, 'warn', `Round ${round} could not be evaluated: ${sentence(error)}`)
       }
-      const spent = this.#o.clock() - now
-      this.#nextTest.set(job.row.id, this.#o.clock() + spent * LIVE_TEST_SHARE)
     })
   }
 
