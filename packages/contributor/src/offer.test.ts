@@ -1,0 +1,25 @@
+import assert from 'node:assert/strict'
+import { availableParallelism } from 'node:os'
+import { test } from 'node:test'
+import { isPinGoError } from '@pingo/wire'
+import { memoryLimit, resolveOffer } from './offer.ts'
+
+test('what the owner says is offered, the rest has defaults that leave memory to the owner', () => {
+  const offer = resolveOffer({ cores: 0.5, diskBytes: 1e9 })
+  assert.deepEqual([offer.cores, offer.diskBytes], [0.5, 1e9])
+  assert.ok(offer.memoryBytes > 0 && offer.memoryBytes < memoryLimit())
+})
+
+test('more than the machine has cannot be offered', () => {
+  for (const said of [
+    { cores: availableParallelism() + 1 },
+    { cores: 0 },
+    { memoryBytes: memoryLimit() * 2 },
+    { memoryBytes: 1 },
+  ])
+    assert.throws(
+      () => resolveOffer(said),
+      (error) => isPinGoError(error, 'OFFER_INVALID'),
+      JSON.stringify(said),
+    )
+})
