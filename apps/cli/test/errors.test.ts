@@ -27,6 +27,7 @@ test('wrong usage ends with 2 and says what was meant', async (t) => {
     [['fog', '--port', 'x'], /'--port <port>' argument 'x' is invalid\. It must be a whole number from 0 to 65535\./],
     [['data', 'import', 'x', '--format', 'xls'], /Allowed choices are idx, csv/],
     [['contribute', '--memory', 'lots'], /It must be a size such as 512Mi or 2Gi\./],
+    [['contribute', '--fog', 'http://127.0.0.1:1'], /is not what contributors dial\.\nThey dial a multiaddr/],
     [['predict', 'm.onnx'], /pingo: Say what to predict from: either --input FILE or --prompt TEXT\./],
     [
       ['job', 'list', '--fog', '/ip4/127.0.0.1/tcp/1'],
@@ -86,6 +87,14 @@ test('an unreachable fog node: every command says so with the fix, and ends with
     })
   assertSentence(await place.run(['job', 'list']), /^pingo: No fog node is known on this machine\.\nStart one/)
   assertSentence(await place.run(['contribute']), /^pingo: No fog node is known on this machine\./)
+})
+
+test('a contributor whose fog node does not answer says so and ends', async () => {
+  await using place = await Place.create()
+  const peer = '12D3KooW9wZdsfmwKyVKvGkBt7jQZ2k5tCAZ3dShkh7X7G3UaJK4'
+  const run = await place.run(['contribute', '--fog', `/ip4/127.0.0.1/tcp/1/p2p/${peer}`])
+  assert.equal(run.code, 1)
+  assertSentence(run, /^pingo: Cannot reach \/ip4\/127\.0\.0\.1\/tcp\/1/)
 })
 
 test('models that cannot be trained or read', async () => {

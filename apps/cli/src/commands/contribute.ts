@@ -10,7 +10,7 @@ import { askedToEnd } from '../local/node-life.ts'
 import { Output } from '../output.ts'
 
 /** How long the first connection may take before the command gives up. */
-const CONNECT_TIMEOUT_MS = 20_000
+const CONNECT_TIMEOUT_MS = 10_000
 
 interface ContributeOptions extends JsonOption {
   fog?: string[]
@@ -45,7 +45,7 @@ export function contributeCommand({ signal }: Context): Command {
 
 async function contribute(options: ContributeOptions, signal: AbortSignal): Promise<void> {
   const output = new Output(options)
-  const fog = options.fog ?? (await knownFog())
+  const fog = options.fog?.map(multiaddr) ?? (await knownFog())
   const { Contributor } = await import('@pingo/contributor')
   const connected = Promise.withResolvers<void>()
   const onChange = (status: ContributorStatus) => {
@@ -61,9 +61,11 @@ async function contribute(options: ContributeOptions, signal: AbortSignal): Prom
     onChange,
   })
   const asked = askedToEnd(signal, options)
+  let wasConnected = false
   try {
     await firstConnection(connected.promise, asked, () => contributor.status(), fog)
-    if (contributor.status().connected) {
+    wasConnected = contributor.status().connected
+    if (wasConnected) {
       const { peerId } = contributor
       output.result({ ready: true, peerId, pid: process.pid }, () => {
         output.say(`Contributing as ${options.name ?? peerId}. Ctrl-C leaves; work that was begun is handed in.`)
@@ -73,7 +75,7 @@ async function contribute(options: ContributeOptions, signal: AbortSignal): Prom
   } finally {
     const { samplesIncluded } = contributor.status()
     await contributor.leave()
-    if (!output.json)
+    if (wasConnected && !output.json)
       output.note(`Left the network; ${count(samplesIncluded)} samples of this machine are in trained models.`)
   }
 }
@@ -88,8 +90,8 @@ async function firstConnection(
   const timer = setTimeout(() => {
     const { reason } = status()
     late.reject(
-      new PinGoError('FOG_UNREACHABLE', `No fog node answers at ${fog.join(', ')}${reason ? `: ${reason}` : '.'}`, {
-        hint: 'Check that it runs, that the address is whole, and that its port is open.',
+      new PinGoError('FOG_UNREACHABLE', reason ?? `No fog node answers at ${fog.join(', ')}.`, {
+        hint: reason ? undefined : 'Check that it runs, that the address is whole, and that its port is open.',
       }),
     )
   }, CONNECT_TIMEOUT_MS)
@@ -106,6 +108,13 @@ async function knownFog(): Promise<string[]> {
   if (multiaddrs?.length) return multiaddrs
   throw new PinGoError('FOG_UNKNOWN', 'No fog node runs on this machine.', {
     hint: 'Name one by --fog MULTIADDR, as `pingo fog` prints it.',
+  })
+}
+
+function multiaddr(text: string): string {
+  if (text.startsWith('/')) return text
+  throw new PinGoError('FOG_ADDRESS_INVALID', `'${text.slice(0, 200)}' is not what contributors dial.`, {
+    hint: 'They dial a multiaddr such as /ip4/192.168.1.5/tcp/7071/p2p/12D3Koo…, which the fog node prints as `join`.',
   })
 }
 

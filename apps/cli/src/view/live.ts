@@ -91,7 +91,7 @@ export function jobLines(job: JobView, losses: readonly number[], colour: Colour
       .filter(Boolean)
       .join(gap),
     [
-      `loss ${figure(job.loss)} ${colour.cyan(curve(losses, CURVE_WIDTH))}`.trimEnd(),
+      `loss ${figure(job.loss)} ${colour.cyan(curve(onLogScale(losses), CURVE_WIDTH))}`.trimEnd(),
       `${metricName} ${metric(metricName, job.metric)}`,
       job.testMetric === undefined ? '' : `test ${metric(metricName, job.testMetric)}`,
     ]
@@ -106,3 +106,7 @@ export function jobLines(job: JobView, losses: readonly number[], colour: Colour
         ].join(gap),
   ]
 }
+
+/** Losses fall by factors: on a logarithmic scale the end of the curve still shows something. */
+const onLogScale = (losses: readonly number[]): readonly number[] =>
+  losses.every((loss) => loss > 0) ? losses.map(Math.log) : losses
