@@ -188,3 +188,18 @@ test('a port in use is named with the fix', async () => {
     taken.close()
   }
 })
+
+test('predictions are written whole or not at all', async () => {
+  await using place = await Place.create()
+  await place.write('x.csv', 'w,x,y,z\n1,2,3,4\n5,6,7,8\n')
+  await place.write('bad.csv', 'w,x,y,z\n1,2,3,4\n5,6,seven,8\n')
+  const predict = (input: string, output: string) =>
+    place.run(['predict', join(OWN_ONNX, 'model.onnx'), '--input', input, '--output', output])
+  const good = await predict('x.csv', 'out.csv')
+  assert.deepEqual([good.code, good.stdout], [0, '2 predictions written to out.csv.\n'], good.stderr)
+  assert.equal((await readFile(place.path('out.csv'), 'utf8')).trimEnd().split('\n').length, 3)
+  assertSentence(await predict('bad.csv', 'bad-out.csv'), /^pingo: .*bad\.csv.*seven/)
+  assertSentence(await predict('x.csv', 'no/out.csv'), /^pingo: No such file or folder: no\/out\.csv\./)
+  assertSentence(await predict('x.csv', 'out.txt'), /^pingo: Predictions cannot be written as 'out\.txt'\./)
+  assert.deepEqual((await readdir(place.folder)).sort(), ['bad.csv', 'out.csv', 'x.csv'])
+})

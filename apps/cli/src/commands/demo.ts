@@ -16,7 +16,7 @@ import { summaryLines } from '../view/job-lines.ts'
 import { ProgressView } from '../view/progress.ts'
 import { MAX_LOCAL_CONTRIBUTORS } from './up.ts'
 
-const DEFAULT_EPOCHS = 4
+const DEFAULT_EPOCHS = 3
 
 interface DemoOptions extends JsonOption {
   exit?: boolean

@@ -1,6 +1,4 @@
-import { once } from 'node:events'
-import { createWriteStream } from 'node:fs'
-import { rename, rm } from 'node:fs/promises'
+import { open, rename, rm } from 'node:fs/promises'
 import { extname } from 'node:path'
 import type { Prediction } from '@pingo/client'
 import { PinGoError } from '@pingo/wire'
@@ -8,6 +6,9 @@ import type { Command } from 'commander'
 import { type Context, command, type JsonOption, numberFrom } from '../context.ts'
 import { Output } from '../output.ts'
 import { type PredictionForm, predictionForms } from '../view/predictions.ts'
+
+/** Predictions are written in pieces of about this many characters. */
+const WRITE_CHARACTERS = 64 << 10
 
 interface PredictOptions extends JsonOption {
   input?: string
@@ -78,30 +79,42 @@ async function writeTo(path: string, predictions: AsyncIterable<Prediction>, out
     throw new PinGoError('USAGE', `Predictions cannot be written as '${path}'.`, {
       hint: 'Let the name end in .csv, .json or .jsonl.',
     })
-  const temporary = `${path}.${process.pid}.part`
-  const stream = createWriteStream(temporary, { flags: 'wx' })
   let rows = 0
-  try {
-    await once(stream, 'open')
-    const counted = async function* () {
-      for await (const prediction of predictions) {
-        rows++
-        yield prediction
-      }
+  const counted = async function* () {
+    for await (const prediction of predictions) {
+      rows++
+      yield prediction
     }
-    for await (const line of linesOf(predictionForms[kind](), counted()))
-      if (!stream.write(line)) await once(stream, 'drain')
-    stream.end()
-    await once(stream, 'finish')
-    await rename(temporary, path)
-  } catch (error) {
-    stream.destroy()
-    await rm(temporary, { force: true })
-    throw error
   }
+  await writeWhole(path, linesOf(predictionForms[kind](), counted()))
   output.result({ output: path, rows }, () =>
     output.say(`${rows} ${rows === 1 ? 'prediction' : 'predictions'} written to ${path}.`),
   )
+}
+
+/** A file that is there once all of it is, or not at all. */
+async function writeWhole(path: string, lines: AsyncIterable<string>): Promise<void> {
+  const temporary = `${path}.${process.pid}.part`
+  const file = await open(temporary, 'wx').catch((cause: NodeJS.ErrnoException) => {
+    throw Object.assign(cause, { path })
+  })
+  try {
+    let waiting = ''
+    for await (const line of lines) {
+      waiting += line
+      if (waiting.length < WRITE_CHARACTERS) continue
+      await file.appendFile(waiting)
+      waiting = ''
+    }
+    await file.appendFile(waiting)
+    await file.sync()
+    await file.close()
+    await rename(temporary, path)
+  } catch (error) {
+    await file.close()
+    await rm(temporary, { force: true })
+    throw error
+  }
 }
 
 async function* linesOf(form: PredictionForm, predictions: AsyncIterable<Prediction>): AsyncGenerator<string> {

@@ -1,7 +1,7 @@
 import { relative } from 'node:path'
 import type { Client, Job, Progress } from '@pingo/client'
 import { type JobView, sentence } from '@pingo/wire'
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
 import { type ClientOptions, type Context, clientCommand, withClient } from '../context.ts'
 import { EXIT, Exit } from '../exit.ts'
 import type { Output } from '../output.ts'
@@ -24,7 +24,7 @@ export function trainCommand(context: Context): Command {
   ])
     .argument('<job-file>', 'a YAML or JSON job file (docs/job-file.md)')
     .option('--follow', 'stay until the job ends and fetch its result (the default)')
-    .option('--detach', 'submit and leave; the job goes on without you')
+    .addOption(new Option('--detach', 'submit and leave; the job goes on without you').conflicts('follow'))
     .option('--output <folder>', 'folder for the trained model (default: as the job file says)')
     .action((file: string, options: TrainOptions) => train(file, options, context))
 }

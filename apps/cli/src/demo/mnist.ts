@@ -27,7 +27,7 @@ export function demoJob(o: { train: string; test: string; epochs: number }): Job
     type: 'train',
     model: { template: 'cnn', channels: [16, 32], dense: 128 },
     data: { train: o.train, test: o.test },
-    train: { optimizer: 'adamw', lr: 3e-3, batch: 64, epochs: o.epochs, round: '1500ms', weightDecay: 0.1 },
+    train: { optimizer: 'adamw', lr: 4e-3, batch: 64, epochs: o.epochs, round: '1500ms', weightDecay: 0.1 },
   }
 }
 

@@ -1,4 +1,4 @@
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { type InputBatch, importInputs } from '@pingo/data'
 import type { ValueSpec } from '@pingo/engine'
 import {
@@ -95,10 +95,21 @@ export async function* readInputs(
       }
       return
     } catch (error) {
-      if (begun || index === readings.length - 1 || !isPinGoError(error, 'DATA_UNLIKE')) throw error
+      if (begun || !isPinGoError(error, 'DATA_UNLIKE')) throw error
+      if (index === readings.length - 1) throw unlike(file, reading, error)
     }
   }
 }
+
+function unlike(file: string, { kind, columns }: Reading, cause: unknown): PinGoError {
+  const inputs = columns.filter(({ role }) => role === 'input')
+  const form = inputs.map(({ name, dtype, shape }) => `'${name}' ${dtype} [${shape}]`).join(', ')
+  return new PinGoError('DATA_UNLIKE', `${basename(file)} is not what the model reads: ${WHAT[kind]}, ${form}.`, {
+    hint: 'Give a file of the form that the model was trained on.',
+    cause,
+  })
+}
+const WHAT = { tabular: 'a table', image: 'images', text: 'text', tensor: 'arrays' } as const
 
 /** A batch's column in the element type and shape of a model's input; fixed batches are filled up with zeros. */
 export function feedOf(input: ValueSpec, stored: Tensor, rows: number): Tensor {
