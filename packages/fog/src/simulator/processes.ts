@@ -5,8 +5,8 @@ import type { Mutant } from './mutants.ts'
 import { plant } from './mutate.ts'
 import type { SimulationResult } from './world.ts'
 
-/** A seed that has not ended after this hangs. */
-const SEED_TIMEOUT_MS = 120_000
+/** A seed of a second or two that has not ended after this hangs: generous, for machines that have other things to do. */
+const SEED_TIMEOUT_MS = 600_000
 
 export interface SeedRun {
   /** The program: this folder's, or a mutated tree's. */
