@@ -64,11 +64,6 @@ export class LeaseRun {
   }): Promise<LeaseOutcome> {
     const { lease } = this
     const { program, trainer, data } = await o.bench.prepare(lease, o.signal)
-    const base = readSafetensors(await o.files.read(lease.base, o.signal)).tensors
-    const theta = base.get('theta')!.data as Float32Array
-    const buffers = base.get('buffers')!.data as Float32Array
-    if (this.#stopped) return { kind: 'nothing-done' }
-
     const batches = lease.ranges.flatMap(([from, to]) => Array.from({ length: to - from }, (_, i) => from + i))
     const order = sampleOrder({ samples: lease.order.samples, seed: lease.order.seed })
     const inputs = [...program.inputs, program.target]
@@ -77,13 +72,13 @@ export class LeaseRun {
       const to = Math.min(from + program.batch, lease.order.total)
       return { tensors: await data.batch(order.indices(from, to), inputs), samples: to - from }
     }
-    const first = await batchAt(0) // shards are fetched before the clock of the training starts
+    // what is missing is fetched before the clock of the training starts
+    const [base, first] = await Promise.all([this.#readBase(o.files, o.signal), batchAt(0)])
     if (this.#stopped) return { kind: 'nothing-done' }
 
     this.progress.state = 'training'
     this.#training = trainer.train({
-      theta,
-      buffers,
+      ...base,
       steps: batches.length,
       learningRate: lease.learningRate,
       softMs: Math.max(lease.softMs * LEAST_TRAINING_SHARE, lease.softMs - (this.#clock() - this.#startedAt)),
@@ -107,10 +102,15 @@ export class LeaseRun {
       metricSum: done.metricSum,
       millis: done.millis,
       codec: lease.codec,
-      delta: encodeDelta(theta, done.theta),
+      delta: encodeDelta(base.theta, done.theta),
       buffers: bytesView(done.buffers),
     }
     const answer = await o.send(await seal(o.identity, UPDATE_TYPE, update), this.deadline)
     return { kind: 'submitted', answer, samples: done.samples }
+  }
+
+  async #readBase(files: Files, signal: AbortSignal): Promise<{ theta: Float32Array; buffers: Float32Array }> {
+    const { tensors } = readSafetensors(await files.read(this.lease.base, signal))
+    return { theta: tensors.get('theta')!.data as Float32Array, buffers: tensors.get('buffers')!.data as Float32Array }
   }
 }

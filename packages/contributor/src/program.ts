@@ -38,15 +38,18 @@ export class Workbench {
     const key = `${lease.job} ${lease.program.cid} ${lease.dataset.cid}`
     if (this.#open?.key === key && this.#engine?.alive) return this.#open.prepared
     await this.#closeProgram()
-    const program = decode(ProgramManifestSchema, await this.#files.read(lease.program, signal), MAX_MANIFEST_BYTES)
-    const manifest: DatasetManifest = decode(
-      DatasetManifestSchema,
-      await this.#files.read(lease.dataset, signal),
-      MAX_MANIFEST_BYTES,
-    )
+    const starting = this.#engine?.alive ? Promise.resolve(this.#engine) : this.#startEngine()
+    // known at once, so that a failed fetch does not leave it behind; its own failure is said below
+    void starting.then((engine) => (this.#engine = engine)).catch(() => undefined)
+    const [programBytes, manifestBytes] = await Promise.all([
+      this.#files.read(lease.program, signal),
+      this.#files.read(lease.dataset, signal),
+    ])
+    const program = decode(ProgramManifestSchema, programBytes, MAX_MANIFEST_BYTES)
+    const manifest: DatasetManifest = decode(DatasetManifestSchema, manifestBytes, MAX_MANIFEST_BYTES)
     const step = await this.#files.read(program.step, signal)
-    if (!this.#engine?.alive) this.#engine = await this.#startEngine()
-    const trainer = await this.#engine.openTrainer({ ...program, step })
+    const engine = await starting
+    const trainer = await engine.openTrainer({ ...program, step })
     const data = openDataset(manifest, (file, cancel) => this.#files.read(file, cancel ?? signal))
     const prepared = { program, trainer, data }
     this.#open = { key, prepared }

@@ -121,7 +121,13 @@ export class Jobs {
       metric: committed.metric / program.predictionsPerSample,
       learningRate: committed.learningRate,
       checkpoint: committed.base.cid,
-      shares: committed.shares.map((share) => ({ ...share, name: nameOf(share.contributor) })),
+      shares: committed.shares.map((share) => ({
+        ...share,
+        name: nameOf(share.contributor),
+        millis: committed.included
+          .filter(({ contributor }) => contributor === share.contributor)
+          .reduce((sum, { millis }) => sum + millis, 0),
+      })),
       excluded: committed.excluded.map(({ contributor, reason }) => ({ contributor, reason })),
     }
     for (const entry of ledgerEntries(committed)) this.#db.appendLedger(row.id, entry)

@@ -42,5 +42,9 @@ export async function mergeJobRound(
     }),
   )
   const next = mergeRound({ theta, momentum, buffers, updates, outer: row.submission.outer })
-  return { base: await files.put(encodeBase(next)), momentum: await files.put(encodeMomentum(next.momentum)) }
+  const [nextBase, nextMomentum] = await Promise.all([
+    files.put(encodeBase(next)),
+    files.put(encodeMomentum(next.momentum)),
+  ])
+  return { base: nextBase, momentum: nextMomentum }
 }

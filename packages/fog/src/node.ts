@@ -59,6 +59,9 @@ export interface FogOptions {
   logger?: Logger
 }
 
+/** Jobs of fewer rounds say little about speed: they were mostly start-up. */
+const MEASURED_ROUNDS = 4
+
 const isLoopback = (host: string): boolean => host === 'localhost' || host === '::1' || /^127\./.test(host)
 
 /** A fog node: gathers contributors, schedules jobs, runs their rounds and serves the gateway. All state is below `home`. */
@@ -291,7 +294,7 @@ const tcpAddress = (host: string, port: number): string =>
 function measuredJobs(jobs: Jobs): { flopsPerSample: number; samplesPerSecond: number }[] {
   return jobs
     .all()
-    .filter((job) => job.rounds > 0)
+    .filter((job) => job.rounds >= MEASURED_ROUNDS)
     .slice(-5)
     .map((job) => ({
       flopsPerSample: job.program.flopsPerSample,

@@ -17,7 +17,7 @@ test('what jobs have shown comes before what benchmarks say', () => {
   assert.equal(measured.etaMs, 2500)
   assert.equal(measured.queuedAhead, 3)
   const estimated = quote(request, network([200, 200]), [], [1e9, 1e9])
-  assert.equal(estimated.samplesPerSecond, 2000)
+  assert.equal(estimated.samplesPerSecond, 800)
 })
 
 test('without a contributor that is able there is no estimate, and a sentence that says so', () => {

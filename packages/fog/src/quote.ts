@@ -1,5 +1,8 @@
 import type { NetworkView, Quote, QuoteRequest } from '@pingo/wire'
 
+/** The part of a matrix product's speed that whole training steps reach; for estimates before any job was measured. */
+const STEP_EFFICIENCY = 0.4
+
 /** What a job would take, from what the contributors that are here have shown. */
 export function quote(
   request: QuoteRequest,
@@ -21,7 +24,8 @@ export function quote(
     }
   // FLOP/s that contributors showed on real jobs, else what their benchmark on joining says
   const shown = measured.map((job) => job.flopsPerSample * job.samplesPerSecond).filter((rate) => rate > 0)
-  const benchmarked = flops.reduce((sum, rate) => sum + rate, 0) * (contributors / Math.max(1, flops.length))
+  const benchmarked =
+    STEP_EFFICIENCY * flops.reduce((sum, rate) => sum + rate, 0) * (contributors / Math.max(1, flops.length))
   const rate = shown.length > 0 ? Math.max(...shown) : benchmarked
   if (!(rate > 0))
     return {

@@ -36,8 +36,8 @@ export const JobSubmissionSchema = z.strictObject({
   roundMs: z.number().min(100).max(600_000).default(4_000),
   outer: z
     .strictObject({
-      learningRate: z.number().positive().max(10).default(0.9),
-      momentum: z.number().min(0).max(0.999).default(0.5),
+      learningRate: z.number().positive().max(10).default(0.7),
+      momentum: z.number().min(0).max(0.999).default(0.9),
     })
     .prefault({}),
   contributors: z.strictObject({ min: z.int().min(1).default(1), max: z.int().min(1).default(10_000) }).prefault({}),
@@ -55,7 +55,14 @@ export const JobStateSchema = z.enum(['queued', 'running', 'finishing', 'done', 
 export type JobState = z.infer<typeof JobStateSchema>
 export const isFinal = (state: JobState): boolean => state === 'done' || state === 'failed' || state === 'stopped'
 
-export const ShareSchema = z.strictObject({ contributor: z.string(), name: z.string(), samples: Count, updates: Count })
+export const ShareSchema = z.strictObject({
+  contributor: z.string(),
+  name: z.string(),
+  samples: Count,
+  updates: Count,
+  /** Time spent in training steps; told of a round's shares. */
+  millis: z.number().optional(),
+})
 export type Share = z.infer<typeof ShareSchema>
 
 /** A committed round. */
