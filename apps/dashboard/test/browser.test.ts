@@ -116,7 +116,7 @@ describe('the page in a browser', { concurrency: 3 }, () => {
     try {
       await page.waitForFunction(
         ([selector, wanted]) =>
-          // biome-ignore lint/performance/useDomNodeTextContent: what is seen counts, not what is in the tree.
+          // what is seen counts, not what is in the tree
           (document.querySelector(selector!) as HTMLElement | null)?.innerText.replace(/\s+/g, ' ').includes(wanted!),
         [within, text],
         { timeout: SHOWN_MS },
