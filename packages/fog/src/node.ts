@@ -1,6 +1,7 @@
 import { createHmac } from 'node:crypto'
 import { mkdir } from 'node:fs/promises'
 import { isIP } from 'node:net'
+import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
 import { Host } from '@pingo/network'
 import { BlockStore, blockHandler, FileStore, makeCertificate } from '@pingo/storage'
@@ -264,7 +265,7 @@ export class FogNode {
         stopping.abort()
       })
 
-      const name = isIP(host) === 6 ? `[${host}]` : host
+      const name = urlHost(host)
       const url = certificate ? `https://${name}:${port}#${certificate.fingerprint}` : `http://${name}:${port}`
       const multiaddrs = p2p.addresses()
       stack.defer(await writeConnection(o.connectionHome ?? o.home, { url, token, multiaddrs, pid: process.pid }))
@@ -284,6 +285,13 @@ export class FogNode {
       throw error
     }
   }
+}
+
+/** The host of the gateway's URL: for a node that listens everywhere, the first address that other machines can reach. */
+function urlHost(host: string): string {
+  if (host !== '0.0.0.0' && host !== '::') return isIP(host) === 6 ? `[${host}]` : host
+  const addresses = Object.values(networkInterfaces()).flatMap((each) => each ?? [])
+  return addresses.find(({ family, internal }) => family === 'IPv4' && !internal)?.address ?? '127.0.0.1'
 }
 
 const tcpAddress = (host: string, port: number): string =>
