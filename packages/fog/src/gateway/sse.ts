@@ -26,6 +26,7 @@ export function streamEvents(o: {
   })
   let sent = o.lastEventId
   const write = (event: JobEvent) => {
+    if (response.writableEnded || response.destroyed) return // what comes after the final state is for later readers
     if (event.type !== 'progress') {
       if (event.seq <= sent) return
       sent = event.seq
@@ -36,7 +37,10 @@ export function streamEvents(o: {
     else if (event.type === 'state' && isFinal(event.job.state)) response.end()
   }
   const unsubscribe = jobs.subscribe(job.row.id, write)
-  const comment = setInterval(() => response.write(': still here\n\n'), KEEP_ALIVE_COMMENT_MS)
+  const comment = setInterval(() => {
+    if (!response.writableEnded) response.write(': still here\n\n')
+  }, KEEP_ALIVE_COMMENT_MS)
+  response.on('error', () => response.destroy())
   response.on('close', () => {
     unsubscribe()
     clearInterval(comment)
