@@ -43,6 +43,7 @@ export class LocalNetwork implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const { child } of [...this.contributors, this.fog]) {
+      if (child.exitCode !== null || child.signalCode !== null) continue
       child.kill('SIGTERM')
       const timer = setTimeout(() => child.kill('SIGKILL'), 10_000)
       if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
