@@ -6,7 +6,7 @@ import { writeClusters } from './support/dataset.ts'
 import { getJson, until, Workplace } from './support/pingo.ts'
 
 const ROWS = 3_001 // not a multiple of the batch: the stream's last batch is short
-const EPOCHS = 40
+const EPOCHS = 150
 const BATCH = 8
 
 /** Every batch of the stream committed exactly once, and the samples add up. */
