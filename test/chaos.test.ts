@@ -90,6 +90,22 @@ train: { epochs: ${EPOCHS}, batch: ${BATCH}, lr: 3e-3, round: 1s }
   assertExactlyOnce(await getJson<Ledger>(`${url}/v1/jobs/${view.id}/ledger`))
   const verified = await place.run(['job', 'verify', view.id, '--json', '--fog', url])
   assert.equal(verified.code, 0, verified.stderr + verified.lines.join('\n'))
+
+  const calm = await place.run([
+    'train',
+    place.path('job.yaml'),
+    '--json',
+    '--fog',
+    url,
+    '--token',
+    token,
+    '--output',
+    place.path('calm'),
+  ])
+  assert.equal(calm.code, 0, calm.stderr)
+  const undisturbed = (await getJson<{ jobs: JobView[] }>(`${url}/v1/jobs`)).jobs[0]!
+  const points = 100 * Math.abs(undisturbed.testMetric! - view.testMetric!)
+  assert.ok(points <= 0.3, `${points} points from the undisturbed run`)
 })
 
 test('a contributor that is asked to leave hands in its partial work', { timeout: 120_000 }, async () => {
