@@ -3,6 +3,7 @@ import { LOAD_TIMEOUT_MS, MAX_THREADS, RUN_TIMEOUT_MS } from './limits.ts'
 import { Link } from './link.ts'
 import { residentBytes } from './memory.ts'
 import type { EngineOptions } from './options.ts'
+import { ProcessHost } from './process-host.ts'
 import type { OpenReply, RuntimeName } from './protocol.ts'
 import { admit } from './screen.ts'
 import { ChildSession, type Session } from './session.ts'
@@ -13,6 +14,7 @@ import { ChildTrainer, type Trainer, type TrainerProgram } from './trainer.ts'
  * with nothing to do does not keep its parent alive, and the child ends when its parent does.
  */
 export class Engine {
+  readonly #host: ProcessHost
   readonly #link: Link
   readonly #options: EngineOptions
   readonly #onAbort: () => void
@@ -26,30 +28,31 @@ export class Engine {
     if (!Number.isInteger(threads) || threads < 1 || threads > MAX_THREADS)
       throw new PinGoError('ENGINE_OPTIONS_INVALID', `threads is ${threads}; it must be 1 to ${MAX_THREADS}.`)
     if (signal?.aborted) throw aborted(signal)
-    const link = await Link.start({ settings: { runtime, threads }, niceness, maxMemoryBytes, logger })
-    const engine = new Engine(link, options)
+    const host = await ProcessHost.start({ settings: { runtime, threads }, niceness, maxMemoryBytes })
+    const engine = new Engine(host, options)
     if (signal?.aborted) {
       engine.#onAbort()
       await engine.close()
       throw aborted(signal)
     }
-    if (runtime === 'auto' && link.runtime === 'onnxruntime-web')
+    if (runtime === 'auto' && host.runtime === 'onnxruntime-web')
       logger?.warn(
-        { pid: link.pid },
+        { pid: host.pid },
         'onnxruntime-node does not load here: graphs run as WebAssembly, about four times slower.',
       )
     return engine
   }
 
-  private constructor(link: Link, options: EngineOptions) {
-    this.#link = link
+  private constructor(host: ProcessHost, options: EngineOptions) {
+    this.#host = host
+    this.#link = new Link(host, options.logger)
     this.#options = options
-    this.#onAbort = () => link.kill(aborted(options.signal!))
+    this.#onAbort = () => this.#link.kill(aborted(options.signal!))
     options.signal?.addEventListener('abort', this.#onAbort, { once: true })
   }
 
   get pid(): number {
-    return this.#link.pid
+    return this.#host.pid
   }
 
   /** What runs in the child. */

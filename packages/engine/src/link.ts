@@ -1,10 +1,24 @@
-import type { ChildProcess } from 'node:child_process'
 import { PinGoError } from '@pingo/wire'
-import { type Launched, lastWords, launch } from './launch.ts'
-import { CLOSE_TIMEOUT_MS, MEMORY_POLL_MS, MEMORY_POLL_SLOW_MS } from './limits.ts'
-import { hasProc, residentBytes, residentBytesNow } from './memory.ts'
 import type { EngineLogger } from './options.ts'
-import type { Call, ChildSettings, FromChild, RuntimeName, ToChild } from './protocol.ts'
+import type { Call, FromChild, RuntimeName, ToChild } from './protocol.ts'
+
+/** Where graphs run: a child process of Node, or a Web Worker. */
+export interface Host {
+  readonly runtime: RuntimeName
+  readonly version: string
+  /** Names the host in logs. */
+  readonly label: Record<string, unknown>
+  /** Hands over what the child says; `gone` is called once, when the host ended or killed itself for a reason of its own. */
+  listen(message: (message: FromChild) => void, gone: (error: PinGoError) => void): void
+  send(message: ToChild): void
+  /** Work is waiting for the host, or none is. */
+  busy(): void
+  idle(): void
+  /** Ends the host at once, in the middle of whatever it does. */
+  kill(): void
+  /** Lets the host leave, kills it if it does not; resolves when nothing of it is left. */
+  leave(): Promise<void>
+}
 
 /** What the child reports on a lease in progress. */
 export interface LeaseListener {
@@ -21,49 +35,32 @@ interface Job {
   reject(error: unknown): void
 }
 
-export interface LinkOptions {
-  settings: ChildSettings
-  niceness: number | undefined
-  maxMemoryBytes: number | undefined
-  logger: EngineLogger | undefined
-}
-
 /**
- * The parent's end of the child: starts it in an empty folder with an empty environment, puts calls to it one at a time,
- * enforces their limits and, however the child ends, rejects all that waits with one error that says why.
+ * The parent's end of the child: puts calls to it one at a time, enforces their limits and, however the child ends, rejects all
+ * that waits with one error that says why.
  */
 export class Link {
   readonly runtime: RuntimeName
   readonly version: string
   readonly leases = new Map<number, LeaseListener>()
-  readonly #child: ChildProcess
-  readonly #options: LinkOptions
-  readonly #gone: Promise<void>
+  readonly #host: Host
+  readonly #logger: EngineLogger | undefined
   readonly #queue: Job[] = []
-  #active: (Job & { id: number; timer: NodeJS.Timeout }) | undefined
+  #active: (Job & { id: number; timer: ReturnType<typeof setTimeout> }) | undefined
   #nextId = 1
   #holds = 0
-  #poll: NodeJS.Timeout | undefined
   #death: PinGoError | undefined
 
-  static async start(options: LinkOptions): Promise<Link> {
-    return new Link(await launch(options.settings, options.niceness), options)
-  }
-
-  private constructor({ child, ready, gone, output }: Launched, options: LinkOptions) {
-    this.#child = child
-    this.#gone = gone
-    this.#options = options
-    this.runtime = ready.runtime
-    this.version = ready.version
-    child.on('message', (message) => this.#receive(message as FromChild))
-    child.on('error', () => {})
-    child.once('close', (code, signal) => this.#end(crashed(code, signal, output())))
-    this.#release()
-  }
-
-  get pid(): number {
-    return this.#child.pid!
+  constructor(host: Host, logger?: EngineLogger) {
+    this.#host = host
+    this.#logger = logger
+    this.runtime = host.runtime
+    this.version = host.version
+    host.listen(
+      (message) => this.#receive(message),
+      (error) => this.#end(error),
+    )
+    host.idle()
   }
 
   /** Why the child is gone; undefined while it lives. */
@@ -108,40 +105,33 @@ export class Link {
 
   /** Sends a message that has no answer of its own. */
   post(message: ToChild): void {
-    if (!this.#death) this.#child.send(message, () => {})
+    if (!this.#death) this.#host.send(message)
   }
 
-  /** Keeps the parent's event loop alive, and the memory watched, until the returned function is called. */
+  /** Tells the host that work waits for it, until the returned function is called. */
   hold(): () => void {
-    if (this.#holds++ === 0) {
-      this.#child.ref()
-      this.#child.channel?.ref()
-      this.#watchMemory()
-    }
+    if (this.#holds++ === 0 && !this.#death) this.#host.busy()
     let held = true
     return () => {
       if (!held) return
       held = false
-      if (--this.#holds === 0) this.#release()
+      if (--this.#holds === 0) this.#host.idle()
     }
   }
 
   /** Ends the child at once; all that waits rejects with `error`. */
   kill(error: PinGoError): void {
-    this.#child.kill('SIGKILL')
+    this.#host.kill()
     this.#end(error)
   }
 
-  /** Lets the child leave, kills it after {@link CLOSE_TIMEOUT_MS}; resolves when its process and folder are gone. */
+  /** Ends the child in good order; resolves when nothing of it is left. */
   async close(): Promise<void> {
     if (!this.#death) {
       this.post({ type: 'exit' })
       this.#end(new PinGoError('ENGINE_CLOSED', 'The engine was closed. Start a new one.'))
     }
-    this.#child.ref()
-    const timer = setTimeout(() => this.#child.kill('SIGKILL'), CLOSE_TIMEOUT_MS)
-    await this.#gone
-    clearTimeout(timer)
+    await this.#host.leave()
   }
 
   #advance(): void {
@@ -169,7 +159,7 @@ export class Link {
   #end(error: PinGoError): void {
     if (this.#death) return
     this.#death = error
-    this.#options.logger?.debug({ pid: this.pid, code: error.code }, `The engine's process ended: ${error.message}`)
+    this.#logger?.debug({ ...this.#host.label, code: error.code }, `The engine's process ended: ${error.message}`)
     clearTimeout(this.#active?.timer)
     const jobs = this.#active ? [this.#active, ...this.#queue] : this.#queue
     for (const job of jobs) job.reject(error)
@@ -177,34 +167,9 @@ export class Link {
     this.#queue.length = 0
     for (const lease of this.leases.values()) lease.died(error)
     this.leases.clear()
-    clearInterval(this.#poll)
-  }
-
-  #release(): void {
-    clearInterval(this.#poll)
-    this.#child.unref()
-    this.#child.channel?.unref()
-  }
-
-  #watchMemory(): void {
-    const limit = this.#options.maxMemoryBytes
-    if (limit === undefined || this.#death) return
-    const judge = (bytes: number | undefined): void => {
-      if (bytes !== undefined && bytes > limit && !this.#death) this.kill(overMemory(bytes, limit))
-    }
-    this.#poll = hasProc
-      ? setInterval(() => judge(residentBytesNow(this.pid)), MEMORY_POLL_MS)
-      : setInterval(() => void residentBytes(this.pid).then(judge), MEMORY_POLL_SLOW_MS)
-    this.#poll.unref()
+    this.#host.idle()
   }
 }
-
-const crashed = (code: number | null, signal: string | null, output: string): PinGoError =>
-  new PinGoError(
-    'ENGINE_CRASHED',
-    `The engine's process ended unexpectedly (${signal ?? `exit code ${code}`})${lastWords(output)}.`,
-    { hint: 'Its work is lost: start a new engine and repeat it.', details: { code, signal } },
-  )
 
 const aborted = (signal: AbortSignal): PinGoError =>
   new PinGoError('ENGINE_ABORTED', "The engine's work was aborted.", { cause: signal.reason })
@@ -215,12 +180,3 @@ const timedOut = (what: Call['type'], ms: number): PinGoError =>
     `${what === 'run' ? 'A run' : 'Opening a graph'} took longer than ${ms} ms; the engine's process was killed.`,
     { hint: `Raise ${what === 'run' ? 'runTimeoutMs' : 'loadTimeoutMs'} or use a smaller graph.` },
   )
-
-const overMemory = (bytes: number, limit: number): PinGoError =>
-  new PinGoError(
-    'ENGINE_MEMORY',
-    `The engine's process used ${mebibytes(bytes)} MiB, over its limit of ${mebibytes(limit)} MiB, and was killed.`,
-    { hint: 'Use a smaller batch or model, or raise maxMemoryBytes.', details: { bytes, limit } },
-  )
-
-const mebibytes = (bytes: number): number => Math.round(bytes / 2 ** 20)

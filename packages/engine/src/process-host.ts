@@ -1,0 +1,110 @@
+import type { ChildProcess } from 'node:child_process'
+import { PinGoError } from '@pingo/wire'
+import { type Launched, lastWords, launch } from './launch.ts'
+import { CLOSE_TIMEOUT_MS, MEMORY_POLL_MS, MEMORY_POLL_SLOW_MS } from './limits.ts'
+import type { Host } from './link.ts'
+import { hasProc, residentBytes, residentBytesNow } from './memory.ts'
+import type { ChildSettings, FromChild, RuntimeName, ToChild } from './protocol.ts'
+
+export interface ProcessHostOptions {
+  settings: ChildSettings
+  niceness: number | undefined
+  /** Resident memory at which the child is killed, bytes. */
+  maxMemoryBytes: number | undefined
+}
+
+/** A child process in an empty folder with an empty environment. It keeps its parent alive, and its memory is watched, while busy. */
+export class ProcessHost implements Host {
+  readonly runtime: RuntimeName
+  readonly version: string
+  readonly #child: ChildProcess
+  readonly #gone: Promise<void>
+  readonly #output: () => string
+  readonly #maxMemoryBytes: number | undefined
+  #poll: NodeJS.Timeout | undefined
+  #end: (error: PinGoError) => void = () => {}
+
+  /** @throws PinGoError ENGINE_START_FAILED, ENGINE_TIMEOUT */
+  static async start(options: ProcessHostOptions): Promise<ProcessHost> {
+    return new ProcessHost(await launch(options.settings, options.niceness), options.maxMemoryBytes)
+  }
+
+  private constructor({ child, ready, gone, output }: Launched, maxMemoryBytes: number | undefined) {
+    this.#child = child
+    this.#gone = gone
+    this.#output = output
+    this.#maxMemoryBytes = maxMemoryBytes
+    this.runtime = ready.runtime
+    this.version = ready.version
+  }
+
+  get pid(): number {
+    return this.#child.pid!
+  }
+
+  get label(): { pid: number } {
+    return { pid: this.pid }
+  }
+
+  listen(message: (message: FromChild) => void, gone: (error: PinGoError) => void): void {
+    this.#end = gone
+    this.#child.on('message', (said) => message(said as FromChild))
+    this.#child.on('error', () => {})
+    this.#child.once('close', (code, signal) => gone(crashed(code, signal, this.#output())))
+  }
+
+  send(message: ToChild): void {
+    this.#child.send(message, () => {})
+  }
+
+  busy(): void {
+    this.#child.ref()
+    this.#child.channel?.ref()
+    const limit = this.#maxMemoryBytes
+    if (limit === undefined) return
+    const judge = (bytes: number | undefined): void => {
+      if (bytes === undefined || bytes <= limit) return
+      this.kill()
+      this.#end(overMemory(bytes, limit))
+    }
+    clearInterval(this.#poll)
+    this.#poll = hasProc
+      ? setInterval(() => judge(residentBytesNow(this.pid)), MEMORY_POLL_MS)
+      : setInterval(() => void residentBytes(this.pid).then(judge), MEMORY_POLL_SLOW_MS)
+    this.#poll.unref()
+  }
+
+  idle(): void {
+    clearInterval(this.#poll)
+    this.#child.unref()
+    this.#child.channel?.unref()
+  }
+
+  kill(): void {
+    this.#child.kill('SIGKILL')
+  }
+
+  /** Kills the child after {@link CLOSE_TIMEOUT_MS}; resolves when its process and folder are gone. */
+  async leave(): Promise<void> {
+    this.#child.ref()
+    const timer = setTimeout(() => this.kill(), CLOSE_TIMEOUT_MS)
+    await this.#gone
+    clearTimeout(timer)
+  }
+}
+
+const crashed = (code: number | null, signal: string | null, output: string): PinGoError =>
+  new PinGoError(
+    'ENGINE_CRASHED',
+    `The engine's process ended unexpectedly (${signal ?? `exit code ${code}`})${lastWords(output)}.`,
+    { hint: 'Its work is lost: start a new engine and repeat it.', details: { code, signal } },
+  )
+
+const overMemory = (bytes: number, limit: number): PinGoError =>
+  new PinGoError(
+    'ENGINE_MEMORY',
+    `The engine's process used ${mebibytes(bytes)} MiB, over its limit of ${mebibytes(limit)} MiB, and was killed.`,
+    { hint: 'Use a smaller batch or model, or raise maxMemoryBytes.', details: { bytes, limit } },
+  )
+
+const mebibytes = (bytes: number): number => Math.round(bytes / 2 ** 20)

@@ -1,0 +1,84 @@
+import { LeaseRunner } from './lease-runner.ts'
+import { TrainingLoop } from './loop.ts'
+import { fromOrt, type Runtime, type RuntimeSession } from './port.ts'
+import type { Fault, FromChild, OpenReply, PlainTensor, ToChild } from './protocol.ts'
+
+/** What runs where the graphs run, a child process or a Web Worker: does what its parent asks, one call at a time. */
+export class Service {
+  readonly #runtime: Runtime
+  readonly #send: (message: FromChild) => void
+  readonly #sessions = new Map<number, RuntimeSession>()
+  readonly #loops = new Map<number, TrainingLoop>()
+  readonly #leases = new Map<number, LeaseRunner>()
+  #nextSession = 1
+
+  constructor(runtime: Runtime, send: (message: FromChild) => void) {
+    this.#runtime = runtime
+    this.#send = send
+  }
+
+  receive(message: Exclude<ToChild, { type: 'exit' }>): void {
+    switch (message.type) {
+      case 'lease': {
+        const loop = this.#loops.get(message.trainer)
+        if (!loop) return
+        const runner = new LeaseRunner(loop, message, this.#send)
+        this.#leases.set(message.lease, runner)
+        void runner.run().finally(() => this.#leases.delete(message.lease))
+        return
+      }
+      case 'batch':
+        this.#leases.get(message.lease)?.push(message)
+        return
+      case 'stop':
+        this.#leases.get(message.lease)?.stop()
+        return
+      default:
+        this.#answer(message).then(
+          (value) => this.#send({ type: 'reply', id: message.id, value }),
+          (error) => this.#send({ type: 'reply', id: message.id, fault: faultOf(message.type, error) }),
+        )
+    }
+  }
+
+  async #answer(call: Extract<ToChild, { id: number }>): Promise<unknown> {
+    switch (call.type) {
+      case 'open':
+        return this.#opened(await this.#runtime.open(call.graph))
+      case 'openTrainer': {
+        const session = await this.#runtime.open(call.graph)
+        const reply = this.#opened(session)
+        this.#loops.set(reply.session, new TrainingLoop(this.#runtime, session, call.program))
+        return reply
+      }
+      case 'run': {
+        const feeds = Object.fromEntries(
+          Object.entries(call.feeds).map(([name, tensor]) => [name, this.#runtime.tensor(tensor)]),
+        )
+        const fetches = Object.fromEntries(call.fetches.map((name) => [name, null]))
+        const results = await this.#sessions.get(call.session)!.run(feeds, fetches)
+        const plain: Record<string, PlainTensor> = {}
+        for (const [name, tensor] of Object.entries(results)) plain[name] = fromOrt(tensor)
+        return plain
+      }
+      case 'close': {
+        const session = this.#sessions.get(call.session)
+        this.#sessions.delete(call.session)
+        this.#loops.delete(call.session)
+        await session?.release()
+        return undefined
+      }
+    }
+  }
+
+  #opened(session: RuntimeSession): OpenReply {
+    const id = this.#nextSession++
+    this.#sessions.set(id, session)
+    return { session: id, inputs: session.inputs, outputs: session.outputs }
+  }
+}
+
+function faultOf(type: string, error: unknown): Fault {
+  const message = error instanceof Error ? error.message : String(error)
+  return { code: type === 'run' ? 'ENGINE_RUN_FAILED' : 'GRAPH_REFUSED', message }
+}
