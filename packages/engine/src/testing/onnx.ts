@@ -36,7 +36,15 @@ export function varint(value: number): Uint8Array {
   return Uint8Array.from(bytes)
 }
 
-export const join = (...parts: Uint8Array[]): Uint8Array => new Uint8Array(Buffer.concat(parts))
+export function join(...parts: Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.byteLength, 0))
+  let at = 0
+  for (const part of parts) {
+    whole.set(part, at)
+    at += part.byteLength
+  }
+  return whole
+}
 export const number = (field: number, value: number): Uint8Array => join(varint(field * 8), varint(value))
 export const bytes = (field: number, value: Uint8Array): Uint8Array =>
   join(varint(field * 8 + 2), varint(value.byteLength), value)

@@ -1,0 +1,121 @@
+import { existsSync } from 'node:fs'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { createServer, type Server } from 'node:http'
+import { createRequire } from 'node:module'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { dirname, extname, join, normalize } from 'node:path'
+import { type Browser, chromium, type Page } from 'playwright-core'
+import { build } from 'vite'
+
+const CHROMIUM_ARGS = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+]
+const TYPES: Record<string, string> = {
+  '.html': 'text/html; charset=utf-8',
+  '.js': 'text/javascript',
+  '.mjs': 'text/javascript',
+  '.wasm': 'application/wasm',
+}
+/** What a careful site sends: its own scripts, WebAssembly, and no eval. */
+const POLICY = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; img-src data:"
+const ISOLATED = { 'cross-origin-opener-policy': 'same-origin', 'cross-origin-embedder-policy': 'require-corp' }
+
+/** The test page, bundled by Vite, on two servers (cross-origin isolated, or not) and in a headless Chromium. */
+export class BrowserStage implements AsyncDisposable {
+  readonly browser: Browser
+  readonly #folder: string
+  readonly #servers: Record<'plain' | 'isolated', Server>
+
+  static async open(): Promise<BrowserStage> {
+    const folder = await mkdtemp(join(tmpdir(), 'pingo-engine-page-'))
+    const undo: (() => unknown)[] = [() => rm(folder, { recursive: true, force: true })]
+    try {
+      await bundle(folder)
+      const plain = await serve(folder, {})
+      undo.push(() => closed(plain))
+      const isolated = await serve(folder, ISOLATED)
+      undo.push(() => closed(isolated))
+      const browser = await chromium.launch({ executablePath: browserPath(), headless: true, args: CHROMIUM_ARGS })
+      return new BrowserStage(browser, folder, { plain, isolated })
+    } catch (error) {
+      for (const step of undo.reverse()) await step()
+      throw error
+    }
+  }
+
+  private constructor(browser: Browser, folder: string, servers: Record<'plain' | 'isolated', Server>) {
+    this.browser = browser
+    this.#folder = folder
+    this.#servers = servers
+  }
+
+  /** A page that has loaded its script; `globalThis.pingo` is there. */
+  async page(which: 'plain' | 'isolated'): Promise<Page> {
+    const page = await this.browser.newPage()
+    const { port } = this.#servers[which].address() as AddressInfo
+    await page.goto(`http://127.0.0.1:${port}/`)
+    await page.waitForFunction(() => 'pingo' in globalThis)
+    return page
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.browser.close().catch(() => {})
+    await Promise.all(Object.values(this.#servers).map(closed))
+    await rm(this.#folder, { recursive: true, force: true })
+  }
+}
+
+async function bundle(folder: string): Promise<void> {
+  await build({
+    root: import.meta.dirname,
+    configFile: false,
+    logLevel: 'error',
+    worker: { format: 'es' },
+    build: { outDir: folder, emptyOutDir: true, minify: false, target: 'esnext', assetsInlineLimit: 0 },
+  })
+}
+
+/** Serves the bundle, and onnxruntime-web's files below /ort/, on a free port of this machine. */
+async function serve(folder: string, headers: Record<string, string>): Promise<Server> {
+  const ort = dirname(createRequire(import.meta.url).resolve('onnxruntime-web'))
+  const server = createServer(async ({ url = '/' }, response) => {
+    const path = normalize(new URL(url, 'http://127.0.0.1').pathname)
+    const file = path.startsWith('/ort/') ? join(ort, path.slice('/ort/'.length)) : join(folder, path)
+    try {
+      const body = await readFile(path === '/' ? join(folder, 'index.html') : file)
+      const type = TYPES[extname(file) || '.html'] ?? 'application/octet-stream'
+      response.writeHead(200, { 'content-type': type, 'content-security-policy': POLICY, ...headers }).end(body)
+    } catch {
+      response.writeHead(404).end()
+    }
+  })
+  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(0, '127.0.0.1', resolve))
+  return server
+}
+
+function closed(server: Server): Promise<void> {
+  server.closeAllConnections()
+  return new Promise((resolve) => server.close(() => resolve()))
+}
+
+/** `PINGO_CHROMIUM`, else where Linux distributions, macOS and Windows put one. */
+function browserPath(): string {
+  const places = [
+    process.env.PINGO_CHROMIUM,
+    '/usr/bin/chromium',
+    '/usr/bin/chromium-browser',
+    '/usr/bin/google-chrome',
+    '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
+    'C:\\Program Files\\Google\\Chrome\\Application\\chrome.exe',
+  ]
+  const found = places.find((place) => place !== undefined && existsSync(place))
+  if (!found) throw new Error('No Chromium or Chrome was found: install one or set PINGO_CHROMIUM to its path.')
+  return found
+}

@@ -1,0 +1,11 @@
+/**
+ * What a browser's bundle gets for `@pingo/wire` (condition `browser` in package.json): all that needs neither Node's files nor its
+ * cryptography.
+ * @module
+ */
+export * from './api.ts'
+export * from './encoding.ts'
+export * from './errors.ts'
+export * from './manifests.ts'
+export * from './messages.ts'
+export * from './tensor.ts'
