@@ -1,12 +1,13 @@
 import { PinGoError } from '@pingo/wire'
-import type { LoopProgram, OpenReply, ValueSpec } from './protocol.ts'
+import type { LoopProgram, ValueSpec } from './protocol.ts'
+import type { Admitted } from './screen.ts'
 
 /**
  * Checks that a step graph has the inputs and outputs that its program promises (docstring of `ProgramManifestSchema`), so that a
  * program that does not fit its graph is refused when it is opened and not in the middle of a lease.
  * @throws PinGoError PROGRAM_INVALID
  */
-export function checkStepGraph(program: LoopProgram, graph: Pick<OpenReply, 'inputs' | 'outputs'>): void {
+export function checkStepGraph(program: LoopProgram, { model, shapes }: Pick<Admitted, 'model' | 'shapes'>): void {
   const { parameters, buffers, state, feeds, batch, scalars } = program
   const kept = [...parameters, ...buffers, ...state]
   const inputs: ValueSpec[] = [
@@ -20,10 +21,11 @@ export function checkStepGraph(program: LoopProgram, graph: Pick<OpenReply, 'inp
     { name: 'loss', dtype: 'float32', shape: [] },
     { name: 'metric_sum', dtype: 'float32', shape: [] },
   ]
-  check('input', inputs, graph.inputs)
-  check('output', outputs, graph.outputs)
+  const found = model.graph.outputs.map(({ name }) => ({ name, ...shapes.get(name)! }))
+  check('input', inputs, model.graph.inputs)
+  check('output', outputs, found)
   const known = new Set(inputs.map(({ name }) => name))
-  const foreign = graph.inputs.find(({ name }) => !known.has(name))
+  const foreign = model.graph.inputs.find(({ name }) => !known.has(name))
   if (foreign) throw invalid(`its step graph has the input '${foreign.name}', which nothing feeds`)
 }
 

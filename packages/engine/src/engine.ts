@@ -1,3 +1,4 @@
+import { writeModel } from '@pingo/graph'
 import { PinGoError } from '@pingo/wire'
 import { LOAD_TIMEOUT_MS, MAX_THREADS, RUN_TIMEOUT_MS } from './limits.ts'
 import { Link } from './link.ts'
@@ -71,8 +72,8 @@ export class Engine {
    * @throws PinGoError GRAPH_REFUSED with `details` { op, node, reason }, and the errors of a child's end
    */
   async open(graph: Uint8Array): Promise<Session> {
-    const { bytes } = admit(graph, this.#screenLimits())
-    const reply = (await this.#link.call({ type: 'open', graph: bytes }, this.#loadTimeoutMs)) as OpenReply
+    const { model } = admit(graph, this.#screenLimits())
+    const reply = (await this.#link.call({ type: 'open', graph: writeModel(model) }, this.#loadTimeoutMs)) as OpenReply
     return new ChildSession(this.#link, reply, this.#runTimeoutMs)
   }
 
@@ -81,8 +82,8 @@ export class Engine {
    * @throws PinGoError GRAPH_REFUSED, PROGRAM_INVALID (the graph does not fit the program), and the errors of a child's end
    */
   async openTrainer(program: TrainerProgram): Promise<Trainer> {
-    const { bytes } = admit(program.step, { ...this.#screenLimits(), staticInputs: true })
-    return ChildTrainer.open(this.#link, program, bytes, this.#loadTimeoutMs, this.#runTimeoutMs)
+    const admitted = admit(program.step, { ...this.#screenLimits(), staticInputs: true })
+    return ChildTrainer.open(this.#link, program, admitted, this.#loadTimeoutMs, this.#runTimeoutMs)
   }
 
   /** The child's resident memory. @throws PinGoError when the child is gone */

@@ -1,18 +1,16 @@
 import type { TensorSpec, TypedArray } from '@pingo/wire'
 import type { Tensor as OrtTensor } from 'onnxruntime-common'
+import { Kernels } from './kernel/kernels.ts'
 import type { LoopProgram } from './protocol.ts'
 import type { Runtime, RuntimeSession } from './runtime.ts'
 
-/** Tensors of a set start at multiples of this many elements (64 bytes, a cache line), so that kernels load whole lines. */
-const ALIGN_ELEMENTS = 16
-
-/** Parameters, buffers and optimiser state, each set in one array, with the tensors that view it. */
-interface Bank {
-  parameters: Float32Array
-  buffers: Float32Array
-  state: Float32Array
-  feeds: Record<string, OrtTensor>
-  fetches: Record<string, OrtTensor>
+/** A tensor that goes from step to step: the graph reads it, and a kernel or the graph gives its next value. */
+interface Slot {
+  spec: TensorSpec
+  view: Float32Array
+  tensor: OrtTensor
+  /** Where the graph writes the next value; absent for what a kernel overwrites in place. */
+  next?: { view: Float32Array; tensor: OrtTensor }
 }
 
 /** What one step reports: the mean loss over its real samples and the sum of their metric. */
@@ -22,103 +20,142 @@ export interface StepResult {
 }
 
 /**
- * Runs a training-step graph again and again, the outputs of a step being the inputs of the next. Two banks of tensors take
- * turns: a step reads one and writes the other, so that nothing is copied and nothing big is allocated while training.
+ * Runs a training-step graph again and again, the outputs of a step being the inputs of the next, with nothing copied and nothing big
+ * allocated while training. Where the program has a {@link Tail}, the graph ends in gradients and kernels overwrite parameters and state in
+ * place; other tensors have two places that take turns.
  */
 export class TrainingLoop {
   readonly #runtime: Runtime
   readonly #session: RuntimeSession
   readonly #program: LoopProgram
-  readonly #scalars: Float32Array[]
-  readonly #scalarFeeds: Record<string, OrtTensor> = {}
-  #current: Bank
-  #other: Bank
+  readonly #kernels: Kernels | undefined
+  readonly #scalars: Map<string, Float32Array>
+  readonly #slots: Map<string, Slot>
+  readonly #inputs: ReadonlySet<string>
+  readonly #feeds: Record<string, OrtTensor> = {}
+  /** Outputs that the graph writes to memory of ours: gradients for kernels. */
+  readonly #cuts: Record<string, OrtTensor> = {}
 
   constructor(runtime: Runtime, session: RuntimeSession, program: LoopProgram) {
     this.#runtime = runtime
     this.#session = session
     this.#program = program
-    this.#scalars = program.scalars.map(() => new Float32Array(1))
-    for (const [i, name] of program.scalars.entries())
-      this.#scalarFeeds[name] = runtime.tensor({ dtype: 'float32', shape: [], data: this.#scalars[i]! })
-    this.#current = this.#bank()
-    this.#other = this.#bank()
+    this.#scalars = new Map(program.scalars.map((name) => [name, new Float32Array(1)]))
+    const { tail } = program
+    const kept = [...program.parameters, ...program.state]
+    if (tail) this.#kernels = new Kernels(kept, tail, this.#scalars)
+    const overwritten = new Set(tail?.kernels.flatMap(({ writes }) => writes.map(({ name }) => name)))
+    const place = (spec: TensorSpec, view = new Float32Array(elements(spec.shape))) => ({
+      view,
+      tensor: runtime.tensor({ dtype: 'float32', shape: spec.shape, data: view }),
+    })
+    this.#slots = new Map(
+      [...kept, ...program.buffers].map((spec): [string, Slot] => [
+        spec.name,
+        {
+          spec,
+          ...place(spec, this.#kernels?.arrays.get(spec.name)),
+          ...(overwritten.has(spec.name) ? {} : { next: place(spec) }),
+        },
+      ]),
+    )
+    for (const cut of tail?.cuts ?? []) this.#cuts[cut.name] = place(cut, this.#kernels!.arrays.get(cut.name)).tensor
+    // What kernels alone read is no input of the graph.
+    this.#inputs = new Set(session.inputs.map(({ name }) => name))
+    for (const [name, data] of this.#scalars) this.#feed(name, runtime.tensor({ dtype: 'float32', shape: [], data }))
+    for (const { spec, tensor } of this.#slots.values()) this.#feed(spec.name, tensor)
   }
 
   /** Sets parameters and buffers from flat vectors in the program's order. The optimiser's state stays as it is. */
   load(theta: Float32Array, buffers: Float32Array): void {
-    spread(this.#program.parameters, theta, this.#current.parameters)
-    spread(this.#program.buffers, buffers, this.#current.buffers)
+    this.#spread(this.#program.parameters, theta)
+    this.#spread(this.#program.buffers, buffers)
   }
 
   /** Forgets the optimiser's state, as it was before the first step. */
   reset(): void {
-    this.#current.state.fill(0)
+    for (const { name } of this.#program.state) this.#slots.get(name)!.view.fill(0)
   }
 
   /** The parameters and buffers as flat vectors, copied. */
   save(): { theta: Float32Array; buffers: Float32Array } {
-    return {
-      theta: gather(this.#program.parameters, this.#current.parameters),
-      buffers: gather(this.#program.buffers, this.#current.buffers),
-    }
+    return { theta: this.#gather(this.#program.parameters), buffers: this.#gather(this.#program.buffers) }
   }
 
   /**
-   * One step.
+   * One step. Where the loss or a gradient is not finite, parameters and state that kernels overwrite stay as they were, and the loss is NaN.
    * @param arrays one per feed of the program, `samples` samples long; padded with zeros of weight 0 up to the batch
    * @param scalars in the order of the program's scalar inputs
    */
   async step(arrays: TypedArray[], samples: number, scalars: Float32Array): Promise<StepResult> {
     const { feeds: specs, batch } = this.#program
-    const feeds: Record<string, OrtTensor> = { ...this.#current.feeds, ...this.#scalarFeeds }
     for (const [i, { name, dtype, shape }] of specs.entries())
-      feeds[name] = this.#runtime.tensor({
-        dtype,
-        shape: [batch, ...shape],
-        data: padded(arrays[i]!, batch * elements(shape)),
-      })
+      this.#feed(
+        name,
+        this.#runtime.tensor({
+          dtype,
+          shape: [batch, ...shape],
+          data: padded(arrays[i]!, batch * elements(shape)),
+        }),
+      )
     const weights = new Float32Array(batch).fill(1, 0, samples)
-    feeds.sample_weight = this.#runtime.tensor({ dtype: 'float32', shape: [batch], data: weights })
-    for (const [i, scalar] of this.#scalars.entries()) scalar[0] = scalars[i]!
+    this.#feed('sample_weight', this.#runtime.tensor({ dtype: 'float32', shape: [batch], data: weights }))
+    for (const [i, name] of this.#program.scalars.entries()) this.#scalars.get(name)![0] = scalars[i]!
 
-    const results = await this.#session.run(
-      feeds,
-      this.#runtime.writesOutputs ? { loss: null, metric_sum: null, ...this.#other.fetches } : fetchAll(this.#other),
-    )
-    if (!this.#runtime.writesOutputs)
-      for (const [name, tensor] of Object.entries(this.#other.fetches))
-        (tensor.data as Float32Array).set(results[name]!.data as Float32Array)
-    ;[this.#current, this.#other] = [this.#other, this.#current]
-    return { loss: scalarOf(results.loss!), metric: scalarOf(results.metric_sum!) }
+    const places: Record<string, OrtTensor> = { ...this.#cuts }
+    for (const { spec, next } of this.#slots.values()) if (next) places[`next.${spec.name}`] = next.tensor
+    const results = await this.#run(this.#feeds, places)
+    let loss = scalarOf(results.loss!)
+    if (this.#kernels) {
+      if (Number.isFinite(loss) && this.#kernels.finite()) this.#kernels.run()
+      else loss = Number.NaN
+    }
+    for (const slot of this.#slots.values()) {
+      if (!slot.next) continue
+      const { view, tensor } = slot
+      Object.assign(slot, slot.next)
+      slot.next = { view, tensor }
+      this.#feed(slot.spec.name, slot.tensor)
+    }
+    return { loss, metric: scalarOf(results.metric_sum!) }
   }
 
   async release(): Promise<void> {
     await this.#session.release()
   }
 
-  #bank(): Bank {
-    const { parameters, buffers, state } = this.#program
-    const bank: Bank = {
-      parameters: arena(parameters),
-      buffers: arena(buffers),
-      state: arena(state),
-      feeds: {},
-      fetches: {},
+  /** Runs the graph with results in the places given, and loss and metric as new tensors. */
+  async #run(feeds: Record<string, OrtTensor>, places: Record<string, OrtTensor>): Promise<Record<string, OrtTensor>> {
+    if (this.#runtime.writesOutputs) return this.#session.run(feeds, { loss: null, metric_sum: null, ...places })
+    const wanted = ['loss', 'metric_sum', ...Object.keys(places)]
+    const results = await this.#session.run(feeds, Object.fromEntries(wanted.map((name) => [name, null])))
+    for (const [name, { data }] of Object.entries(places))
+      (data as Float32Array).set(results[name]!.data as Float32Array)
+    return results
+  }
+
+  #feed(name: string, tensor: OrtTensor): void {
+    if (this.#inputs.has(name)) this.#feeds[name] = tensor
+  }
+
+  #spread(specs: readonly TensorSpec[], flat: Float32Array): void {
+    let at = 0
+    for (const { name } of specs) {
+      const { view } = this.#slots.get(name)!
+      view.set(flat.subarray(at, at + view.length))
+      at += view.length
     }
-    const sets: [TensorSpec[], Float32Array][] = [
-      [parameters, bank.parameters],
-      [buffers, bank.buffers],
-      [state, bank.state],
-    ]
-    for (const [specs, array] of sets)
-      for (const [spec, at] of placed(specs)) {
-        const view = array.subarray(at, at + elements(spec.shape))
-        const tensor = this.#runtime.tensor({ dtype: 'float32', shape: spec.shape, data: view })
-        bank.feeds[spec.name] = tensor
-        bank.fetches[`next.${spec.name}`] = tensor
-      }
-    return bank
+  }
+
+  #gather(specs: readonly TensorSpec[]): Float32Array {
+    const flat = new Float32Array(specs.reduce((sum, { shape }) => sum + elements(shape), 0))
+    let at = 0
+    for (const { name } of specs) {
+      const { view } = this.#slots.get(name)!
+      flat.set(view, at)
+      at += view.length
+    }
+    return flat
   }
 }
 
@@ -131,47 +168,11 @@ export function allFinite(values: Float32Array): boolean {
 
 const elements = (shape: readonly number[]): number => shape.reduce((product, n) => product * n, 1)
 
-const stride = (spec: TensorSpec): number => Math.ceil(elements(spec.shape) / ALIGN_ELEMENTS) * ALIGN_ELEMENTS
-
-function* placed(specs: TensorSpec[]): Generator<[TensorSpec, number]> {
-  let at = 0
-  for (const spec of specs) {
-    yield [spec, at]
-    at += stride(spec)
-  }
-}
-
-const arena = (specs: TensorSpec[]): Float32Array =>
-  new Float32Array(specs.reduce((sum, spec) => sum + stride(spec), 0))
-
-function spread(specs: TensorSpec[], flat: Float32Array, into: Float32Array): void {
-  let from = 0
-  for (const [spec, at] of placed(specs)) {
-    const length = elements(spec.shape)
-    into.set(flat.subarray(from, from + length), at)
-    from += length
-  }
-}
-
-function gather(specs: TensorSpec[], from: Float32Array): Float32Array {
-  const flat = new Float32Array(specs.reduce((sum, { shape }) => sum + elements(shape), 0))
-  let to = 0
-  for (const [spec, at] of placed(specs)) {
-    const length = elements(spec.shape)
-    flat.set(from.subarray(at, at + length), to)
-    to += length
-  }
-  return flat
-}
-
 function padded(array: TypedArray, length: number): TypedArray {
   if (array.length === length) return array
   const full = new (array.constructor as new (length: number) => TypedArray)(length)
   full.set(array as never)
   return full
 }
-
-const fetchAll = (bank: Bank): Record<string, null> =>
-  Object.fromEntries(['loss', 'metric_sum', ...Object.keys(bank.fetches)].map((name) => [name, null]))
 
 const scalarOf = (tensor: OrtTensor): number => Number((tensor.data as Float32Array)[0])

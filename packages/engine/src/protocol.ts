@@ -1,4 +1,5 @@
 import type { DType, TensorSpec, TypedArray } from '@pingo/wire'
+import type { Tail } from './kernel/tail.ts'
 
 /** What parent and child say to each other, over Node's IPC channel with `serialization: 'advanced'` (typed arrays are copied). */
 
@@ -28,6 +29,8 @@ export interface LoopProgram {
   batch: number
   /** Names of the step graph's scalar inputs, in the order of {@link BatchMessage.scalars}. */
   scalars: string[]
+  /** The end of the step that runs as kernels; the graph then ends in what they read. */
+  tail?: Tail
 }
 
 export type Call =

@@ -63,11 +63,20 @@ export function screen(graph: Uint8Array, limits: ScreenLimits = {}): ScreenRepo
   return admit(graph, limits).report
 }
 
+/** A graph that was let in. */
+export interface Admitted {
+  report: ScreenReport
+  /** What was judged, and nothing else: to be written anew for the runtime. */
+  model: Model
+  /** Types of all its values. */
+  shapes: Shapes
+}
+
 /**
- * Screens a graph and writes it anew, so that what runs is exactly what was judged: whatever a second parser could read
+ * Screens a graph and gives it as what was read, to be written anew, so that what runs is exactly what was judged: whatever a second parser could read
  * differently (repeated fields, unknown fields) is gone.
  */
-export function admit(graph: Uint8Array, limits: ScreenLimits = {}): { report: ScreenReport; bytes: Uint8Array } {
+export function admit(graph: Uint8Array, limits: ScreenLimits = {}): Admitted {
   const maxBytes = limits.maxGraphBytes ?? MAX_GRAPH_BYTES
   if (graph.byteLength > maxBytes) throw refusal(`it has ${graph.byteLength} bytes, over the limit of ${maxBytes}`)
   const model = parsed(graph)
@@ -95,7 +104,8 @@ export function admit(graph: Uint8Array, limits: ScreenLimits = {}): { report: S
       peakBytes,
       symbols,
     },
-    bytes: writeModel(plain(model, shapes)),
+    model: plain(model, shapes),
+    shapes,
   }
 }
 
@@ -192,7 +202,7 @@ function withStandIns(nodes: readonly Node[]): Node[] {
   })
 }
 
-type Shapes = ReturnType<typeof inferShapes>
+export type Shapes = ReturnType<typeof inferShapes>
 
 /**
  * Shapes of all values, with symbolic dimensions at the sizes given. Those that are not are tried small, then greater: an

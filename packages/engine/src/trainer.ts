@@ -1,4 +1,4 @@
-import { optimizerScalars } from '@pingo/graph'
+import { optimizerScalars, writeModel } from '@pingo/graph'
 import {
   arrayOf,
   type BatchInput,
@@ -9,9 +9,12 @@ import {
   type TypedArray,
 } from '@pingo/wire'
 import { checkStepGraph } from './contract.ts'
+import { Kernels } from './kernel/kernels.ts'
+import { cutTail } from './kernel/tail.ts'
 import { Lease } from './lease.ts'
 import type { Link } from './link.ts'
 import type { LoopProgram, OpenReply } from './protocol.ts'
+import type { Admitted } from './screen.ts'
 
 /**
  * What a trainer needs of a program; the contract of `step`'s inputs and outputs is the docstring of `ProgramManifestSchema` in
@@ -114,21 +117,20 @@ export class ChildTrainer implements Trainer {
   static async open(
     link: Link,
     program: TrainerProgram,
-    step: Uint8Array,
+    step: Pick<Admitted, 'model' | 'shapes'>,
     loadTimeoutMs: number,
     runTimeoutMs: number,
   ): Promise<ChildTrainer> {
     const loop = loopProgram(program)
-    const call = { type: 'openTrainer', graph: step, program: loop } as const
+    checkStepGraph(loop, step)
+    const cut = cutTail(step.model, step.shapes, [...loop.parameters, ...loop.state], loop.scalars)
+    const kept = [...loop.parameters, ...loop.state]
+    const call =
+      cut && Kernels.fits(kept, cut.tail)
+        ? { type: 'openTrainer' as const, graph: writeModel(cut.model), program: { ...loop, tail: cut.tail } }
+        : { type: 'openTrainer' as const, graph: writeModel(step.model), program: loop }
     const reply = (await link.call(call, loadTimeoutMs)) as OpenReply
-    const trainer = new ChildTrainer(link, program, reply.session, runTimeoutMs)
-    try {
-      checkStepGraph(loop, reply)
-    } catch (error) {
-      await trainer.close()
-      throw error
-    }
-    return trainer
+    return new ChildTrainer(link, program, reply.session, runTimeoutMs)
   }
 
   private constructor(link: Link, program: TrainerProgram, session: number, runTimeoutMs: number) {

@@ -46,6 +46,7 @@ export { writeModel } from './proto/write.ts'
 export type { CnnOptions } from './templates/cnn.ts'
 export type { GptOptions } from './templates/gpt.ts'
 export type { MlpOptions } from './templates/mlp.ts'
+export { numbersOf } from './tensors.ts'
 export { standardize, withWeights } from './weights.ts'
 
 /** Models for people who have none: seeded initial weights, input `input`, output `output` (logits). */

@@ -1,0 +1,210 @@
+import { type Model, type Node, numbersOf } from '@pingo/graph'
+import { sizeOf, type TensorSpec } from '@pingo/wire'
+
+/** Elementwise operations that a kernel can do, with how many operands each takes. */
+const OPERATIONS = { Add: 2, Sub: 2, Mul: 2, Div: 2, Max: 2, Min: 2, Sqrt: 1, Neg: 1, Abs: 1, Sign: 1 } as const
+export type KernelOp = keyof typeof OPERATIONS
+
+/** Most arrays that one kernel reads: past that, streams through memory cost more than the graph's own operations. */
+const MAX_READS = 8
+/** Most operations of one kernel. */
+const MAX_CODE = 64
+
+/**
+ * A loop over the elements of arrays of one size. Values are numbered: arrays read, then scalars, then constants, then the result
+ * of each operation of `code`.
+ */
+export interface Kernel {
+  /** Elements of every array. */
+  size: number
+  /** Names of the arrays read: kept tensors of the program, or cuts. */
+  reads: string[]
+  /** Names of the scalars read: scalar inputs of the program, or cuts. */
+  scalars: string[]
+  constants: number[]
+  code: { op: KernelOp; args: number[] }[]
+  /** Kept tensors that are overwritten, each with the number of its new value. */
+  writes: { name: string; value: number }[]
+}
+
+/** The end of a step graph as kernels: what the optimiser does elementwise to parameters and state. */
+export interface Tail {
+  /** Outputs of the shortened graph that kernels read: gradients, and scalars such as a clipping factor. */
+  cuts: TensorSpec[]
+  kernels: Kernel[]
+}
+
+/**
+ * Cuts the elementwise end off a training-step graph: the operations that lead to the outputs `next.<kept>` and to nothing else. What
+ * remains of the graph computes the gradients; the kernels overwrite the kept tensors in place and do the very same roundings, operation by
+ * operation, so that the bits are those of the whole graph. Any optimiser that is written elementwise is handled, without knowing which it is.
+ * @param model a step graph with static shapes
+ * @param shapes the shapes of all its values
+ * @param kept parameters and optimiser state that are fed back
+ * @param scalars names of the scalar inputs
+ * @returns undefined when there is nothing to cut
+ */
+export function cutTail(
+  model: Model,
+  shapes: ReadonlyMap<string, { dtype: string; shape: readonly (number | string)[] }>,
+  kept: readonly TensorSpec[],
+  scalars: readonly string[],
+): { model: Model; tail: Tail } | undefined {
+  const { nodes, outputs, initializers } = model.graph
+  const producers = new Map(nodes.flatMap((node) => node.outputs.map((name) => [name, node] as const)))
+  const keptNames = new Set(kept.map(({ name }) => name))
+  const wanted = kept.filter(({ name }) => producers.has(`next.${name}`))
+  const elements = (name: string): number | undefined => {
+    const type = shapes.get(name)
+    return type?.dtype === 'float32' && type.shape.every((n) => typeof n === 'number')
+      ? sizeOf(type.shape as number[])
+      : undefined
+  }
+  const targets = new Set(wanted.map(({ name }) => `next.${name}`))
+  const tailNodes = tailOf(nodes, targets, new Set(outputs.map(({ name }) => name)), elements)
+
+  const groups = joined(wanted, producers, tailNodes, elements)
+  const kernels: Kernel[] = []
+  const cuts = new Map<string, TensorSpec>()
+  const done = new Set<string>()
+  for (const group of groups) {
+    const kernel = kernelOf(group, { producers, tailNodes, elements, keptNames, scalars, initializers })
+    if (!kernel) continue
+    kernels.push(kernel)
+    for (const { name } of group) done.add(`next.${name}`)
+    for (const name of [...kernel.reads, ...kernel.scalars])
+      if (!keptNames.has(name) && !scalars.includes(name))
+        cuts.set(name, { name, dtype: 'float32', shape: [...(shapes.get(name)!.shape as number[])] })
+  }
+  if (!kernels.length) return undefined
+  const ends = outputs.filter(({ name }) => !done.has(name)).concat([...cuts.values()])
+  return { model: shortened(model, ends), tail: { cuts: [...cuts.values()], kernels } }
+}
+
+/** Nodes that a kernel can do and whose results go to such nodes or to `targets` alone. */
+function tailOf(
+  nodes: readonly Node[],
+  targets: ReadonlySet<string>,
+  outputs: ReadonlySet<string>,
+  elements: (name: string) => number | undefined,
+): Set<Node> {
+  const readers = new Map<string, Node[]>()
+  for (const node of nodes)
+    for (const name of node.inputs) if (name) readers.set(name, [...(readers.get(name) ?? []), node])
+  const tail = new Set<Node>()
+  for (const node of nodes.toReversed()) {
+    const [output, ...more] = node.outputs
+    const arity = Object.hasOwn(OPERATIONS, node.op) ? OPERATIONS[node.op as KernelOp] : 0
+    if (!output || more.length || node.domain || node.inputs.length !== arity) continue
+    const size = elements(output)
+    const broadcasts = node.inputs.some((name) => elements(name) !== size && elements(name) !== 1)
+    if (size === undefined || broadcasts) continue
+    const used = readers.get(output) ?? []
+    if (targets.has(output) ? used.some((r) => !tail.has(r)) : outputs.has(output) || !used.every((r) => tail.has(r)))
+      continue
+    tail.add(node)
+  }
+  return tail
+}
+
+/** Kept tensors whose next values share elementwise results belong to one kernel: a moment and the parameter that it moves. */
+function joined(
+  wanted: readonly TensorSpec[],
+  producers: ReadonlyMap<string, Node>,
+  tail: ReadonlySet<Node>,
+  elements: (name: string) => number | undefined,
+): TensorSpec[][] {
+  const groups = new Map<Node, TensorSpec[]>()
+  const all = new Set<TensorSpec[]>()
+  for (const spec of wanted) {
+    const size = sizeOf(spec.shape)
+    const own = new Set<Node>()
+    const open = [producers.get(`next.${spec.name}`)]
+    while (open.length) {
+      const node = open.pop()
+      // Scalars that kernels share are computed anew in each.
+      if (!node || own.has(node) || !tail.has(node) || elements(node.outputs[0]!) !== size) continue
+      own.add(node)
+      open.push(...node.inputs.map((name) => producers.get(name)))
+    }
+    const met = [...new Set([...own].flatMap((node) => (size > 1 ? (groups.get(node) ?? []) : [])))]
+    const merged = [...met, spec]
+    for (const group of all) if (group.some((member) => met.includes(member))) all.delete(group)
+    all.add(merged)
+    for (const node of own) groups.set(node, merged)
+    for (const [node, group] of met.length ? groups : []) if (met.includes(group[0]!)) groups.set(node, merged)
+  }
+  return [...all]
+}
+
+interface Surroundings {
+  producers: ReadonlyMap<string, Node>
+  tailNodes: ReadonlySet<Node>
+  elements(name: string): number | undefined
+  keptNames: ReadonlySet<string>
+  scalars: readonly string[]
+  initializers: Model['graph']['initializers']
+}
+
+/** The kernel that computes the next values of tensors of one size; undefined when it would be too wide or long. */
+function kernelOf(group: readonly TensorSpec[], around: Surroundings): Kernel | undefined {
+  const size = sizeOf(group[0]!.shape)
+  const reads: string[] = []
+  const scalars: string[] = []
+  const constants: number[] = []
+  const operations: { op: KernelOp; args: string[]; output: string }[] = []
+  const seen = new Set<string>()
+  const visit = (name: string): void => {
+    if (seen.has(name)) return
+    seen.add(name)
+    const node = around.producers.get(name)
+    if (node && around.tailNodes.has(node)) {
+      for (const input of node.inputs) visit(input)
+      operations.push({ op: node.op as KernelOp, args: node.inputs, output: name })
+      return
+    }
+    const constant = around.initializers.get(name)
+    if (constant && sizeOf(constant.shape) === 1) constants.push(Number(numbersOf(constant)[0]))
+    else (around.elements(name) === 1 && !around.keptNames.has(name) ? scalars : reads).push(name)
+  }
+  for (const { name } of group) visit(`next.${name}`)
+  const fits = group.every(({ shape }) => sizeOf(shape) === size)
+  const foreign = reads.some((name) => around.elements(name) !== size || around.initializers.has(name))
+  if (!fits || foreign || reads.length > MAX_READS || operations.length > MAX_CODE) return undefined
+  const named = [...seen].filter((name) => {
+    const constant = around.initializers.get(name)
+    return constant && sizeOf(constant.shape) === 1
+  })
+  const numbers = new Map<string, number>()
+  for (const name of [...reads, ...scalars, ...named, ...operations.map(({ output }) => output)])
+    numbers.set(name, numbers.size)
+  return {
+    size,
+    reads,
+    scalars,
+    constants,
+    code: operations.map(({ op, args }) => ({ op, args: args.map((name) => numbers.get(name)!) })),
+    writes: group.map(({ name }) => ({ name, value: numbers.get(`next.${name}`)! })),
+  }
+}
+
+/** The graph with other outputs, without the nodes, inputs and initialisers that these do not need. */
+function shortened(model: Model, outputs: Model['graph']['outputs']): Model {
+  const needed = new Set(outputs.map(({ name }) => name))
+  const nodes: Node[] = []
+  for (const node of model.graph.nodes.toReversed()) {
+    if (!node.outputs.some((name) => needed.has(name))) continue
+    for (const name of node.inputs) needed.add(name)
+    nodes.push(node)
+  }
+  return {
+    ...model,
+    graph: {
+      ...model.graph,
+      nodes: nodes.reverse(),
+      inputs: model.graph.inputs.filter(({ name }) => needed.has(name)),
+      outputs,
+      initializers: new Map([...model.graph.initializers].filter(([name]) => needed.has(name))),
+    },
+  }
+}
