@@ -114,18 +114,22 @@ CASES = {
     'mlp': lambda: (mlp(), torch.rand(128, 784), torch.randint(0, 10, (128,)), False),
     'cnn': lambda: (cnn(), torch.rand(64, 1, 28, 28), torch.randint(0, 10, (64,)), False),
     'gpt': lambda: (Gpt(65, 128, 4, 4, 64), torch.randint(0, 65, (12, 64)), torch.randint(0, 65, (12, 64)), True),
-    'resnet': lambda: (resnet18(), torch.rand(16, 3, 32, 32), torch.randint(0, 10, (16,)), False),
+    'resnet18': lambda: (resnet18(), torch.rand(16, 3, 32, 32), torch.randint(0, 10, (16,)), False),
     'lstm': lambda: (Lstm(65, 128, 256), torch.randint(0, 65, (16, 64)), torch.randint(0, 65, (16, 64)), False),
-    'vit': lambda: (Vit(192, 3, 12, 4, 32, 10), torch.rand(16, 3, 32, 32), torch.randint(0, 10, (16,)), True),
+    'vit_tiny': lambda: (Vit(192, 3, 12, 4, 32, 10), torch.rand(16, 3, 32, 32), torch.randint(0, 10, (16,)), True),
 }
 
 
 def main():
-    model, x, t, decays = CASES[sys.argv[1]]()
+    name = sys.argv[1]
+    model, x, t, decays = CASES[name]()
     matrices = [p for p in model.parameters() if p.dim() >= 2]
     vectors = [p for p in model.parameters() if p.dim() < 2]
     groups = [{'params': matrices, 'weight_decay': 0.01 if decays else 0}, {'params': vectors, 'weight_decay': 0}]
-    optimizer = (torch.optim.AdamW if decays else torch.optim.Adam)(groups, lr=1e-3, betas=(0.9, 0.99))
+    if name == 'resnet18':
+        optimizer = torch.optim.SGD(model.parameters(), lr=1e-2, momentum=0.9, weight_decay=5e-4)
+    else:
+        optimizer = (torch.optim.AdamW if decays else torch.optim.Adam)(groups, lr=1e-3, betas=(0.9, 0.99))
     parameters = sum(p.numel() for p in model.parameters())
 
     def step():

@@ -9,6 +9,16 @@ import { MAX_CAPTURED_BYTES, START_TIMEOUT_MS } from './limits.ts'
 import type { ChildSettings, FromChild } from './protocol.ts'
 
 const CHILD = fileURLToPath(new URL(import.meta.url.replace(/launch\.(ts|js)$/, 'child.$1')))
+/**
+ * Settings of glibc's allocator, which serves tensors (see runtime.ts): large blocks come from the heap and stay with the process, so that
+ * a step reuses the memory of the one before without asking the kernel for pages. Other systems ignore them.
+ */
+const ALLOCATOR = {
+  MALLOC_MMAP_THRESHOLD_: String(2 ** 32),
+  MALLOC_TRIM_THRESHOLD_: String(2 ** 40),
+  MALLOC_TOP_PAD_: String(2 ** 20),
+  MALLOC_ARENA_MAX: '1',
+}
 /** Windows keeps a folder for a moment after the process that was in it. */
 const REMOVE = { recursive: true, force: true, maxRetries: 5 }
 
@@ -66,6 +76,7 @@ function childEnvironment(): NodeJS.ProcessEnv {
   const kept = process.platform === 'win32' ? ['SystemRoot', 'windir'] : []
   return {
     ORT_DISABLE_TELEMETRY: '1',
+    ...ALLOCATOR,
     ...Object.fromEntries(kept.map((name) => [name, process.env[name]]).filter(([, value]) => value !== undefined)),
   }
 }
