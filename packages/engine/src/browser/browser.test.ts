@@ -1,31 +1,15 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import type { Page } from 'playwright-core'
-import { Engine } from '../index.ts'
-import { benchmarkBatch, benchmarkProgram, initialOf } from '../testing/benchmark-data.ts'
 import { benchmarkModels } from '../testing/benchmark-models.ts'
 import { BrowserStage } from '../testing/browser/stage.ts'
+import { trainNatively } from '../testing/native.ts'
 
 /** Greatest difference of a step's loss between the browser and Node, absolute; losses begin at ln 10 = 2.3. */
 const TOLERANCE = 1e-4
 
-/** The losses of training natively, from the same weights on the same batches as the page does. */
-async function nativeLosses(name: keyof typeof benchmarkModels, steps: number): Promise<number[]> {
-  const benchmark = benchmarkModels[name]()
-  const program = benchmarkProgram(benchmark)
-  await using engine = await Engine.start()
-  const trainer = await engine.openTrainer(program)
-  const losses: number[] = []
-  await trainer.train({
-    theta: initialOf(program),
-    buffers: initialOf(program, 'buffers'),
-    steps,
-    learningRate: { from: benchmark.learningRate, to: benchmark.learningRate },
-    batch: async (i) => benchmarkBatch(benchmark, i),
-    onStep: ({ loss }) => losses.push(loss),
-  }).result
-  return losses
-}
+const nativeLosses = async (name: keyof typeof benchmarkModels, steps: number) =>
+  (await trainNatively(benchmarkModels[name](), steps)).losses
 
 function agree(losses: number[], native: number[]): void {
   assert.equal(losses.length, native.length)

@@ -1,12 +1,12 @@
 import { existsSync } from 'node:fs'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { createServer, type Server } from 'node:http'
-import { createRequire } from 'node:module'
+import { createRequire, isBuiltin } from 'node:module'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
-import { dirname, extname, join, normalize } from 'node:path'
+import { dirname, extname, join } from 'node:path'
 import { type Browser, chromium, type Page } from 'playwright-core'
-import { build } from 'vite'
+import { build, type Plugin } from 'vite'
 
 const CHROMIUM_ARGS = [
   '--no-sandbox',
@@ -72,12 +72,24 @@ export class BrowserStage implements AsyncDisposable {
   }
 }
 
+/** Vite would put something empty in the place of Node's modules: our own sources may not import them at all. */
+const withoutNode: Plugin = {
+  name: 'without-node',
+  enforce: 'pre',
+  resolveId(id, importer) {
+    if (isBuiltin(id) && !importer?.includes('node_modules'))
+      throw new Error(`${importer} imports ${id}, which no browser has`)
+    return null
+  },
+}
+
 async function bundle(folder: string): Promise<void> {
   await build({
     root: import.meta.dirname,
     configFile: false,
     logLevel: 'error',
-    worker: { format: 'es' },
+    plugins: [withoutNode],
+    worker: { format: 'es', plugins: () => [withoutNode] },
     build: { outDir: folder, emptyOutDir: true, minify: false, target: 'esnext', assetsInlineLimit: 0 },
   })
 }
@@ -86,7 +98,7 @@ async function bundle(folder: string): Promise<void> {
 async function serve(folder: string, headers: Record<string, string>): Promise<Server> {
   const ort = dirname(createRequire(import.meta.url).resolve('onnxruntime-web'))
   const server = createServer(async ({ url = '/' }, response) => {
-    const path = normalize(new URL(url, 'http://127.0.0.1').pathname)
+    const path = new URL(url, 'http://127.0.0.1').pathname
     const file = path.startsWith('/ort/') ? join(ort, path.slice('/ort/'.length)) : join(folder, path)
     try {
       const body = await readFile(path === '/' ? join(folder, 'index.html') : file)
