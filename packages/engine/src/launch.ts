@@ -14,7 +14,7 @@ const CHILD = fileURLToPath(new URL(import.meta.url.replace(/launch\.(ts|js)$/, 
  * a step reuses the memory of the one before without asking the kernel for pages. Other systems ignore them.
  */
 const ALLOCATOR = {
-  MALLOC_MMAP_THRESHOLD_: String(2 ** 32),
+  MALLOC_MMAP_MAX_: '0',
   MALLOC_TRIM_THRESHOLD_: String(2 ** 40),
   MALLOC_TOP_PAD_: String(2 ** 20),
   MALLOC_ARENA_MAX: '1',

@@ -9,6 +9,7 @@ import {
   type TypedArray,
 } from '@pingo/wire'
 import { checkStepGraph } from './contract.ts'
+import { inOrder } from './execution-order.ts'
 import { Kernels } from './kernel/kernels.ts'
 import { cutTail } from './kernel/tail.ts'
 import { Lease } from './lease.ts'
@@ -127,8 +128,8 @@ export class ChildTrainer implements Trainer {
     const kept = [...loop.parameters, ...loop.state]
     const call =
       cut && Kernels.fits(kept, cut.tail)
-        ? { type: 'openTrainer' as const, graph: writeModel(cut.model), program: { ...loop, tail: cut.tail } }
-        : { type: 'openTrainer' as const, graph: writeModel(step.model), program: loop }
+        ? { type: 'openTrainer' as const, graph: writeModel(inOrder(cut.model)), program: { ...loop, tail: cut.tail } }
+        : { type: 'openTrainer' as const, graph: writeModel(inOrder(step.model)), program: loop }
     const reply = (await link.call(call, loadTimeoutMs)) as OpenReply
     return new ChildTrainer(link, program, reply.session, runTimeoutMs)
   }

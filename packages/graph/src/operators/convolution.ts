@@ -13,49 +13,86 @@ function positions(kernel: readonly number[]): number[][] {
   return kernel.reduce<number[][]>((list, n) => list.flatMap((at) => range(n).map((i) => [...at, i])), [[]])
 }
 
-/**
- * The elements of x that one tap of the kernel meets, flat over space: [N, C, S]. `padded` is x with its padding.
- */
+/** [N, C, …space] as [C, N, …space]: whole images are moved, so it costs a copy; a product then sums over the batch by itself. */
+function channelsFirst(b: GraphBuilder, x: Value): Value {
+  return b.transpose(
+    x,
+    range(x.shape.length).map((i) => (i < 2 ? 1 - i : i)),
+  )
+}
+
+/** dy as rows of a matrix, one for each channel: [M, N · space]. */
+const rowsOf = (b: GraphBuilder, dy: Value) =>
+  b.reshape(channelsFirst(b, dy), [dy.shape[1]!, sizeOf(dy.shape) / dy.shape[1]!])
+
+/** The elements of x [C, N, …padded space] that one tap of the kernel meets, a row for each channel: [C, N · out]. */
 function tap(b: GraphBuilder, padded: Value, w: Window, at: readonly number[], out: readonly number[]): Value {
   const axes = out.map((_, i) => i + 2)
   const starts = at.map((n, i) => n * w.dilations[i]!)
   const ends = out.map((n, i) => starts[i]! + (n - 1) * w.strides[i]! + 1)
   const part = b.slice(padded, axes, starts, ends, w.strides)
-  return b.reshape(part, [part.shape[0]!, part.shape[1]!, sizeOf(out)])
-}
-
-/**
- * dW of a convolution from dy [N, M, …out] and x [N, C, …]: one small matrix product per tap of the kernel, which keeps
- * the GEMM's inner axis as long as the image; with one channel a group, im2col or plain sums, whose matrices are less thin.
- * @returns [M, C/groups, …kernel]
- */
-function weightGradient(b: GraphBuilder, x: Value, dy: Value, w: Window, groups: number): Value {
-  const [n, m] = [dy.shape[0]!, dy.shape[1]!]
-  const channels = x.shape[1]!
-  const out = dy.shape.slice(2)
-  const space = sizeOf(out)
-  const padded = b.pad(x, [0, 0, ...w.before], [0, 0, ...w.after])
-  const [mg, cg] = [m / groups, channels / groups]
-  const taps = positions(w.kernel).map((at) => tap(b, padded, w, at, out))
-  const kernel = sizeOf(w.kernel)
-  if (groups === 1 && cg * kernel <= MAX_IM2COL_ROWS) {
-    const columns = b.concat(taps, 1)
-    const dw = b.sum(b.fusedMatmul(b.reshape(dy, [n, m, space]), columns, false, true), [0])
-    return b.reshape(b.transpose(b.reshape(dw, [m, kernel, cg]), [0, 2, 1]), [m, cg, ...w.kernel])
-  }
-  if (cg === 1 && mg === 1) {
-    const flat = b.reshape(dy, [n, m, space])
-    const sums = taps.map((t) => b.reshape(b.sum(b.mul(flat, t), [0, 2]), [m, 1]))
-    return b.reshape(b.concat(sums, 1), [m, 1, ...w.kernel])
-  }
-  const grouped = (v: Value, per: number) => (groups === 1 ? v : b.reshape(v, [n, groups, per, space]))
-  const g = grouped(b.reshape(dy, [n, m, space]), mg)
-  const parts = taps.map((t) => b.reshape(b.sum(b.fusedMatmul(g, grouped(t, cg), false, true), [0]), [m, cg, 1]))
-  return b.reshape(b.concat(parts, 2), [m, cg, ...w.kernel])
+  return b.reshape(part, [part.shape[0]!, part.shape[1]! * sizeOf(out)])
 }
 
 /** Up to this many rows (channels × kernel) the im2col matrix is cheaper than one product a tap. */
 const MAX_IM2COL_ROWS = 32
+
+/**
+ * dW of a convolution from dy [N, M, …out] and x [N, C, …]: a matrix product per tap of the kernel, whose inner axis is batch and space
+ * together; with few channels a group, im2col or plain sums, whose matrices are less thin.
+ * @returns [M, C/groups, …kernel]
+ */
+function weightGradient(b: GraphBuilder, x: Value, dy: Value, w: Window, groups: number): Value {
+  const [m, channels] = [dy.shape[1]!, x.shape[1]!]
+  const out = dy.shape.slice(2)
+  const padded = channelsFirst(b, b.pad(x, [0, 0, ...w.before], [0, 0, ...w.after]))
+  const [mg, cg] = [m / groups, channels / groups]
+  const rows = rowsOf(b, dy)
+  const length = rows.shape[1]!
+  const taps = positions(w.kernel).map((at) => tap(b, padded, w, at, out))
+  const kernel = sizeOf(w.kernel)
+  const shape = [m, cg, ...w.kernel]
+  if (groups === 1 && cg * kernel <= MAX_IM2COL_ROWS) {
+    const columns = b.concat(
+      taps.map((t) => b.reshape(t, [cg, 1, length])),
+      1,
+    )
+    return b.reshape(b.fusedMatmul(rows, b.reshape(columns, [cg * kernel, length]), false, true), shape)
+  }
+  if (cg === 1 && mg === 1) {
+    const sums = taps.map((t) => b.reshape(b.sum(b.mul(rows, t), [1]), [m, 1]))
+    return b.reshape(b.concat(sums, 1), shape)
+  }
+  const grouped = (v: Value, per: number) => (groups === 1 ? v : b.reshape(v, [groups, per, length]))
+  const parts = taps.map((t) =>
+    b.reshape(b.fusedMatmul(grouped(rows, mg), grouped(t, cg), false, true), [m, cg, 1]),
+  )
+  return b.reshape(b.concat(parts, 2), shape)
+}
+
+/** From this many output positions on, turning the weights around is made up for by the faster convolution. */
+const MIN_FLIPPED_POSITIONS = 4096
+/** Fewer rows than these leave a convolution's product thin. */
+const MIN_FLIPPED_CHANNELS = 64
+
+/** dX of a convolution: transposed, or where that is faster and the stride is 1, a convolution with the weights turned around. */
+function inputGradient(b: GraphBuilder, g: Value, weight: Value, w: Window, groups: number, target: readonly number[]) {
+  const flat = w.strides.every((n) => n === 1) && groups === 1 && sizeOf(w.kernel) > 1
+  const large = g.shape[0]! * sizeOf(g.shape.slice(2)) >= MIN_FLIPPED_POSITIONS
+  const pads = [w.before, w.after].map((list) => list.map((n, i) => w.dilations[i]! * (w.kernel[i]! - 1) - n))
+  if (!flat || !large || weight.shape[1]! < MIN_FLIPPED_CHANNELS || pads.flat().some((n) => n < 0))
+    return convTranspose(b, g, weight, w, groups, target)
+  const axes = w.kernel.map((_, i) => i + 2)
+  const turned = b.one('Slice', [
+    channelsFirst(b, weight),
+    b.ints(axes.map(() => -1)),
+    b.ints(axes.map(() => -(2 ** 62))),
+    b.ints(axes),
+    b.ints(axes.map(() => -1)),
+  ])
+  const [before, after] = pads as [number[], number[]]
+  return b.one('Conv', [g, turned], { ...windowAttributes({ ...w, before, after }), ...group(1) })
+}
 
 /** Transposed convolution of g that gives exactly `target` spatial sizes back. */
 export function convTranspose(
@@ -78,11 +115,8 @@ export function convTranspose(
 const full = (w: Window, i: number, size: number) =>
   (size - 1) * w.strides[i]! + w.dilations[i]! * (w.kernel[i]! - 1) + 1
 
-const spatialSum = (b: GraphBuilder, g: Value) =>
-  b.sum(
-    g,
-    range(g.shape.length).filter((i) => i !== 1),
-  )
+/** The bias's gradient; sums along rows are faster than over the outer axes, and the rows are there for the weights. */
+const biasGradient = (b: GraphBuilder, g: Value) => b.sum(rowsOf(b, g), [1])
 
 function inferConv({ inputs: [x, w], attributes }: InferContext) {
   const groups = intOf(attributes, 'group', 1)
@@ -140,9 +174,9 @@ export const convolution: Record<string, Operator> = {
       const w = windowFor(attributes, x, weight)
       const groups = intOf(attributes, 'group', 1)
       return [
-        wants[0] ? convTranspose(b, g!, weight, w, groups, spatialOf(x)) : undefined,
+        wants[0] ? inputGradient(b, g!, weight, w, groups, spatialOf(x)) : undefined,
         wants[1] ? weightGradient(b, x, g!, w, groups) : undefined,
-        wants[2] ? spatialSum(b, g!) : undefined,
+        wants[2] ? biasGradient(b, g!) : undefined,
       ]
     },
     flops: ({ inputs: [, w] }, [out]) => 2 * sizeOf(out!.shape) * sizeOf(w!.shape.slice(1)),
@@ -193,7 +227,7 @@ export const convolution: Record<string, Operator> = {
       return [
         wants[0] ? dx() : undefined,
         wants[1] ? weightGradient(b, g!, x, w, groups) : undefined,
-        wants[2] ? spatialSum(b, g!) : undefined,
+        wants[2] ? biasGradient(b, g!) : undefined,
       ]
     },
     flops: ({ inputs: [x, w] }) => 2 * sizeOf(x!.shape) * sizeOf(w!.shape.slice(1)),
