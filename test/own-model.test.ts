@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
-import { readFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { hasLora, parseModel } from '@pingo/graph'
+import { readSafetensors } from '@pingo/wire'
 import { ROOT, Workplace } from './support/pingo.ts'
 
 test('a model exported by another tool and a CSV train by a job file of at most 12 lines, and predict', {
@@ -30,4 +32,36 @@ test('a model exported by another tool and a CSV train by a job file of at most 
   ])
   assert.equal(predicted.code, 0, predicted.stderr)
   assert.ok(predicted.lines.join('').length > 10)
+})
+
+test('adapters are trained by Muon in parts of a batch; the result has them folded in, the checkpoint holds them', {
+  timeout: 180_000,
+}, async () => {
+  const example = join(ROOT, 'examples', 'own-onnx')
+  await using place = await Workplace.create()
+  await place.node(['up', '--contributors', '1', '--port', '0'])
+  const job = {
+    version: 1,
+    name: 'adapted',
+    model: { onnx: join(example, 'model.onnx'), loss: { kind: 'cross_entropy', smoothing: 0.05 }, lora: { rank: 4 } },
+    data: { train: join(example, 'penguins.csv'), target: 'species', test: 0.2, normalize: 'standard' },
+    train: { optimizer: 'muon', lr: 0.02, batch: 16, accumulate: 2, epochs: 40, round: '1s', schedule: 'wsd' },
+  }
+  await writeFile(place.path('job.json'), JSON.stringify(job))
+  const trained = await place.run(['train', place.path('job.json'), '--output', place.path('out'), '--json'])
+  assert.equal(trained.code, 0, trained.stderr)
+  const { test: tested } = JSON.parse(await readFile(place.path('out', 'model.json'), 'utf8'))
+  assert.ok(tested.metric > 0.8, `test metric ${tested.metric}`)
+  assert.ok(Math.abs(tested.metrics.accuracy - tested.metric) < 1e-6)
+  assert.ok(tested.metrics.f1_macro > 0.7 && tested.metrics.f1_macro <= 1, JSON.stringify(tested.metrics))
+  const [original, model] = [join(example, 'model.onnx'), place.path('out', 'model.onnx')]
+  const [before, after] = [parseModel(await readFile(original)), parseModel(await readFile(model))]
+  assert.ok(!hasLora(after))
+  const { tensors } = readSafetensors(await readFile(place.path('out', 'checkpoint.safetensors')))
+  const adapted = [...tensors.keys()].filter((name) => name.endsWith('.lora_B')).map((name) => name.slice(0, -7))
+  assert.ok(adapted.length > 0 && tensors.size === 2 * adapted.length)
+  for (const [name, { data }] of before.graph.initializers) {
+    const same = assert[adapted.includes(name) ? 'notDeepEqual' : 'deepEqual']
+    same(after.graph.initializers.get(name)!.data, data, name)
+  }
 })

@@ -1,3 +1,5 @@
+import type { Metric } from '@pingo/wire'
+
 /** Numbers for people: the same form wherever the command prints them. */
 
 const SUFFIXES = ['', ' k', ' M', ' G', ' T']
@@ -52,8 +54,8 @@ export function figure(value: number | undefined): string {
   return value.toFixed(size < 10 ? 4 : size < 1000 ? 2 : 0)
 }
 
-/** Accuracy in %, mae as a number. */
-export function metric(name: 'accuracy' | 'mae', value: number | undefined): string {
+/** Accuracy in %, the others as numbers. */
+export function metric(name: Metric, value: number | undefined): string {
   if (value === undefined) return '–'
   return name === 'accuracy' ? `${(value * 100).toFixed(2)} %` : figure(value)
 }

@@ -1,5 +1,6 @@
 import { type Dataset, openDataset } from '@pingo/data'
 import { Engine, type Session } from '@pingo/engine'
+import { mergeStats, metricsOf } from '@pingo/graph'
 import type { FileStore } from '@pingo/storage'
 import { arrayOf, type BatchInput, type ProgramManifest, type Tensor, type TypedArray } from '@pingo/wire'
 import { type Base, unflatten } from './base.ts'
@@ -8,6 +9,8 @@ import type { Job } from './jobs.ts'
 export interface Evaluation {
   loss: number
   metric: number
+  /** Further metrics by name, where the program counts for them. */
+  metrics?: Record<string, number>
   samples: number
   /** Time that it took, without opening graph and data, ms. */
   millis: number
@@ -49,17 +52,21 @@ export class Evaluator {
         ...Object.fromEntries(unflatten(base.buffers, program.buffers)),
       }
       let [loss, metric] = [0, 0]
+      let stats: Float64Array | undefined
       const start = performance.now()
       for (let from = 0; from < samples; from += program.batch) {
         const indices = Array.from({ length: Math.min(program.batch, samples - from) }, (_, i) => from + i)
         const feeds = await batchFeeds(program, data, indices)
-        const out = await session.run({ ...weights, ...feeds }, ['loss_sum', 'metric_sum'], signal)
+        const wanted = ['loss_sum', 'metric_sum', ...(program.stats ? ['metric_stats'] : [])]
+        const out = await session.run({ ...weights, ...feeds }, wanted, signal)
         loss += Number(out.loss_sum!.data[0])
         metric += Number(out.metric_sum!.data[0])
+        if (program.stats) stats = mergeStats(program.stats, stats, out.metric_stats!.data as Float32Array)
       }
       return {
         loss: loss / samples,
         metric: metric / (samples * program.predictionsPerSample),
+        metrics: program.stats && stats && metricsOf(program.stats, stats),
         samples,
         millis: performance.now() - start,
       }

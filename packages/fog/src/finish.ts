@@ -1,12 +1,13 @@
-import { parseModel, withWeights, writeModel } from '@pingo/graph'
+import { mergeLora, parseModel, withWeights, writeModel } from '@pingo/graph'
 import type { FileStore } from '@pingo/storage'
-import { type JobResult, type ModelCard, writeSafetensors } from '@pingo/wire'
+import { type JobResult, lossKindOf, type ModelCard, writeSafetensors } from '@pingo/wire'
 import { decodeBase, unflatten } from './base.ts'
 import type { Evaluation } from './evaluator.ts'
 import { type Job, parametersOf } from './jobs.ts'
 
 /**
- * Writes a trained job's files: the user's own inference graph with the trained weights, the weights alone, and the model card.
+ * Writes a trained job's files: the user's own inference graph with the trained weights (adapters folded in), the weights that were trained
+ * alone (of adapters the matrices A and B), and the model card.
  * Content-addressed, so doing it again after a crash gives the same model and checkpoint.
  */
 export async function writeResult(o: {
@@ -21,7 +22,7 @@ export async function writeResult(o: {
   const { theta, buffers } = decodeBase(await files.readAll(row.base.cid))
   const weights = new Map([...unflatten(theta, program.parameters), ...unflatten(buffers, program.buffers)])
   const original = parseModel(await files.readAll(program.model.cid))
-  const model = await files.put(writeModel(withWeights(original, weights)))
+  const model = await files.put(writeModel(mergeLora(withWeights(original, weights))))
   const checkpoint = await files.put(
     writeSafetensors(weights, { format: 'pt', job: row.id, round: String(job.rounds) }),
   )
@@ -42,7 +43,7 @@ export async function writeResult(o: {
     },
     program: row.submission.program.cid,
     parameters: parametersOf(program),
-    loss: program.loss,
+    loss: lossKindOf(program.loss),
     metric: program.metric,
     epochs: row.submission.epochs,
     rounds: job.rounds,
@@ -50,7 +51,7 @@ export async function writeResult(o: {
     seconds,
     samplesPerSecond: job.samplesDone / Math.max(seconds, 0.001),
     train: { loss: job.lastRound?.loss ?? 0, metric: job.lastRound?.metric ?? 0 },
-    test: test && { loss: test.loss, metric: test.metric, samples: test.samples },
+    test: test && { loss: test.loss, metric: test.metric, samples: test.samples, metrics: test.metrics },
     contributors: job.shares,
     kind: train.kind,
     columns: train.columns,

@@ -14,6 +14,12 @@ export class Choices {
     return taken.index
   }
 
+  /** The choices of this attempt once more, for another import of the same model. */
+  again(): (n: number) => number {
+    let at = 0
+    return () => this.#taken[at++]?.index ?? 0
+  }
+
   /** Prepares the next attempt; false when there is none. */
   next(): boolean {
     // Choices after the error were not made in this attempt.

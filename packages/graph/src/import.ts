@@ -1,9 +1,11 @@
 import { type DType, PinGoError, sizeOf, type Tensor } from '@pingo/wire'
+import { adapterNames } from './adapters.ts'
 import type { GraphBuilder } from './builder.ts'
 import { located, type Place, placeOf, unsupported } from './failures.ts'
 import type { Graph, Model, Node } from './model.ts'
 import type { Value } from './operator.ts'
 import { operators } from './operators/index.ts'
+import { matchesAny } from './patterns.ts'
 import { castTensor, isFloat, numbersOf } from './tensors.ts'
 
 /** Prefix of the names of constants that training never changes, whatever they look like. */
@@ -20,8 +22,10 @@ const KEEPS_NAMES = ['pytorch', 'pingo']
 export interface ImportOptions {
   /** True for the step graph: batch statistics, buffers move. */
   training: boolean
-  /** Names of initialisers that stay as they are. */
+  /** Names of initialisers that stay as they are, or patterns of them; running statistics move all the same. */
   frozen?: readonly string[]
+  /** An earlier import of the same model into the same builder: its weights are shared, its running statistics go on from there. */
+  after?: Imported
   /** Shapes of the model's values at the batch size it was exported with, when another is wanted. */
   exported?: {
     shapes: ReadonlyMap<string, readonly number[]>
@@ -33,6 +37,10 @@ export interface ImportOptions {
   onBlocked?(place: Place, error: PinGoError): void
 }
 
+interface Settled extends ImportOptions {
+  isFrozen(name: string): boolean
+}
+
 export interface Imported {
   /** Values by their names in the model. */
   values: Map<string, Value>
@@ -40,6 +48,8 @@ export interface Imported {
   weights: Map<string, Value>
   /** Running statistics: the initialiser and its next value. */
   buffers: Map<string, Value>
+  /** Names of the weights that stay as they are. */
+  frozen: string[]
   /** Things the user should know. */
   notes: string[]
 }
@@ -53,9 +63,11 @@ export function importModel(
   b: GraphBuilder,
   model: Model,
   inputs: ReadonlyMap<string, Value>,
-  options: ImportOptions,
+  asked: ImportOptions,
 ): Imported {
-  const imported: Imported = { values: new Map(inputs), weights: new Map(), buffers: new Map(), notes: [] }
+  const options: Settled = { ...asked, isFrozen: freezer(model, asked.frozen) }
+  const buffers = new Map(options.after?.buffers)
+  const imported: Imported = { values: new Map(inputs), weights: new Map(), buffers, frozen: [], notes: [] }
   const used = new Set([...namesRead(model.graph), ...model.graph.outputs.map(({ name }) => name)])
   for (const [name, tensor] of model.graph.initializers)
     if (used.has(name)) imported.values.set(name, leaf(b, model, name, tensor, imported, options))
@@ -81,15 +93,28 @@ function leaf(
   name: string,
   tensor: Tensor,
   imported: Imported,
-  options: ImportOptions,
+  options: Settled,
 ): Value {
   const held = isFloat(tensor.dtype) ? castTensor(tensor, 'float32') : tensor
   if (tensor.dtype !== held.dtype)
     imported.notes.push(`'${name}' is ${tensor.dtype}: it is trained as float32 and rounded back in the result.`)
-  if (!maybeWeight(model, name, held) || options.frozen?.includes(name)) return b.constant(held)
-  const value = b.weight(name, held)
+  if (!maybeWeight(model, name, held)) return b.constant(held)
+  if (options.isFrozen(name)) {
+    imported.frozen.push(name)
+    return b.constant(held)
+  }
+  const value = options.after?.weights.get(name) ?? b.weight(name, held)
   imported.weights.set(name, value)
   return value
+}
+
+/** Which weights are not to be trained: those asked for, and all but a model's adapters. Running statistics are no weights. */
+function freezer(model: Model, frozen: readonly string[] = []): (name: string) => boolean {
+  const adapters = adapterNames(model)
+  const norms = model.graph.nodes.filter(({ op }) => op === 'BatchNormalization')
+  const statistics = new Set(norms.flatMap(({ inputs }) => inputs.slice(3, 5)))
+  return (name) =>
+    !statistics.has(name) && (matchesAny(frozen, name) || (adapters !== undefined && !adapters.has(name)))
 }
 
 /**
@@ -105,7 +130,7 @@ function maybeWeight(model: Model, name: string, tensor: Tensor): boolean {
   return sizeOf(tensor.shape) > 0
 }
 
-function importNode(b: GraphBuilder, model: Model, node: Node, imported: Imported, options: ImportOptions): void {
+function importNode(b: GraphBuilder, model: Model, node: Node, imported: Imported, options: Settled): void {
   const name = node.name || node.outputs.find((output) => output) || node.op
   b.origin = name
   const inputs = node.inputs.map((input) => (input === '' ? undefined : imported.values.get(input)))
@@ -180,7 +205,7 @@ function importBranch(
   node: Node,
   condition: Value | undefined,
   imported: Imported,
-  options: ImportOptions,
+  options: Settled,
 ): boolean {
   if (!condition?.data) return false
   const branch = node.attributes[Number(condition.data.data[0]) ? 'then_branch' : 'else_branch']

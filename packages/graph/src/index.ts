@@ -20,7 +20,9 @@ import { mlp } from './templates/mlp.ts'
 
 export * from './check.ts'
 export { type InferredType, inferShapes } from './infer-shapes.ts'
+export { hasLora, type LoraOptions, mergeLora, withLora } from './lora.ts'
 export type { LossKind } from './loss.ts'
+export { mergeStats, metricsOf, statsLayout } from './metrics.ts'
 export {
   type Attribute,
   type Attributes,
@@ -32,7 +34,8 @@ export {
   type ValueInfo,
 } from './model.ts'
 export { allowedOperators, supportedOperators } from './operators/index.ts'
-export { optimizerScalars, type Scalars } from './optimizer.ts'
+export { optimizerScalars, type Scalars, type UpdateRule, updateRules } from './optimizer.ts'
+export { matches, matchesAny } from './patterns.ts'
 export {
   buildGradients,
   buildProgram,

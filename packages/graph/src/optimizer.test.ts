@@ -19,6 +19,14 @@ const settings: Record<string, Optimizer> = Object.fromEntries(
     adamw: { kind: 'adamw' as const, weightDecay: 0.1 },
     clipped: { kind: 'adamw' as const, weightDecay: 0.1, clip: 0.5 },
     sgd_clipped: { kind: 'sgd' as const, clip: 0.5 },
+    clipped_by_value: { kind: 'sgd' as const, momentum: 0.9, clipValue: 0.2 },
+    groups: { kind: 'adamw' as const, weightDecay: 0.1, groups: [{ match: ['*.bias'], rate: 0.5, weightDecay: 0.3 }] },
+    sgd_groups: {
+      kind: 'sgd' as const,
+      momentum: 0.9,
+      weightDecay: 0.1,
+      groups: [{ match: ['*.bias'], rate: 0.5, weightDecay: 0.3 }],
+    },
   }).map(([name, input]) => [name, OptimizerSchema.parse(input)]),
 )
 

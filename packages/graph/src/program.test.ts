@@ -74,7 +74,7 @@ test('the graphs have exactly the inputs and outputs of the manifest', async () 
   assert.deepEqual([...step.outputs].sort(), [...names.map((name) => `next.${name}`), 'loss', 'metric_sum'].sort())
   const evaluate = await open(program.evaluate)
   assert.deepEqual([...evaluate.inputs].sort(), [...program.parameters.map(({ name }) => name), ...data].sort())
-  assert.deepEqual([...evaluate.outputs].sort(), ['loss_sum', 'metric_sum'])
+  assert.deepEqual([...evaluate.outputs].sort(), ['loss_sum', 'metric_stats', 'metric_sum'])
   assert.equal(program.state.length, 2 * program.parameters.length)
   assert.deepEqual(
     program.parameters.map(({ name }) => name),

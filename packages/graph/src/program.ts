@@ -1,24 +1,34 @@
 import {
   type BatchInput,
   isPinGoError,
+  type LossInput,
+  LossSchema,
+  lossKindOf,
+  MAX_ACCUMULATE,
+  type Metric,
+  type Optimizer,
   type OptimizerInput,
   OptimizerSchema,
   PinGoError,
+  type Stats,
   sizeOf,
   type Tensor,
   type TensorSpec,
   validate,
 } from '@pingo/wire'
+import { type Forward, overSamples, type Pass, passOf, rowsOf } from './accumulate.ts'
 import { bindInputs, pairOf } from './binding.ts'
 import { GraphBuilder } from './builder.ts'
 import { Choices } from './choices.ts'
-import { differentiate } from './differentiate.ts'
 import { flopsOf } from './flops.ts'
 import { type Imported, importModel } from './import.ts'
-import { type Loss, type LossKind, lossOf } from './loss.ts'
+import { lossOf } from './loss.ts'
 import type { Model } from './model.ts'
 import type { Value } from './operator.ts'
 import { emitUpdate } from './optimizer.ts'
+import { frozenBy } from './optimizers/rules.ts'
+import { settleOptimizer } from './optimizers/settle.ts'
+import { checkPatterns } from './patterns.ts'
 import { writeModel } from './proto/write.ts'
 import { range } from './shape.ts'
 
@@ -27,7 +37,7 @@ export const MAX_BATCH = 65_536
 
 /** What is needed to differentiate a model: its data and its loss. */
 export interface GradientOptions {
-  loss: LossKind
+  loss: LossInput
   batch: number
   /** One for each input of the model: stored element type and stored shape of a sample (reshaped when only the shape differs). */
   inputs: BatchInput[]
@@ -37,12 +47,17 @@ export interface GradientOptions {
   target: BatchInput
   /** The model's output that the loss is taken on; default: the first. */
   output?: string
-  /** Names of initialisers that are not trained. */
+  /** Names of initialisers that are not trained, or patterns of them (`backbone.*`). Running statistics move all the same. */
   frozen?: string[]
 }
 
 export interface ProgramOptions extends GradientOptions {
   optimizer: OptimizerInput
+  /**
+   * Micro-batches that a batch is cut into; must divide it. Default 1. Their gradients are added up before the one update, which is
+   * exact but for models with batch statistics: BatchNormalization then normalises each micro-batch by its own.
+   */
+  accumulate?: number
 }
 
 /** A training program: see ProgramManifestSchema of @pingo/wire for the inputs and outputs of its graphs. */
@@ -55,23 +70,18 @@ export interface Program {
   buffers: TensorSpec[]
   /** Optimiser state; starts as zeros. */
   state: TensorSpec[]
-  metric: 'accuracy' | 'mae'
+  metric: Metric
   predictionsPerSample: number
+  /** What the evaluate graph's `metric_stats` holds; see `metricsOf`. */
+  stats?: Stats
+  /** With defaults, and with the groups that follow from the model: what the manifest is to say. */
+  optimizer: Optimizer
   /** Multiplications and additions of a training step, divided by the batch. */
   flopsPerSample: number
   inputs: BatchInput[]
   target: BatchInput
   /** What is allowed but may surprise, in sentences. */
   notes: string[]
-}
-
-/** The graph up to the loss. */
-interface Forward {
-  b: GraphBuilder
-  imported: Imported
-  output: Value
-  loss: Loss
-  sampleWeight: Value
 }
 
 const specOf = ({ name, dtype, shape }: Value): TensorSpec => ({ name, dtype, shape: [...shape] })
@@ -84,26 +94,35 @@ const specOf = ({ name, dtype, shape }: Value): TensorSpec => ({ name, dtype, sh
  * @throws PinGoError GRAPH_UNSUPPORTED, GRAPH_SHAPE_MISMATCH, GRAPH_INPUT_MISMATCH, GRAPH_TARGET_MISMATCH, GRAPH_NO_PARAMETERS
  */
 export function buildProgram(model: Model, options: ProgramOptions): Program {
-  const optimizer = validate(OptimizerSchema, options.optimizer, 'optimizer')
-  const step = forward(model, options, true)
-  const { b, imported, loss } = step
-  const { weights, gradients } = gradientsOf(step, true)
+  const asked = validate(OptimizerSchema, options.optimizer, 'optimizer')
+  const thawed = model.graph.initializers
+  const frozen = [...(options.frozen ?? []), ...[...thawed.keys()].filter((name) => frozenBy(asked, name))]
+  const given = { ...options, frozen }
+  const step = forward(model, given, true, options.accumulate)
+  const { b, loss } = step
+  const pass = passOf(step)
+  const { weights, gradients, imported } = trained(pass)
+  checkGroups(asked, options, imported)
+  const optimizer = settleOptimizer(b, asked, weights, step.output)
   const update = emitUpdate(b, optimizer, weights, gradients)
   const buffers = [...imported.weights.values()].filter((v) => imported.buffers.has(v.name))
   const outputs: [string, Value][] = [
     ...weights.map((w, i): [string, Value] => [`next.${w.name}`, update.parameters[i]!]),
     ...buffers.map((v): [string, Value] => [`next.${v.name}`, imported.buffers.get(v.name)!]),
     ...update.state.map(({ value, next }): [string, Value] => [`next.${value.name}`, next]),
-    ['loss', meanOf(step)],
-    ['metric_sum', loss.metricSum],
+    ['loss', pass.loss],
+    ['metric_sum', pass.metricSum],
   ]
   const stepModel = b.finish('step', outputs, [...weights, ...buffers])
-  const evaluate = forward(model, options, false)
+  const evaluate = forward(model, given, false)
+  const stats = evaluate.loss.stats?.()
+  const summed = (sum: Value) => overSamples(evaluate.b, sum, evaluate.loss, evaluate.sampleWeight)
   const evaluateModel = evaluate.b.finish(
     'evaluate',
     [
-      ['loss_sum', evaluate.loss.lossSum],
-      ['metric_sum', evaluate.loss.metricSum],
+      ['loss_sum', summed(evaluate.loss.lossSum)],
+      ['metric_sum', summed(evaluate.loss.metricSum)],
+      ...(stats ? [['metric_stats', stats[1]] as const] : []),
     ],
     [...weights, ...buffers].map((w) => evaluate.imported.weights.get(w.name)!),
   )
@@ -116,11 +135,31 @@ export function buildProgram(model: Model, options: ProgramOptions): Program {
     state: update.state.map(({ value }) => specOf(value)),
     metric: loss.metric,
     predictionsPerSample: loss.predictionsPerSample,
+    ...(stats ? { stats: stats[0] } : {}),
+    optimizer,
     flopsPerSample: Math.round(flopsOf(b.live(outputs.map(([, v]) => v))) / options.batch),
     inputs: options.inputs,
     target: options.target,
-    notes: [...new Set(imported.notes)],
+    notes: [...new Set([...imported.notes, ...notesOn(step, model)])],
   }
+}
+
+/** Patterns that mean no weight are a mistake. @throws PinGoError GRAPH_PATTERN_UNKNOWN */
+function checkGroups({ groups = [] }: Optimizer, { frozen = [] }: GradientOptions, imported: Imported): void {
+  const names = [...imported.weights.keys(), ...imported.frozen]
+  checkPatterns('frozen', frozen, names)
+  for (const { match } of groups) checkPatterns('optimizer.groups', match, names)
+}
+
+function notesOn({ parts, loss, output, sampleWeight }: Forward, model: Model): string[] {
+  const notes: string[] = []
+  if (parts > 1 && model.graph.nodes.some(({ op }) => op === 'BatchNormalization'))
+    notes.push(
+      `BatchNormalization uses the statistics of each of the ${parts} micro-batches, not those of the whole batch.`,
+    )
+  if (loss.metric === 'loss' && sizeOf(output.shape) === 1 && sampleWeight.shape[0] !== 1)
+    notes.push('The model gives one loss for a batch: in a short last batch some samples count twice in it.')
+  return notes
 }
 
 /** A graph that computes gradients: inputs as the step graph's without optimiser; see {@link buildGradients}. */
@@ -140,11 +179,11 @@ export interface GradientProgram {
  */
 export function buildGradients(model: Model, options: GradientOptions, training = true): GradientProgram {
   const step = forward(model, options, training)
-  const { weights, gradients } = gradientsOf(step, true)
-  const { b, imported, output } = step
+  const { weights, gradients, imported, loss } = trained(passOf(step))
+  const { b, output } = step
   const buffers = [...imported.weights.values()].filter((v) => imported.buffers.has(v.name))
   const outputs: [string, Value][] = [
-    ['loss', meanOf(step)],
+    ['loss', loss],
     ['output', output],
     ...weights.map((w, i): [string, Value] => [`grad.${w.name}`, gradients[i]!]),
   ]
@@ -161,53 +200,80 @@ export function buildGradients(model: Model, options: GradientOptions, training 
  * Imports the model behind its inputs' prelude and puts the loss on its output. Where a model with a fixed batch can be given another
  * in several ways, the first that fits together is taken.
  */
-function forward(model: Model, options: GradientOptions, training: boolean): Forward {
+function forward(model: Model, options: GradientOptions, training: boolean, parts = 1): Forward {
   const choices = new Choices()
   let first: unknown
   for (;;)
     try {
-      return forwardWith(model, options, training, choices)
+      return forwardWith(model, options, training, choices, parts)
     } catch (error) {
       first ??= error
       if (!isPinGoError(error) || !choices.next()) throw first
     }
 }
 
-function forwardWith(model: Model, options: GradientOptions, training: boolean, choices: Choices): Forward {
+function forwardWith(
+  model: Model,
+  options: GradientOptions,
+  training: boolean,
+  choices: Choices,
+  parts: number,
+): Forward {
   const { batch, target } = options
   if (!Number.isInteger(batch) || batch < 1 || batch > MAX_BATCH)
     throw new PinGoError('GRAPH_BATCH_INVALID', `A batch of ${batch} is not possible: choose 1 to ${MAX_BATCH}.`)
-  const bound = bindInputs(model, options.inputs, batch)
+  if (!Number.isInteger(parts) || parts < 1 || parts > MAX_ACCUMULATE || batch % parts !== 0)
+    throw new PinGoError('GRAPH_BATCH_INVALID', `A batch of ${batch} cannot be cut into ${parts} micro-batches.`, {
+      hint: `Choose a divisor of the batch up to ${MAX_ACCUMULATE} for accumulate.`,
+    })
+  const lossSettings = validate(LossSchema, options.loss, 'loss')
+  const size = batch / parts
+  const bound = bindInputs(model, options.inputs, size)
   const b = new GraphBuilder()
   for (const name of model.graph.initializers.keys()) b.reserve(name)
   const exported =
-    bound.exportedBatch === undefined ? undefined : exportedShapes(model, options, bound.exportedBatch, choices)
-  const inputs = new Map<string, Value>()
+    bound.exportedBatch === undefined ? undefined : exportedShapes(model, options, bound.exportedBatch, size, choices)
   const sampleWeight = b.input('sample_weight', 'float32', [batch])
-  const repeat =
-    training && model.graph.nodes.some(({ op }) => op === 'BatchNormalization')
-      ? realSample(b, sampleWeight)
-      : undefined
-  for (const info of model.graph.inputs) {
-    const given = pairOf(model, options.inputs, info)
-    const stored = b.input(given.name, given.dtype, [batch, ...given.shape])
-    let x = prelude(b, stored, info.dtype, options.logical?.[given.name] ?? options.logical?.[info.name])
-    if (repeat) x = b.one('Gather', [x, repeat])
-    inputs.set(info.name, b.reshape(x, bound.shapes.get(info.name)!))
-  }
-  const imported = importModel(b, model, inputs, {
-    training,
-    frozen: options.frozen,
-    ...(exported ? { exported } : {}),
-  })
-  const output = outputOf(model, imported, options.output)
-  if (output.shape[0] !== batch && sizeOf(output.shape) % batch !== 0)
-    throw new PinGoError('GRAPH_BATCH_FIXED', `The model does not carry the batch of ${batch} through to its output.`, {
-      hint: 'Export it with a dynamic batch axis (dynamic_axes in torch.onnx.export).',
-    })
+  const repeats =
+    (training && model.graph.nodes.some(({ op }) => op === 'BatchNormalization')) ||
+    lossKindOf(lossSettings) === 'output'
+  const real = repeats ? realSample(b, sampleWeight) : undefined
+  const stored = new Map(
+    model.graph.inputs.map((info) => {
+      const given = pairOf(model, options.inputs, info)
+      return [info, b.input(given.name, given.dtype, [batch, ...given.shape])]
+    }),
+  )
   const targets = b.input(target.name, target.dtype, [batch, ...target.shape])
-  const loss = lossOf(b, options.loss, output, targets, sampleWeight)
-  return { b, imported, output, loss, sampleWeight }
+  const partOf = (part: number, zero?: Value, after?: Imported): Forward => {
+    const inputs = new Map<string, Value>()
+    for (const [info, whole] of stored) {
+      const own = options.logical?.[whole.name] ?? options.logical?.[info.name]
+      const x = prelude(b, rowsOf(b, whole, part, size, zero, real), info.dtype, own)
+      inputs.set(info.name, b.reshape(x, bound.shapes.get(info.name)!))
+    }
+    const imported = importModel(b, model, inputs, {
+      training,
+      frozen: options.frozen,
+      ...(after ? { after } : {}),
+      ...(exported ? { exported: part === 0 ? exported : { ...exported, choose: choices.again() } } : {}),
+    })
+    const output = outputOf(model, imported, options.output)
+    const isWhole = lossKindOf(lossSettings) === 'output' && sizeOf(output.shape) === 1
+    if (!isWhole && output.shape[0] !== size && sizeOf(output.shape) % size !== 0)
+      throw new PinGoError(
+        'GRAPH_BATCH_FIXED',
+        `The model does not carry the batch of ${size} through to its output.`,
+        {
+          hint: 'Export it with a dynamic batch axis (dynamic_axes in torch.onnx.export).',
+        },
+      )
+    const weight = rowsOf(b, sampleWeight, part, size)
+    const loss = lossOf(b, lossSettings, output, rowsOf(b, targets, part, size), weight)
+    const next = (index: number, after: Value) => partOf(index, after, imported)
+    return { b, imported, output, loss, sampleWeight, parts, part: next }
+  }
+  return partOf(0)
 }
 
 /** Stored values as the model's input type: stored * scale + shift for floats. */
@@ -235,31 +301,16 @@ function realSample(b: GraphBuilder, sampleWeight: Value): Value {
   return b.one('Mod', [rows, count])
 }
 
-/** The loss as the mean over weighted samples; a batch of padding alone has loss 0. */
-function meanOf({ b, loss, sampleWeight }: Forward): Value {
-  return b.div(loss.lossSum, totalWeight(b, sampleWeight))
-}
-
-const totalWeight = (b: GraphBuilder, w: Value) => b.one('Max', [b.sum(w), b.scalar(1)])
-
-/** Differentiates the mean loss by every weight that may be trained. */
-function gradientsOf(
-  { b, imported, loss, sampleWeight }: Forward,
-  needed: boolean,
-): { weights: Value[]; gradients: Value[] } {
-  const [at, g] = loss.seed()
-  const candidates = [...imported.weights.values()].filter((v) => !imported.buffers.has(v.name))
-  const found = differentiate(b, [[at, b.div(g, totalWeight(b, sampleWeight))]], candidates)
-  const weights = candidates.filter((v) => found.has(v.name))
-  if (needed && !weights.length)
-    throw new PinGoError(
-      'GRAPH_NO_PARAMETERS',
-      'The model has no weights that the loss depends on: there is nothing to train.',
-      {
-        hint: 'Check that the weights are inside the file as float tensors.',
-      },
-    )
-  return { weights, gradients: weights.map((w) => found.get(w.name)!) }
+/** The pass, once it is sure that it trains something. @throws PinGoError GRAPH_NO_PARAMETERS */
+function trained(pass: Pass): Pass {
+  if (pass.weights.length) return pass
+  throw new PinGoError(
+    'GRAPH_NO_PARAMETERS',
+    'The model has no weights that the loss depends on: there is nothing to train.',
+    {
+      hint: 'Check that the weights are inside the file as float tensors, and that not all are frozen.',
+    },
+  )
 }
 
 function outputOf(model: Model, imported: Imported, wanted: string | undefined): Value {
@@ -273,7 +324,7 @@ function outputOf(model: Model, imported: Imported, wanted: string | undefined):
 }
 
 /** Shapes of all values at the batch size the model was exported with. */
-function exportedShapes(model: Model, options: GradientOptions, from: number, choices: Choices) {
+function exportedShapes(model: Model, options: GradientOptions, from: number, to: number, choices: Choices) {
   const b = new GraphBuilder()
   const bound = bindInputs(model, options.inputs, from)
   const inputs = new Map(
@@ -282,7 +333,7 @@ function exportedShapes(model: Model, options: GradientOptions, from: number, ch
   const { values } = importModel(b, model, inputs, { training: false })
   return {
     from,
-    to: options.batch,
+    to,
     choose: choices.choose,
     shapes: new Map([...values].map(([name, v]) => [name, v.shape])),
   }

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { CidText, FileRefSchema } from './manifests.ts'
 import { HardwareSchema, OfferSchema } from './messages.ts'
+import { METRICS, ScheduleSchema } from './training.ts'
 
 /** JSON of the fog node's HTTP API (`docs/api.md`). Times are milliseconds since the epoch, UTC. */
 
@@ -10,15 +11,6 @@ export const MAX_EVENT_BACKLOG = 10_000
 const Count = z.int().min(0)
 const Time = z.number().min(0)
 const Name = z.string().min(1).max(200)
-
-export const ScheduleSchema = z.strictObject({
-  kind: z.enum(['constant', 'cosine', 'linear']).default('cosine'),
-  /** Fraction of all samples over which the rate rises from 0. */
-  warmup: z.number().min(0).max(0.5).default(0.02),
-  /** Final rate as a fraction of the peak (cosine, linear). */
-  floor: z.number().min(0).max(1).default(0.02),
-})
-export type Schedule = z.infer<typeof ScheduleSchema>
 
 /** What a client submits once model and data are in the fog node: content addresses and settings. */
 export const JobSubmissionSchema = z.strictObject({
@@ -107,7 +99,7 @@ export const JobViewSchema = z.strictObject({
   program: CidText,
   train: CidText,
   test: CidText.optional(),
-  metricName: z.enum(['accuracy', 'mae']),
+  metricName: z.enum(METRICS),
   lossName: z.string(),
   parameters: Count,
   batch: Count,
@@ -256,14 +248,22 @@ export const ModelCardSchema = z.strictObject({
   program: CidText,
   parameters: Count,
   loss: z.string(),
-  metric: z.enum(['accuracy', 'mae']),
+  metric: z.enum(METRICS),
   epochs: z.number(),
   rounds: Count,
   samples: Count,
   seconds: z.number(),
   samplesPerSecond: z.number(),
   train: z.strictObject({ loss: z.number(), metric: z.number() }),
-  test: z.strictObject({ loss: z.number(), metric: z.number(), samples: Count }).optional(),
+  test: z
+    .strictObject({
+      loss: z.number(),
+      metric: z.number(),
+      samples: Count,
+      /** Further metrics by name: accuracy, top5, perplexity, f1, auc, mae, r2. */
+      metrics: z.record(z.string().max(50), z.number()).optional(),
+    })
+    .optional(),
   contributors: z.array(ShareSchema),
   /** How the model's inputs are filled from the dataset's columns, so that `pingo predict` can read a file as training did. */
   columns: z.array(z.unknown()),

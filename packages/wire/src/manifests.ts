@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { LossSchema, METRICS, OptimizerSchema, StatsSchema } from './training.ts'
 
 /** Named limits of what manifests may hold. */
 export const MAX_TENSORS = 20_000
@@ -91,27 +92,6 @@ export const BatchInputSchema = z.strictObject({
 })
 export type BatchInput = z.infer<typeof BatchInputSchema>
 
-export const OptimizerSchema = z.discriminatedUnion('kind', [
-  z.strictObject({
-    kind: z.literal('sgd'),
-    momentum: z.number().min(0).max(0.9999).default(0),
-    nesterov: z.boolean().default(false),
-    weightDecay: z.number().min(0).max(1).default(0),
-    clip: z.number().positive().optional(),
-  }),
-  z.strictObject({
-    kind: z.enum(['adam', 'adamw']),
-    beta1: z.number().min(0).max(0.9999).default(0.9),
-    beta2: z.number().min(0).max(0.99999).default(0.99),
-    epsilon: z.number().positive().default(1e-8),
-    weightDecay: z.number().min(0).max(1).default(0),
-    clip: z.number().positive().optional(),
-  }),
-])
-/** Settings of the inner optimiser; `clip` is the greatest global gradient norm. */
-export type Optimizer = z.infer<typeof OptimizerSchema>
-export type OptimizerInput = z.input<typeof OptimizerSchema>
-
 /**
  * Everything a contributor needs to run training steps of a job, and nothing of the user's that is a program.
  * `step` is a plain ONNX graph:
@@ -120,7 +100,8 @@ export type OptimizerInput = z.input<typeof OptimizerSchema>
  * - outputs: `next.<name>` for each parameter, buffer and state tensor; `loss` (mean over weighted samples) and `metric_sum`
  *   (sum over weighted samples of the metric, e.g. correct predictions), both float32 [].
  * `evaluate` has the inputs parameters, buffers, inputs, target, sample_weight and the outputs `loss_sum` (sum over weighted samples),
- * `metric_sum`.
+ * `metric_sum` and, where `stats` says so, `metric_stats`: a float32 vector that further metrics are computed from.
+ * With an ignored class id, sums are means over the positions that count, times the samples.
  * A flat vector (theta) is the concatenation of the parameters in their order here; so for buffers.
  */
 export const ProgramManifestSchema = z.strictObject({
@@ -138,10 +119,12 @@ export const ProgramManifestSchema = z.strictObject({
   state: z.array(TensorSpecSchema).max(MAX_TENSORS),
   inputs: z.array(BatchInputSchema).min(1).max(MAX_COLUMNS),
   target: BatchInputSchema,
-  loss: z.enum(['cross_entropy', 'mse', 'bce']),
-  metric: z.enum(['accuracy', 'mae']),
+  loss: LossSchema,
+  metric: z.enum(METRICS),
   /** Predictions that one sample counts for in `metric_sum` (a text sample has one per position). */
   predictionsPerSample: z.int().min(1).default(1),
+  /** What the evaluate graph's `metric_stats` holds; absent: it has none. */
+  stats: StatsSchema.optional(),
   optimizer: OptimizerSchema,
   flopsPerSample: z.number().min(0),
 })

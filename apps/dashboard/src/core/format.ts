@@ -126,15 +126,17 @@ export function loss(value: number | undefined): string {
   return size >= 100 ? value.toFixed(1) : size >= 10 ? value.toFixed(2) : value.toFixed(4)
 }
 
-export type MetricName = 'accuracy' | 'mae'
+export type MetricName = 'accuracy' | 'mae' | 'loss'
 
 /** Accuracy in per cent with two digits; a mean absolute error as a number. */
 export function metric(name: MetricName, value: number | undefined): string {
   return name === 'accuracy' ? percent(value, 2) : loss(value)
 }
 
+const METRIC_LABELS: Record<MetricName, string> = { accuracy: 'Accuracy', mae: 'Mean abs. error', loss: 'Mean loss' }
+
 /** What the metric is called on the page. */
-export const metricLabel = (name: MetricName): string => (name === 'accuracy' ? 'Accuracy' : 'Mean abs. error')
+export const metricLabel = (name: MetricName): string => METRIC_LABELS[name]
 
 /** What the loss is called on the page: cross_entropy → "cross entropy". */
 export const lossLabel = (name: string): string => name.replaceAll(/[_-]+/g, ' ')

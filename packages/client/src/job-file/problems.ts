@@ -32,7 +32,9 @@ function unknownKey(path: (string | number)[], key: string): string {
     ? `; '${key}' belongs in ${home}`
     : near
       ? `; did you mean '${near}'?`
-      : `; known are ${settingsAt(path).join(', ')}`
+      : settingsAt(path).length
+        ? `; known are ${settingsAt(path).join(', ')}`
+        : `; it must be ${expectedAt(path)}`
   return `unknown setting '${key.slice(0, 100)}'${where}${advice}`
 }
 

@@ -79,6 +79,41 @@ output: out
   assert.deepEqual((job.spec as { data: { train: string } }).data.train, 'train.csv')
 })
 
+test('losses with settings, schedules, optimisers, groups and adapters arrive', () => {
+  const job = parse(`
+version: 1
+model:
+  onnx: model.onnx
+  loss: { kind: cross_entropy, ignoreIndex: -100, smoothing: 0.1 }
+  lora: { rank: 8, alpha: 16, match: ["*.attn.*"] }
+data: { train: data.csv }
+train:
+  optimizer: muon
+  batch: 32
+  accumulate: 4
+  schedule: wsd
+  decay: 0.3
+  clipValue: 0.5
+  freeze: ["backbone.*"]
+  groups: [{ match: [head.*], rate: 10, weightDecay: 0 }]
+`)
+  assert.deepEqual(job.loss, { kind: 'cross_entropy', ignoreIndex: -100, smoothing: 0.1 })
+  assert.deepEqual(job.lora, { rank: 8, alpha: 16, match: ['*.attn.*'] })
+  assert.deepEqual(job.optimizer, {
+    kind: 'muon',
+    momentum: undefined,
+    weightDecay: 0.01,
+    clipValue: 0.5,
+    groups: [{ match: ['head.*'], rate: 10, weightDecay: 0 }],
+  })
+  assert.deepEqual([job.accumulate, job.freeze], [4, ['backbone.*']])
+  assert.deepEqual(job.schedule, { kind: 'wsd', warmup: 0.02, floor: 0.02, decay: 0.3 })
+  const steps = parse(with_('train: { optimizer: nesterov, schedule: step, milestones: [0.3, 0.9], gamma: 0.5 }'))
+  assert.deepEqual(steps.schedule, { kind: 'step', warmup: 0.02, floor: 0.02, milestones: [0.3, 0.9], gamma: 0.5 })
+  assert.deepEqual(steps.optimizer, { kind: 'sgd', momentum: 0.9, nesterov: true, weightDecay: 0 })
+  assert.deepEqual(parse(with_('train: { optimizer: lion, lr: 1e-4 }')).optimizer, { kind: 'lion', weightDecay: 0.01 })
+})
+
 test('JSON is read as well, an object too', () => {
   const value = { version: 1 as const, model: { template: 'mlp' as const }, data: { train: `pingo://${CID}` } }
   assert.deepEqual(parse(JSON.stringify(value)).data.train, { cid: CID })
@@ -103,9 +138,29 @@ const SENTENCES: [what: string, text: string, message: string][] = [
     "job.yaml:4:1: unknown setting 'zzzzzz'; known are version, name, type, model, data, train, resources, service, notify, output.",
   ],
   [
+    'gamma for a cosine',
+    with_('train: { gamma: 0.5 }'),
+    "job.yaml:4:10: 'train.gamma' is an option of the schedule step, not of cosine; remove it.",
+  ],
+  [
+    'a batch that cannot be cut',
+    with_('train: { batch: 10, accumulate: 4 }'),
+    "job.yaml:4:33: 'train.accumulate' (4) must divide 'train.batch' (10).",
+  ],
+  [
+    'a loss that is none',
+    'version: 1\nmodel: { template: mlp, loss: hubert }\ndata: { train: d.csv }\n',
+    "job.yaml:2:31: 'model.loss' must be one of cross_entropy, bce, mse, l1, huber, smooth_l1, kl, cosine, output, or one with its settings such as {kind: huber, delta: 0.5}, not 'hubert'; did you mean 'huber'?",
+  ],
+  [
+    'a setting of another loss',
+    'version: 1\nmodel: { template: mlp, loss: { kind: mse, delta: 1 } }\ndata: { train: d.csv }\n',
+    "job.yaml:2:44: unknown setting 'delta' in model.loss; it must be one of cross_entropy, bce, mse, l1, huber, smooth_l1, kl, cosine, output, or one with its settings such as {kind: huber, delta: 0.5}.",
+  ],
+  [
     'a wrong word',
     with_('train: { optimizer: adma }'),
-    "job.yaml:4:21: 'train.optimizer' must be one of sgd, momentum, adam, adamw, not 'adma'; did you mean 'adam'?",
+    "job.yaml:4:21: 'train.optimizer' must be one of sgd, momentum, nesterov, adam, adamw, lion, adafactor, muon, not 'adma'; did you mean 'adam'?",
   ],
   [
     'text for a number',
@@ -158,12 +213,12 @@ const SENTENCES: [what: string, text: string, message: string][] = [
   [
     'a scalar for a section',
     with_('train: fast'),
-    "job.yaml:4:8: 'train' must hold settings (optimizer, lr, batch, epochs, seed, schedule, warmup, weightDecay, momentum, clip, round, outer), not 'fast'.",
+    "job.yaml:4:8: 'train' must hold settings (optimizer, lr, batch, epochs, seed, schedule, decay, milestones, gamma, warmup, weightDecay, momentum, clip, clipValue, accumulate, freeze, groups, round, outer), not 'fast'.",
   ],
   [
     'momentum for adam',
     with_('train: { momentum: 0.9 }'),
-    "job.yaml:4:10: 'train.momentum' is an option of sgd and momentum, not of adamw; remove it.",
+    "job.yaml:4:10: 'train.momentum' is an option of sgd, momentum, nesterov and muon, not of adamw; remove it.",
   ],
   [
     'a falling range',

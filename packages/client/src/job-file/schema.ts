@@ -1,3 +1,13 @@
+import {
+  GroupSchema,
+  LOSS_KINDS,
+  LossSchema,
+  MAX_ACCUMULATE,
+  MAX_GROUPS,
+  MAX_LORA_RANK,
+  MAX_MILESTONES,
+  PatternsSchema,
+} from '@pingo/wire'
 import { z } from 'zod'
 import { COUNT_RANGE, DURATION, MEMORY_FLOOR } from './quantities.ts'
 
@@ -33,6 +43,13 @@ const widths = (max: number, description: string) =>
     description,
   )
 
+const patterns = (description: string) =>
+  setting(
+    PatternsSchema,
+    "a list of weights' names, * standing for any characters, such as ['backbone.*']",
+    description,
+  )
+
 export const templateNames = ['mlp', 'cnn', 'gpt'] as const
 
 const Model = z
@@ -43,10 +60,26 @@ const Model = z
       'the path of an .onnx file',
       "Your own network: an ONNX file, relative to the job file's folder.",
     ).optional(),
-    loss: choice(
-      ['cross_entropy', 'mse', 'bce'],
-      'What is minimised. Default: cross_entropy for classes (bce when the model has one output and there are 2 classes), else mse.',
+    loss: setting(
+      LossSchema,
+      `one of ${LOSS_KINDS.join(', ')}, or one with its settings such as {kind: huber, delta: 0.5}`,
+      'What is minimised. Settings: cross_entropy takes ignoreIndex (a class id that counts nothing) and smoothing, bce positiveWeight (a number, or one for each output), huber delta, smooth_l1 beta. kl and cosine compare with a target of as many numbers; output means that the model gives its own loss. Default: cross_entropy for classes (bce when the model has one output and there are 2 classes), else mse.',
     ).optional(),
+    lora: z
+      .strictObject({
+        rank: setting(
+          z.int().min(1).max(MAX_LORA_RANK),
+          `a whole number from 1 to ${MAX_LORA_RANK}`,
+          'Width of the adapters.',
+        ),
+        alpha: number(0, 10_000, 'The adapters count alpha / rank. Default: the rank.', { above: true }),
+        match: patterns('Weights of MatMul, Gemm and Conv that get adapters. Default: all.').optional(),
+      })
+      .meta({
+        description:
+          'Trains low-rank adapters beside the weights and nothing else. The result is the model with the adapters folded in; its checkpoint holds the adapters.',
+      })
+      .optional(),
     output: text(
       500,
       'the name of one of the model’s outputs',
@@ -120,18 +153,48 @@ const Data = z
 
 const Train = z
   .strictObject({
-    optimizer: choice(['sgd', 'momentum', 'adam', 'adamw'], 'How a contributor steps. Default adamw.').optional(),
+    optimizer: choice(
+      ['sgd', 'momentum', 'nesterov', 'adam', 'adamw', 'lion', 'adafactor', 'muon'],
+      'How a contributor steps. lion wants a learning rate of about a tenth of adamw’s; muon steps hidden matrices, and leaves the rest to adamw. Default adamw.',
+    ).optional(),
     lr: number(0, 100, 'Learning rate at its peak. Default 0.001.', { above: true }),
     batch: number(1, 65_536, 'Samples of one step. Default 64, or all when there are fewer.', { integer: true }),
     epochs: number(0, 100_000, 'How often every sample is seen. Default 3.', { above: true }),
     seed: number(0, 2 ** 32 - 1, 'Seed of the initial weights and of the order of samples. Default 0.', {
       integer: true,
     }),
-    schedule: choice(['constant', 'cosine', 'linear'], 'How the learning rate falls. Default cosine.').optional(),
+    schedule: choice(
+      ['constant', 'cosine', 'linear', 'wsd', 'step'],
+      'How the learning rate falls. wsd stays at the peak and falls in a line over the last part (train.decay); step is multiplied by train.gamma at each of train.milestones. Default cosine.',
+    ).optional(),
+    decay: number(0, 1, 'wsd: part of all samples, at the end, over which the learning rate falls. Default 0.2.'),
+    milestones: setting(
+      z.array(z.number().gt(0).lt(1)).min(1).max(MAX_MILESTONES),
+      `a list of 1 to ${MAX_MILESTONES} numbers between 0 and 1 such as [0.5, 0.75]`,
+      'step: parts of all samples after which the learning rate falls. Default [0.5, 0.75].',
+    ).optional(),
+    gamma: number(0, 1, 'step: what the learning rate is multiplied by. Default 0.1.', { above: true }),
     warmup: number(0, 0.5, 'Part of all samples over which the learning rate rises from 0. Default 0.02.'),
-    weightDecay: number(0, 1, 'Decay of weight matrices a step. Default 0.01 for adamw, else 0.'),
-    momentum: number(0, 0.9999, 'Momentum of sgd (default 0) and momentum (default 0.9).'),
+    weightDecay: number(0, 1, 'Decay of weight matrices a step. Default 0.01 for adamw, lion and muon, else 0.'),
+    momentum: number(
+      0,
+      0.9999,
+      'Momentum of sgd (default 0), momentum and nesterov (default 0.9) and muon (default 0.95).',
+    ),
     clip: number(0, 1e6, 'Greatest norm of a gradient. Default: 1 for adam and adamw, else none.', { above: true }),
+    clipValue: number(0, 1e6, 'Greatest size of an element of a gradient. Default: none.', { above: true }),
+    accumulate: number(
+      1,
+      MAX_ACCUMULATE,
+      'Parts that a batch is handled in, one after the other, to need less memory; must divide the batch. Batch normalisation then uses the statistics of a part. Default 1.',
+      { integer: true },
+    ),
+    freeze: patterns('Weights that stay as they are. Default: none.').optional(),
+    groups: setting(
+      z.array(GroupSchema).min(1).max(MAX_GROUPS),
+      'a list of groups such as [{match: [head.*], rate: 10}]',
+      'Weights that are trained otherwise: match names them, rate multiplies their learning rate, weightDecay takes the place of the general one (also for vectors), freeze: true lets them be, adamw: true keeps muon off. The first group that matches a weight counts.',
+    ).optional(),
     round: duration('How long contributors train between two merges, 100ms to 10m. Default 4s.').optional(),
     outer: z
       .strictObject({

@@ -1,5 +1,5 @@
 import { basename, resolve } from 'node:path'
-import { CidText, type OptimizerInput, parseCid, type Schedule } from '@pingo/wire'
+import { CidText, type LoraSettings, type LossInput, type OptimizerInput, parseCid, type Schedule } from '@pingo/wire'
 import type { Problem } from './problems.ts'
 import { parseBytes, parseCountRange, parseDuration } from './quantities.ts'
 import type { JobFile } from './schema.ts'
@@ -17,7 +17,9 @@ export type ModelSource =
 export interface Job {
   name: string
   model: ModelSource
-  loss?: 'cross_entropy' | 'mse' | 'bce'
+  loss?: LossInput
+  /** Adapters to train in place of the model. */
+  lora?: LoraSettings
   /** Which of the model's outputs is trained. */
   output?: string
   data: {
@@ -35,6 +37,10 @@ export interface Job {
     missing?: 'error' | 'mean' | 'drop'
   }
   optimizer: OptimizerInput
+  /** Names of weights that are not trained, or patterns of them. */
+  freeze?: string[]
+  /** Micro-batches that a batch is cut into. */
+  accumulate: number
   learningRate: number
   /** As asked; {@link DEFAULT_BATCH} or fewer when left open. */
   batch?: number
@@ -73,20 +79,27 @@ export function settle(file: JobFile, where: { folder: string; name: string }): 
   const deadlineMs = file.service?.deadline === undefined ? undefined : parseDuration(file.service.deadline)
   if (deadlineMs === 0) wrong('service.deadline', "'service.deadline' must be longer than 0")
   const optimizer = optimizerOf(file, wrong)
+  const schedule = scheduleOf(file, wrong)
+  const { batch, accumulate = 1 } = file.train ?? {}
+  if (batch !== undefined && batch % accumulate !== 0)
+    wrong('train.accumulate', `'train.accumulate' (${accumulate}) must divide 'train.batch' (${batch})`)
   if (!model || !data || problems.length) return { problems }
   return {
     job: {
       name,
       model,
       loss: file.model.loss,
+      lora: file.model.lora,
       output: file.model.output,
       data,
       optimizer,
+      freeze: file.train?.freeze,
+      accumulate: file.train?.accumulate ?? 1,
       learningRate: file.train?.lr ?? 1e-3,
       batch: file.train?.batch,
       epochs: file.train?.epochs ?? 3,
       seed: file.train?.seed ?? 0,
-      schedule: { kind: file.train?.schedule ?? 'cosine', warmup: file.train?.warmup ?? 0.02, floor: 0.02 },
+      schedule,
       roundMs,
       outer: { learningRate: file.train?.outer?.lr ?? 0.7, momentum: file.train?.outer?.momentum ?? 0.9 },
       contributors: { min, max },
@@ -188,15 +201,53 @@ function contributorsOf({ resources }: JobFile, wrong: Wrong): { min: number; ma
   return { min, max }
 }
 
+const DECAYED = ['adamw', 'lion', 'muon']
+
 function optimizerOf({ train = {} }: JobFile, wrong: Wrong): OptimizerInput {
-  const kind = train.optimizer ?? 'adamw'
-  if (kind === 'sgd' || kind === 'momentum') {
-    const momentum = train.momentum ?? (kind === 'momentum' ? 0.9 : 0)
-    return { kind: 'sgd', momentum, weightDecay: train.weightDecay ?? 0, clip: train.clip }
+  const asked = train.optimizer ?? 'adamw'
+  const { clip, clipValue, groups, momentum } = train
+  const common = {
+    weightDecay: train.weightDecay ?? (DECAYED.includes(asked) ? 0.01 : 0),
+    ...(clip === undefined ? {} : { clip }),
+    ...(clipValue === undefined ? {} : { clipValue }),
+    ...(groups === undefined ? {} : { groups }),
   }
-  if (train.momentum !== undefined)
-    wrong('train.momentum', `'train.momentum' is an option of sgd and momentum, not of ${kind}; remove it`, 'key')
-  return { kind, weightDecay: train.weightDecay ?? (kind === 'adamw' ? 0.01 : 0), clip: train.clip ?? 1 }
+  if (asked === 'sgd' || asked === 'momentum' || asked === 'nesterov') {
+    const nesterov = asked === 'nesterov' ? { nesterov: true } : {}
+    return { kind: 'sgd', momentum: momentum ?? (asked === 'sgd' ? 0 : 0.9), ...nesterov, ...common }
+  }
+  if (asked === 'muon') return { kind: 'muon', momentum, ...common }
+  if (momentum !== undefined)
+    wrong(
+      'train.momentum',
+      `'train.momentum' is an option of sgd, momentum, nesterov and muon, not of ${asked}; remove it`,
+      'key',
+    )
+  if (asked === 'adam' || asked === 'adamw') return { kind: asked, ...common, clip: clip ?? 1 }
+  return { kind: asked, ...common }
+}
+
+/** Settings of one schedule, which mean nothing to the others. */
+const SCHEDULE_OPTIONS = { decay: 'wsd', milestones: 'step', gamma: 'step' } as const
+
+function scheduleOf({ train = {} }: JobFile, wrong: Wrong): Schedule {
+  const kind = train.schedule ?? 'cosine'
+  for (const [option, owner] of Object.entries(SCHEDULE_OPTIONS))
+    if (train[option as keyof typeof SCHEDULE_OPTIONS] !== undefined && kind !== owner)
+      wrong(
+        `train.${option}`,
+        `'train.${option}' is an option of the schedule ${owner}, not of ${kind}; remove it`,
+        'key',
+      )
+  const { decay, milestones, gamma, warmup = 0.02 } = train
+  return {
+    kind,
+    warmup,
+    floor: 0.02,
+    ...(decay === undefined ? {} : { decay }),
+    ...(milestones === undefined ? {} : { milestones }),
+    ...(gamma === undefined ? {} : { gamma }),
+  }
 }
 
 /** The job file as a record: of paths only the last part, so that nothing of the user's machine leaves it. */

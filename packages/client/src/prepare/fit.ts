@@ -1,12 +1,18 @@
 import { inferShapes, type Model, type ValueInfo } from '@pingo/graph'
-import { type BatchInput, type Column, PinGoError, sizeOf } from '@pingo/wire'
+import {
+  type BatchInput,
+  type Column,
+  type LossInput,
+  type LossKind,
+  lossKindOf,
+  PinGoError,
+  sizeOf,
+} from '@pingo/wire'
 import { type Columns, classesOf, describeColumn, elementsOf, holdsClasses, titleOf } from './columns.ts'
-
-export type Loss = 'cross_entropy' | 'mse' | 'bce'
 
 /** How a model and a dataset go together. */
 export interface Fit {
-  loss: Loss
+  loss: LossInput
   inputs: BatchInput[]
   target: BatchInput
   /** What may be meant otherwise: for the user to read. */
@@ -17,8 +23,10 @@ export interface Fit {
  * Matches a model's inputs and output with a dataset's columns.
  * @throws PinGoError DATA_SHAPE_MISMATCH with both shapes and the columns; LOSS_MISMATCH
  */
-export function fit(model: Model, columns: Columns, asked: { loss?: Loss; output?: string }): Fit {
-  const inputs = matchInputs(model, columns.inputs)
+export function fit(model: Model, columns: Columns, asked: { loss?: LossInput; output?: string }): Fit {
+  // A model that gives its own loss reads the target, too, under the column's name or as its one further input.
+  const isOwn = asked.loss !== undefined && lossKindOf(asked.loss) === 'output'
+  const inputs = matchInputs(model, columns.inputs, isOwn ? columns.target : undefined)
   const outputs = model.graph.outputs
   const output = asked.output === undefined ? outputs[0] : outputs.find(({ name }) => name === asked.output)
   if (!output)
@@ -29,13 +37,20 @@ export function fit(model: Model, columns: Columns, asked: { loss?: Loss; output
   const shape = inferShapes(model).get(output.name)?.shape ?? output.shape
   const loss = asked.loss ?? defaultLoss(target, shape)
   const notes: string[] = []
-  checkTarget(loss, target, shape, notes)
+  checkTarget(lossKindOf(loss), target, shape, notes)
   return {
     loss,
     inputs,
-    target: { name: 'target', column: target.name, dtype: target.dtype, shape: target.shape },
+    target: { name: freeName(inputs), column: target.name, dtype: target.dtype, shape: target.shape },
     notes,
   }
+}
+
+/** What the target is called among the graph's inputs: any name that no input has. */
+function freeName(inputs: BatchInput[]): string {
+  let name = 'target'
+  while (inputs.some((input) => input.name === name)) name += "'"
+  return name
 }
 
 type Dimensions = readonly (number | string)[]
@@ -43,12 +58,15 @@ type Dimensions = readonly (number | string)[]
 /** Inputs that a caller feeds: those without a value of their own (older exporters list the weights too). */
 const fedInputs = ({ graph }: Model): ValueInfo[] => graph.inputs.filter(({ name }) => !graph.initializers.has(name))
 
-function matchInputs(model: Model, columns: Column[]): BatchInput[] {
+/** Pairs inputs and columns by name; the one input and the one column that are left over go together. */
+function matchInputs(model: Model, columns: Column[], target?: Column): BatchInput[] {
   const inputs = fedInputs(model)
-  const pairs =
-    inputs.length === 1 && columns.length === 1
-      ? [[inputs[0]!, columns[0]!] as const]
-      : inputs.map((input) => [input, columns.find(({ name }) => name === input.name)] as const)
+  const given = inputs.length > 1 && target ? [...columns, target] : columns
+  const byName = inputs.map((input) => [input, given.find(({ name }) => name === input.name)] as const)
+  const [open, ...more] = byName.filter(([, column]) => !column).map(([input]) => input)
+  const free = given.filter((column) => !byName.some(([, taken]) => taken === column))
+  const last = open && !more.length && free.length === 1 && (target || given.length === 1) ? free[0] : undefined
+  const pairs = byName.map(([input, column]) => [input, column ?? last] as const)
   const list = (names: { name: string }[]) => names.map(({ name }) => `'${name}'`).join(', ') || 'none'
   return pairs.map(([input, column]) => {
     if (!column)
@@ -94,7 +112,7 @@ function adviceFor(wanted: Dimensions, column: Column): string {
   return 'Change the data or the model’s input.'
 }
 
-function defaultLoss(target: Column, output: Dimensions): Loss {
+function defaultLoss(target: Column, output: Dimensions): LossKind {
   if (!holdsClasses(target)) return 'mse'
   return classesOf(target) === 2 && widthOf(output, target) === 1 ? 'bce' : 'cross_entropy'
 }
@@ -106,10 +124,15 @@ function widthOf(output: Dimensions, target: Column): number | undefined {
   return typeof last === 'number' ? last : undefined
 }
 
-function checkTarget(loss: Loss, target: Column, output: Dimensions, notes: string[]): void {
+function checkTarget(loss: LossKind, target: Column, output: Dimensions, notes: string[]): void {
   const classes = classesOf(target)
   const isClasses = holdsClasses(target)
   const column = `'${titleOf(target)}'`
+  if (loss === 'output') return
+  const given = output.slice(1)
+  const sizes = given.every((d): d is number => typeof d === 'number') ? sizeOf(given) : undefined
+  const isSoft = loss === 'cross_entropy' && !isClasses && (sizes === undefined || sizes === elementsOf(target))
+  if (isSoft && elementsOf(target) > 1) return
   if (loss === 'cross_entropy' && !isClasses)
     throw new PinGoError(
       'LOSS_MISMATCH',
@@ -118,8 +141,8 @@ function checkTarget(loss: Loss, target: Column, output: Dimensions, notes: stri
         hint: 'Set loss: mse, or data.task: classification when the numbers are names of classes.',
       },
     )
-  if (loss === 'mse' && isClasses)
-    throw new PinGoError('LOSS_MISMATCH', `The loss mse learns numbers; the target ${column} holds classes.`, {
+  if (loss !== 'cross_entropy' && loss !== 'bce' && isClasses)
+    throw new PinGoError('LOSS_MISMATCH', `The loss ${loss} learns numbers; the target ${column} holds classes.`, {
       hint: 'Set loss: cross_entropy, or data.task: regression when the classes are numbers to tell.',
     })
   if (loss === 'bce' && isClasses && (classes ?? 2) > 2)
@@ -146,8 +169,7 @@ function checkTarget(loss: Loss, target: Column, output: Dimensions, notes: stri
       )
     return
   }
-  const given = output.slice(1)
-  if (given.every((d): d is number => typeof d === 'number') && sizeOf(given) !== elementsOf(target))
+  if (sizes !== undefined && sizes !== elementsOf(target))
     throw new PinGoError(
       'DATA_SHAPE_MISMATCH',
       `The model gives ${show(given)} a sample, the target ${column} is [${target.shape}].`,

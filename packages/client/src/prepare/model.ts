@@ -1,6 +1,6 @@
 import { basename } from 'node:path'
 import { checkModel, type Model, parseModel, templates } from '@pingo/graph'
-import { type Column, PinGoError, sizeOf } from '@pingo/wire'
+import { type Column, lossKindOf, PinGoError, sizeOf } from '@pingo/wire'
 import type { Job, ModelSource } from '../job-file/settle.ts'
 import { type Columns, classesOf, describeColumn, holdsClasses } from './columns.ts'
 import { readModelBytes } from './model-file.ts'
@@ -80,6 +80,6 @@ function outputsFor(job: Job, target: Column): { classes: number } | { outputs: 
     throw new PinGoError('DATA_SHAPE_MISMATCH', `The data do not say how many classes '${target.name}' has.`, {
       hint: 'Import them with labels, or bring your own ONNX model.',
     })
-  if (job.loss === 'bce') return { outputs: 1 }
+  if (job.loss !== undefined && lossKindOf(job.loss) === 'bce') return { outputs: 1 }
   return { classes }
 }

@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { screen } from '@pingo/engine'
-import { parseModel } from '@pingo/graph'
+import { hasLora, parseModel } from '@pingo/graph'
 import {
   type DatasetManifest,
   DatasetManifestSchema,
@@ -125,6 +125,34 @@ test('a table of numbers is regression', async () => {
   await assertWhole(gateway)
   const { program } = await manifests(gateway)
   assert.deepEqual([program.loss, program.metric, program.batch, program.target.dtype], ['mse', 'mae', 60, 'float32'])
+})
+
+test('adapters, frozen weights, groups and a loss with settings reach the program', async () => {
+  await using gateway = await startGateway()
+  await using folder = await temporaryFolder()
+  await writeFile(join(folder.path, 'flowers.csv'), FLOWERS)
+  const job: JobFile = {
+    ...mlp('flowers.csv'),
+    model: { template: 'mlp', hidden: [8], loss: { kind: 'cross_entropy', smoothing: 0.1 }, lora: { rank: 2 } },
+    train: { batch: 8, accumulate: 2, optimizer: 'muon', groups: [{ match: ['head.*'], rate: 2 }] },
+  }
+  await clientOf(gateway).submit(job, { folder: folder.path })
+  await assertWhole(gateway)
+  const { program } = await manifests(gateway)
+  assert.deepEqual(program.loss, { kind: 'cross_entropy', smoothing: 0.1 })
+  assert.deepEqual(
+    program.parameters.map(({ name }) => name),
+    ['dense1.weight.lora_A', 'dense1.weight.lora_B', 'head.weight.lora_A', 'head.weight.lora_B'],
+  )
+  assert.deepEqual(program.stats, { kind: 'classes', classes: 3, perClass: true, perplexity: false })
+  const model = parseModel(await gateway.files.readAll(program.model))
+  assert.ok(hasLora(model) && model.graph.initializers.has('head.weight.lora_B'))
+  await clientOf(gateway).submit({ ...mlp('flowers.csv'), train: { freeze: ['dense1.*'] } }, { folder: folder.path })
+  const frozen = (await manifests(gateway)).program
+  assert.deepEqual(
+    frozen.parameters.map(({ name }) => name),
+    ['head.weight', 'head.bias'],
+  )
 })
 
 test('images: a cnn on MNIST’s test images, pixels scaled in the training graphs only', async () => {

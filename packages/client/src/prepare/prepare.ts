@@ -1,11 +1,10 @@
-import { buildProgram, type Model, type Program, standardize, writeModel } from '@pingo/graph'
+import { buildProgram, type Model, type Program, standardize, withLora, writeModel } from '@pingo/graph'
 import { pushFile } from '@pingo/storage'
 import {
   type Column,
   encode,
   type FileRef,
   type JobSubmissionInput,
-  OptimizerSchema,
   PinGoError,
   type ProgramManifest,
   type QuoteRequest,
@@ -46,7 +45,7 @@ export async function prepare(job: Job, context: PrepareContext, options: Prepar
   await mayStore(context.gateway, options.signal)
   return withStaging(context, async (staging) => {
     const prepared = await build(job, staging, context, options)
-    const { ref: program, files } = await storeProgram(job, prepared, staging)
+    const { ref: program, files } = await storeProgram(prepared, staging)
     const { train, test } = prepared
     await upload([...shardsOf(train), ...(test ? shardsOf(test) : []), ...files, program], staging, context, options)
     await register([train, test], context, options)
@@ -131,16 +130,22 @@ async function build(job: Job, staging: Staging, context: PrepareContext, option
       },
     )
   const batch = job.batch ?? Math.min(DEFAULT_BATCH, samples)
-  const model = normalized(own, job, train, found)
+  const whole = normalized(own, job, train, found)
+  const model = job.lora ? withLora(whole, { ...job.lora, seed: job.seed }) : whole
   const program = buildProgram(model, {
     loss: found.loss,
     optimizer: job.optimizer,
+    frozen: job.freeze,
+    accumulate: job.accumulate,
     batch,
     inputs: found.inputs,
-    logical: Object.fromEntries(found.inputs.map((input) => [input.name, scaleOf(columns.inputs, input.column)])),
+    logical: Object.fromEntries(
+      found.inputs.map((input) => [input.name, scaleOf([...columns.inputs, columns.target], input.column)]),
+    ),
     target: found.target,
     output: job.output,
   })
+  for (const message of program.notes) onProgress?.({ stage: 'note', message })
   return { train, test, program, model, fit: found, batch }
 }
 
@@ -169,7 +174,6 @@ function scaleOf(columns: Column[], name: string): { scale?: number; shift?: num
 }
 
 async function storeProgram(
-  job: Job,
   { program, model, fit: { loss }, batch }: Prepared,
   { files }: Staging,
 ): Promise<{ ref: FileRef; files: FileRef[] }> {
@@ -193,7 +197,8 @@ async function storeProgram(
     loss,
     metric: program.metric,
     predictionsPerSample: program.predictionsPerSample,
-    optimizer: OptimizerSchema.parse(job.optimizer),
+    stats: program.stats,
+    optimizer: program.optimizer,
     flopsPerSample: program.flopsPerSample,
   }
   return { ref: await files.put(encode(manifest)), files: [step, evaluate, inference, initial] }
