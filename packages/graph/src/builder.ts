@@ -4,6 +4,7 @@ import {
   type Attribute,
   type Attributes,
   CONTRIB_DOMAIN,
+  EMITTED_CONTRIB,
   EMITTED_OPSET,
   float,
   int,
@@ -263,7 +264,7 @@ export class GraphBuilder {
       nodes.push({
         name: operation.outputs[0]!.name,
         op: operation.op,
-        domain: operation.op === 'FusedMatMul' ? CONTRIB_DOMAIN : '',
+        domain: EMITTED_CONTRIB.includes(operation.op) ? CONTRIB_DOMAIN : '',
         inputs: trimmed(operation.inputs.map(rename)),
         outputs: trimmed(operation.outputs.map((v) => (used.has(v.name) ? rename(v) : ''))),
         attributes: operation.attributes,

@@ -23,9 +23,53 @@ const neutral =
     return undefined
   }
 
+/** A value as a number times values: products and quotients by numbers are taken apart. */
+function factorsOf(b: GraphBuilder, v: Value, depth = 4): { scale: number; values: Value[] } {
+  const number = v.shape.length === 0 || sizeOf(v.shape) === 1 ? constantOf(v) : undefined
+  if (number !== undefined) return { scale: number, values: [] }
+  const operation = depth > 0 ? b.producers.get(v.name) : undefined
+  const [p, q] = operation?.inputs ?? []
+  if (operation?.op === 'Mul') {
+    const [left, right] = [factorsOf(b, p!, depth - 1), factorsOf(b, q!, depth - 1)]
+    return { scale: left.scale * right.scale, values: [...left.values, ...right.values] }
+  }
+  const divisor = operation?.op === 'Div' ? constantOf(q) : undefined
+  if (divisor === undefined) return { scale: 1, values: [v] }
+  const { scale, values } = factorsOf(b, p!, depth - 1)
+  return { scale: scale / divisor, values }
+}
+
+/** How far exporters' √½ may be off. */
+const GELU_TOLERANCE = 1e-4
+
+/**
+ * x (1 + erf(x/√2)) times a number, however its factors are ordered, as the one operator it is: the runtime has a kernel for it, and its
+ * gradient needs x alone where those of the parts would keep four tensors.
+ */
+function gelu(b: GraphBuilder, p: Value, q: Value): Value | undefined {
+  const [left, right] = [factorsOf(b, p), factorsOf(b, q)]
+  const values = [...left.values, ...right.values]
+  if (values.length !== 2) return undefined
+  for (const [x, sum] of [values, values.toReversed()] as [Value, Value][]) {
+    const add = b.producers.get(sum.name)
+    if (add?.op !== 'Add' || !add.inputs.some((v) => constantOf(v) === 1)) continue
+    const erf = add.inputs.map((v) => b.producers.get(v!.name)).find((operation) => operation?.op === 'Erf')
+    if (!erf || !sameShape(sum.shape, x.shape)) continue
+    const inner = factorsOf(b, erf.inputs[0]!)
+    const fits = inner.values.length === 1 && inner.values[0]!.name === x.name
+    if (!fits || Math.abs(inner.scale / Math.SQRT1_2 - 1) > GELU_TOLERANCE) continue
+    return b.scale(b.one('Gelu', [x]), 2 * left.scale * right.scale)
+  }
+  return undefined
+}
+
 const mul: Rule = (b, inputs, attributes) => {
   const same = neutral(1, true)(b, inputs, attributes)
   if (same) return same
+  if (inputs[0]?.dtype === 'float32') {
+    const whole = gelu(b, inputs[0], inputs[1]!)
+    if (whole) return whole
+  }
   const [x, y] = inputs
   if (!x || !y || x.dtype !== 'float32') return undefined
   const [factor, rest] = constantOf(y) !== undefined ? [y, x] : [x, y]

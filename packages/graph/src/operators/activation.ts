@@ -6,6 +6,7 @@ import { foldWith, sameType, unary } from './elementwise.ts'
 
 const SQRT_HALF = Math.SQRT1_2
 const TWO_OVER_SQRT_PI = 2 / Math.sqrt(Math.PI)
+const LOG_TWO_OVER_SQRT_PI = Math.log(TWO_OVER_SQRT_PI)
 /** Hendrycks and Gimpel 2016, the tanh form of GELU. */
 const GELU_CUBE = 0.044715
 const GELU_TANH = Math.sqrt(2 / Math.PI)
@@ -95,15 +96,22 @@ export const activation: Record<string, Operator> = {
     },
   },
   Gelu: {
+    infer: sameType,
     lower: ({ b, attributes, inputs: [x] }) => {
-      const one = b.scalar(1)
-      if (stringOf(attributes, 'approximate', 'none') === 'tanh') {
-        const cube = b.mul(b.mul(x!, x!), x!)
-        const t = b.one('Tanh', [b.scale(b.add(x!, b.scale(cube, GELU_CUBE)), GELU_TANH)])
-        return [b.mul(x!, b.scale(b.add(one, t), 0.5))]
-      }
-      return [b.mul(x!, b.scale(b.add(one, b.one('Erf', [b.scale(x!, SQRT_HALF)])), 0.5))]
+      if (stringOf(attributes, 'approximate', 'none') !== 'tanh') return [b.one('Gelu', [x])]
+      const cube = b.mul(b.mul(x!, x!), x!)
+      const t = b.one('Tanh', [b.scale(b.add(x!, b.scale(cube, GELU_CUBE)), GELU_TANH)])
+      return [b.mul(x!, b.scale(b.add(b.scalar(1), t), 0.5))]
     },
+    // With u = x/√2 and y = x Φ(x): dy/dx = Φ(x) + x φ(x) = (1 + erf u + 2u exp(-u²)/√π) / 2. Everything is computed from x anew, which is
+    // cheaper than keeping it; the half goes to g, and 2/√π into the exponent.
+    gradient: ({ b, inputs: [x], grads: [g] }) => {
+      const u = b.scale(x!, SQRT_HALF)
+      const bell = b.one('Exp', [b.sub(b.scalar(LOG_TWO_OVER_SQRT_PI), b.mul(u, u))])
+      const slope = b.add(b.add(b.mul(u, bell), b.one('Erf', [u])), b.scalar(1))
+      return [b.mul(b.scale(g!, 0.5), slope)]
+    },
+    flops: (_, [y]) => 20 * sizeOf(y!.shape),
   },
   Clip: {
     infer: sameType,
