@@ -10,6 +10,7 @@ import { matmul } from './matmul.ts'
 import { movement } from './movement.ts'
 import { normalisation } from './normalisation.ts'
 import { pooling } from './pooling.ts'
+import { recurrent } from './recurrent.ts'
 import { reduction } from './reduction.ts'
 import { reshape } from './reshape.ts'
 import { resize } from './resize.ts'
@@ -30,6 +31,7 @@ export const operators: ReadonlyMap<string, Operator> = new Map(
     ...indexing,
     ...creation,
     ...resize,
+    ...recurrent,
     ...einsum,
   }),
 )

@@ -37,7 +37,7 @@ function sliceOf(
   return { start: from, end: to, count: Math.max(0, Math.ceil((to - from) / step)) }
 }
 
-interface SlicePlan {
+export interface SlicePlan {
   axes: number[]
   starts: number[]
   steps: number[]
@@ -50,7 +50,8 @@ function planSlice(x: Value, starts: number[], ends: number[], axes: number[], s
   return { axes: where, starts: cuts.map((c) => c.start), steps, counts: cuts.map((c) => c.count) }
 }
 
-const plannedOf = (inputs: readonly (Value | undefined)[]) =>
+/** What a Slice whose starts, ends, axes and steps are constants takes. */
+export const plannedSlice = (inputs: readonly (Value | undefined)[]) =>
   planSlice(
     inputs[0]!,
     known(inputs[1]!, 'starts'),
@@ -232,7 +233,7 @@ export const movement: Record<string, Operator> = {
   },
   Slice: {
     infer: ({ inputs }) => {
-      const { axes, counts } = plannedOf(inputs)
+      const { axes, counts } = plannedSlice(inputs)
       return [
         {
           dtype: inputs[0]!.dtype,
@@ -241,7 +242,7 @@ export const movement: Record<string, Operator> = {
       ]
     },
     fold: ({ inputs, tensors: [x], types }) => {
-      const { axes, starts, steps } = plannedOf(inputs)
+      const { axes, starts, steps } = plannedSlice(inputs)
       const strides = stridesOf(x!.shape)
       return gatherElements(x!, types[0]!, (index) => {
         const at = [...index]
@@ -267,7 +268,7 @@ export const movement: Record<string, Operator> = {
       })
       return [c.b.slice(x, plan.axes, plan.starts, ends, plan.steps)]
     },
-    gradient: ({ b, inputs, grads: [g] }) => [unslice(b, g!, inputs[0]!.shape, plannedOf(inputs))],
+    gradient: ({ b, inputs, grads: [g] }) => [unslice(b, g!, inputs[0]!.shape, plannedSlice(inputs))],
     flops: () => 0,
   },
   Pad: {
