@@ -1,3 +1,4 @@
+import { fillNoise } from '@pingo/graph/noise'
 import type { TensorSpec, TypedArray } from '@pingo/wire'
 import type { Tensor as OrtTensor } from 'onnxruntime-common'
 import type { LoopProgram } from './protocol.ts'
@@ -30,6 +31,7 @@ export class TrainingLoop {
   readonly #session: RuntimeSession
   readonly #program: LoopProgram
   readonly #scalars: Float32Array[]
+  readonly #noise: Float32Array | undefined
   readonly #scalarFeeds: Record<string, OrtTensor> = {}
   #current: Bank
   #other: Bank
@@ -39,6 +41,7 @@ export class TrainingLoop {
     this.#session = session
     this.#program = program
     this.#scalars = program.scalars.map(() => new Float32Array(1))
+    this.#noise = program.noise === undefined ? undefined : new Float32Array(program.noise)
     for (const [i, name] of program.scalars.entries())
       this.#scalarFeeds[name] = runtime.tensor({ dtype: 'float32', shape: [], data: this.#scalars[i]! })
     this.#current = this.#bank()
@@ -68,8 +71,9 @@ export class TrainingLoop {
    * One step.
    * @param arrays one per feed of the program, `samples` samples long; padded with zeros of weight 0 up to the batch
    * @param scalars in the order of the program's scalar inputs
+   * @param seed of the step's noise, where the program has any
    */
-  async step(arrays: TypedArray[], samples: number, scalars: Float32Array): Promise<StepResult> {
+  async step(arrays: TypedArray[], samples: number, scalars: Float32Array, seed = 0n): Promise<StepResult> {
     const { feeds: specs, batch } = this.#program
     const feeds: Record<string, OrtTensor> = { ...this.#current.feeds, ...this.#scalarFeeds }
     for (const [i, { name, dtype, shape }] of specs.entries())
@@ -81,6 +85,12 @@ export class TrainingLoop {
     const weights = new Float32Array(batch).fill(1, 0, samples)
     feeds.sample_weight = this.#runtime.tensor({ dtype: 'float32', shape: [batch], data: weights })
     for (const [i, scalar] of this.#scalars.entries()) scalar[0] = scalars[i]!
+    if (this.#noise)
+      feeds.noise = this.#runtime.tensor({
+        dtype: 'float32',
+        shape: [this.#noise.length],
+        data: fillNoise(this.#noise, seed),
+      })
 
     const results = await this.#session.run(
       feeds,

@@ -28,6 +28,8 @@ export interface LoopProgram {
   batch: number
   /** Names of the step graph's scalar inputs, in the order of {@link BatchMessage.scalars}. */
   scalars: string[]
+  /** Length of the step graph's input `noise`, when it has one. */
+  noise?: number
 }
 
 export type Call =
@@ -53,6 +55,8 @@ export interface BatchMessage {
   arrays: TypedArray[]
   samples: number
   scalars: Float32Array
+  /** Of the step's noise; there when the program has any. */
+  seed?: bigint
 }
 
 export type ToChild =

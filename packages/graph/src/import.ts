@@ -5,6 +5,7 @@ import { located, type Place, placeOf, unsupported } from './failures.ts'
 import type { Graph, Model, Node } from './model.ts'
 import type { Value } from './operator.ts'
 import { operators } from './operators/index.ts'
+import type { NoiseSource } from './operators/random.ts'
 import { matchesAny } from './patterns.ts'
 import { castTensor, isFloat, numbersOf } from './tensors.ts'
 
@@ -22,6 +23,8 @@ const KEEPS_NAMES = ['pytorch', 'pingo']
 export interface ImportOptions {
   /** True for the step graph: batch statistics, buffers move. */
   training: boolean
+  /** Where Dropout and random nodes get their numbers; without it Dropout passes its input through, and random nodes give their mean. */
+  noise?: NoiseSource
   /** Names of initialisers that stay as they are, or patterns of them; running statistics move all the same. */
   frozen?: readonly string[]
   /** An earlier import of the same model into the same builder: its weights are shared, its running statistics go on from there. */
@@ -176,6 +179,7 @@ function importNode(b: GraphBuilder, model: Model, node: Node, imported: Importe
           inputs,
           opset: model.opset,
           training: options.training,
+          noise: options.noise && ((shape) => options.noise!.take(shape)),
           ...(options.exported ? { exported: exportedShapes(node, options.exported) } : {}),
           currentBuffer: (buffer) => imported.buffers.get(buffer.name) ?? buffer,
           updateBuffer: (buffer, next) => imported.buffers.set(buffer.name, next),

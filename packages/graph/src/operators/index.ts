@@ -10,6 +10,7 @@ import { matmul } from './matmul.ts'
 import { movement } from './movement.ts'
 import { normalisation } from './normalisation.ts'
 import { pooling } from './pooling.ts'
+import { randomness } from './random.ts'
 import { recurrent } from './recurrent.ts'
 import { reduction } from './reduction.ts'
 import { reshape } from './reshape.ts'
@@ -31,6 +32,7 @@ export const operators: ReadonlyMap<string, Operator> = new Map(
     ...indexing,
     ...creation,
     ...resize,
+    ...randomness,
     ...recurrent,
     ...einsum,
   }),
