@@ -25,7 +25,9 @@ const program = buildProgram(dropped(), {
   inputs: [{ name: 'input', column: 'x', dtype: 'float32', shape: [6] }],
   target: { name: 'target', column: 'y', dtype: 'int32', shape: [] },
 })
-const theta = Float32Array.from(program.parameters.flatMap(({ name }) => [...(program.initial.get(name)!.data as Float32Array)]))
+const theta = Float32Array.from(
+  program.parameters.flatMap(({ name }) => [...(program.initial.get(name)!.data as Float32Array)]),
+)
 
 function batchOf(i: number): TrainBatch {
   const input = Float32Array.from({ length: BATCH * 6 }, (_, k) => Math.sin(k * 7 + i))
@@ -53,7 +55,10 @@ it('trains with dropout to the same bits from the same seed, and to others from 
 })
 
 it('refuses a batch without a seed', async () => {
-  await assert.rejects(trained(undefined), (error) => isPinGoError(error, 'BATCH_MISMATCH') && /seed/.test(error.message))
+  await assert.rejects(
+    trained(undefined),
+    (error) => isPinGoError(error, 'BATCH_MISMATCH') && /seed/.test(error.message),
+  )
 })
 
 it('refuses a program that does not tell of its noise', async () => {

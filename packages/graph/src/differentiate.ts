@@ -1,5 +1,6 @@
 import type { GraphBuilder } from './builder.ts'
 import { located, placeOf, unsupported } from './failures.ts'
+import { JoinedGathers } from './joined-gathers.ts'
 import { JoinedSlices } from './joined-slices.ts'
 import type { Value } from './operator.ts'
 import { operators } from './operators/index.ts'
@@ -30,9 +31,13 @@ export function differentiate(
   }
   const products = new SharedProducts(b, operations)
   const slices = new JoinedSlices(b)
+  const gathers = new JoinedGathers(b)
   // Whatever reads a value comes after what makes it, so all that was kept for it is there by now.
   const gradientOf = (v: Value) => {
-    for (const joined of [products.flush(v), slices.flush(v)]) if (joined) accumulate(v, joined)
+    for (const kept of [products, slices, gathers]) {
+      const g = kept.flush(v)
+      if (g) accumulate(v, g)
+    }
     return grads.get(v.name)
   }
   for (const [v, g] of seeds) if (wanted.has(v.name)) accumulate(v, g)
@@ -45,7 +50,7 @@ export function differentiate(
     const place = placeOf(origin, op, inputs)
     if (!rule.gradient) throw unsupported(place, 'its gradient is not supported')
     b.origin = origin
-    if (slices.take(operation, given[0]!)) continue
+    if (slices.take(operation, given[0]!) || gathers.take(operation, given[0]!)) continue
     try {
       const taken = products.take(operation, given[0]!, wants)
       const open = wants.map((want, i) => want && !taken[i])

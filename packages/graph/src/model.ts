@@ -5,9 +5,8 @@ export const MIN_OPSET = 11
 export const MAX_OPSET = 23
 /** The operator set of every graph that PinGo emits. */
 export const EMITTED_OPSET = 18
-/** The one domain besides ONNX's own that a graph may use, and the one operator of it. */
+/** The one domain besides ONNX's own that a graph may use: ONNX Runtime's. */
 export const CONTRIB_DOMAIN = 'com.microsoft'
-export const CONTRIB_OPERATORS: readonly string[] = ['FusedMatMul']
 
 /** An attribute of a node. Integers are numbers: those beyond 2^53 lose their last bits and are clamped to int64 when written. */
 export type Attribute =

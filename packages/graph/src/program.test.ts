@@ -227,7 +227,9 @@ test('mistakes are named', () => {
   assert.throws(
     () => buildProgram({ ...mlp, graph: { ...mlp.graph, nodes } }, base),
     (error: unknown) =>
-      isPinGoError(error, 'GRAPH_UNSUPPORTED') && /relu1.*NonMaxSuppression.*\[2, 128\]/.test(error.message) && !!error.hint,
+      isPinGoError(error, 'GRAPH_UNSUPPORTED') &&
+      /relu1.*NonMaxSuppression.*\[2, 128\]/.test(error.message) &&
+      !!error.hint,
   )
 })
 

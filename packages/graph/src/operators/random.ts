@@ -52,8 +52,7 @@ function dropout(c: LowerContext): (Value | undefined)[] {
   const ratio = given?.data ? Number(numbersOf(given.data)[0]) : floatOf(c.attributes, 'ratio', 0.5)
   if (!(ratio >= 0 && ratio < 1))
     throw new PinGoError('GRAPH_UNSUPPORTED', `a ratio of ${ratio} is not possible`, { hint: 'Use 0 to less than 1.' })
-  if (!c.noise || ratio === 0)
-    return c.node.outputs[1] ? [x, b.cast(b.filled(x.shape, 1), 'bool')] : [x]
+  if (!c.noise || ratio === 0) return c.node.outputs[1] ? [x, b.cast(b.filled(x.shape, 1), 'bool')] : [x]
   const kept = b.one('GreaterOrEqual', [c.noise(x.shape), b.scalar(ratio)])
   return [b.mul(x, b.where(kept, b.scalar(1 / (1 - ratio)), b.scalar(0))), kept]
 }

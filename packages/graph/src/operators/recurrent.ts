@@ -4,7 +4,16 @@ import { floatOf, int, intOf, stringOf } from '../model.ts'
 import type { LowerContext, Operator, Value } from '../operator.ts'
 import { mismatch, range, sameShape, shapeText } from '../shape.ts'
 import { numbersOf, tensorOf } from '../tensors.ts'
-import { type Activate, activationsOf, type Cell, type CellWeights, gruCell, lstmCell, rnnCell, type State } from './cells.ts'
+import {
+  type Activate,
+  activationsOf,
+  type Cell,
+  type CellWeights,
+  gruCell,
+  lstmCell,
+  rnnCell,
+  type State,
+} from './cells.ts'
 
 /** Most time steps, both directions counted, that one node is unrolled into (some 30 operations each). */
 export const MAX_UNROLLED_STEPS = 2048
@@ -13,7 +22,13 @@ export const MAX_UNROLLED_STEPS = 2048
 interface Kind {
   gates: number
   activations: readonly string[]
-  make(b: GraphBuilder, weights: CellWeights, functions: Activate[], bound: Activate, attributes: LowerContext['attributes']): Cell
+  make(
+    b: GraphBuilder,
+    weights: CellWeights,
+    functions: Activate[],
+    bound: Activate,
+    attributes: LowerContext['attributes'],
+  ): Cell
 }
 
 const DIRECTIONS: Readonly<Record<string, readonly ('forward' | 'reverse')[]>> = {
@@ -49,7 +64,9 @@ function initial(b: GraphBuilder, v: Value | undefined, d: number, batch: number
   if (!v || isZero(b, v)) return undefined
   const state = pick(b, v, d)
   if (state.shape[1] !== hidden || (state.shape[0] !== batch && state.shape[0] !== 1))
-    throw mismatch(`an initial state of ${shapeText(v.shape)} does not fit a batch of ${batch} and ${hidden} hidden values`)
+    throw mismatch(
+      `an initial state of ${shapeText(v.shape)} does not fit a batch of ${batch} and ${hidden} hidden values`,
+    )
   return b.expand(state, [batch, hidden])
 }
 
@@ -59,9 +76,7 @@ function masks(b: GraphBuilder, lengths: Value | undefined, steps: number): (Val
   if (!lengths || known?.every((n) => n >= steps)) return range(steps).map(() => undefined)
   const column = b.reshape(lengths, [lengths.shape[0]!, 1])
   return range(steps).map((t) =>
-    known?.every((n) => n > t)
-      ? undefined
-      : b.one('Greater', [column, b.constant(tensorOf(lengths.dtype, [], [t]))]),
+    known?.every((n) => n > t) ? undefined : b.one('Greater', [column, b.constant(tensorOf(lengths.dtype, [], [t]))]),
   )
 }
 
@@ -108,7 +123,8 @@ function lower(c: LowerContext, kind: Kind): (Value | undefined)[] {
   const { b, attributes } = c
   const batchFirst = intOf(attributes, 'layout', 0) === 1
   const [given, W, R, bias, lengths, h0, c0, peepholes] = c.inputs as [Value, Value, Value, ...(Value | undefined)[]]
-  if (peepholes && !isZero(b, peepholes)) throw unsupported('peepholes are not supported', 'Export it without the input P.')
+  if (peepholes && !isZero(b, peepholes))
+    throw unsupported('peepholes are not supported', 'Export it without the input P.')
   if (intOf(attributes, 'input_forget', 0))
     throw unsupported('coupled input and forget gates are not supported', 'Export it with input_forget 0.')
   const directions = DIRECTIONS[stringOf(attributes, 'direction', 'forward')]
@@ -131,7 +147,9 @@ function lower(c: LowerContext, kind: Kind): (Value | undefined)[] {
   const bound: Activate = (_, z) => (limit > 0 ? b.one('Clip', [z, b.scalar(-limit), b.scalar(limit)]) : z)
   const functions = activationsOf(attributes, D, kind.activations)
   const alive = masks(b, lengths, steps)
-  const byDirection = batchFirst ? (v: Value | undefined) => v && b.transpose(v, [1, 0, 2]) : (v: Value | undefined) => v
+  const byDirection = batchFirst
+    ? (v: Value | undefined) => v && b.transpose(v, [1, 0, 2])
+    : (v: Value | undefined) => v
   const [first, firstCell] = [byDirection(h0), byDirection(c0)]
   const flat = b.reshape(X, [steps * batch, width])
   const runs = directions.map((direction, d) => {
@@ -144,7 +162,12 @@ function lower(c: LowerContext, kind: Kind): (Value | undefined)[] {
   })
   const whole = runs.map(({ outputs }) => b.reshape(b.concat(outputs, 0), [steps, 1, batch, hidden]))
   const Y = b.concat(whole, 1)
-  const last = (name: 'h' | 'c') => stacked(b, runs.map(({ last }) => last[name]!), batchFirst)
+  const last = (name: 'h' | 'c') =>
+    stacked(
+      b,
+      runs.map(({ last }) => last[name]!),
+      batchFirst,
+    )
   return [batchFirst ? b.transpose(Y, [2, 0, 1, 3]) : Y, last('h'), runs[0]!.last.c ? last('c') : undefined]
 }
 
