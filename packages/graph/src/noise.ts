@@ -7,9 +7,6 @@
  * @module
  */
 
-/** Most random numbers of one step (1 GiB of float32). */
-export const MAX_NOISE_ELEMENTS = 2 ** 28
-
 const MASK64 = (1n << 64n) - 1n
 
 /** SplitMix64's output function (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014). */

@@ -20,6 +20,7 @@ import { recurrent } from './recurrent.ts'
 import { reduction } from './reduction.ts'
 import { reshape } from './reshape.ts'
 import { resize } from './resize.ts'
+import { sampling } from './sampling.ts'
 import { selection } from './selection.ts'
 import { trigonometry } from './trigonometry.ts'
 
@@ -44,6 +45,7 @@ export const operators: ReadonlyMap<string, Operator> = new Map(
     ...einsum,
     ...trigonometry,
     ...selection,
+    ...sampling,
     ...local,
     ...losses,
     ...attentions,

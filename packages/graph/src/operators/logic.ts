@@ -40,6 +40,7 @@ export const logic: Record<string, Operator> = {
   BitwiseAnd: bitwise((a, b) => a & b),
   BitwiseOr: bitwise((a, b) => a | b),
   BitwiseXor: bitwise((a, b) => a ^ b),
+  BitwiseNot: { infer: sameType, stopsGradient: true },
   IsNaN: { infer: ({ inputs }) => [{ dtype: 'bool', shape: inputs[0]!.shape }], stopsGradient: true },
   IsInf: { infer: ({ inputs }) => [{ dtype: 'bool', shape: inputs[0]!.shape }], stopsGradient: true },
   Where: {

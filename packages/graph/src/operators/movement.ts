@@ -114,7 +114,7 @@ function padding(c: LowerContext): { pads: number[]; value: Value | undefined } 
   return { pads, value: c.inputs[2] }
 }
 
-/** Reflect and edge padding as slices that are put together, so that gradients follow from those. */
+/** Reflect, edge and wrap padding as slices that are put together, so that gradients follow from those. */
 function mirrored(b: GraphBuilder, x: Value, pads: number[], mode: string): Value {
   const rank = x.shape.length
   for (let axis = 0; axis < rank; axis++) {
@@ -125,12 +125,13 @@ function mirrored(b: GraphBuilder, x: Value, pads: number[], mode: string): Valu
         const edge = b.slice(x, [axis], [front ? 0 : size - 1], [front ? 1 : size])
         return range(n).map(() => edge)
       }
+      if (mode === 'wrap') return [b.slice(x, [axis], [front ? size - n : 0], [front ? size : n])]
       const [start, end] = front ? [n, 0] : [size - 2, size - 2 - n]
       return [b.one('Slice', [x, b.ints([start]), b.ints([end < 0 ? -(2 ** 62) : end]), b.ints([axis]), b.ints([-1])])]
     }
     const [before, after] = [pads[axis]!, pads[rank + axis]!]
-    if (mode === 'reflect' && Math.max(before, after) >= size)
-      throw mismatch('a reflect padding is wider than its tensor')
+    if (mode !== 'edge' && Math.max(before, after) > (mode === 'wrap' ? size : size - 1))
+      throw mismatch(`a ${mode} padding is wider than its tensor`)
     x = b.concat([...piece(before, true), x, ...piece(after, false)], axis)
   }
   return x
@@ -300,10 +301,10 @@ export const movement: Record<string, Operator> = {
       const { pads, value } = padding(c)
       const mode = stringOf(c.attributes, 'mode', 'constant')
       const x = c.inputs[0]!
-      if (mode === 'reflect' || mode === 'edge') return [mirrored(c.b, x, pads, mode)]
+      if (mode === 'reflect' || mode === 'edge' || mode === 'wrap') return [mirrored(c.b, x, pads, mode)]
       if (mode !== 'constant')
         throw new PinGoError('GRAPH_UNSUPPORTED', `the padding mode '${mode}' is not supported`, {
-          hint: 'Use constant, reflect or edge.',
+          hint: 'Use constant, reflect, edge or wrap.',
         })
       return [c.b.one('Pad', value ? [x, c.b.ints(pads), value] : [x, c.b.ints(pads)])]
     },

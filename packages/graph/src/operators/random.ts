@@ -1,8 +1,7 @@
-import { type DType, PinGoError, sizeOf } from '@pingo/wire'
+import { type DType, MAX_NOISE, PinGoError, sizeOf } from '@pingo/wire'
 import type { GraphBuilder } from '../builder.ts'
 import { CAST_CODES } from '../casts.ts'
 import { floatOf, intOf, intsOf } from '../model.ts'
-import { MAX_NOISE_ELEMENTS } from '../noise.ts'
 import type { LowerContext, Operator, Value } from '../operator.ts'
 import { numbersOf, tensorOf } from '../tensors.ts'
 
@@ -23,12 +22,12 @@ export class NoiseSource {
   take(shape: readonly number[]): Value {
     const from = this.#elements
     this.#elements += sizeOf(shape)
-    if (this.#elements > MAX_NOISE_ELEMENTS)
-      throw new PinGoError('GRAPH_UNSUPPORTED', `a step would draw more than ${MAX_NOISE_ELEMENTS} random numbers`, {
+    if (this.#elements > MAX_NOISE)
+      throw new PinGoError('GRAPH_UNSUPPORTED', `a step would draw more than ${MAX_NOISE} random numbers`, {
         hint: 'Make the batch smaller, or leave dropout out of the attention.',
       })
     // How many numbers all nodes draw is known at the end: until then, the input is as long as it may be.
-    this.#input ??= this.#b.input(NOISE_INPUT, 'float32', [MAX_NOISE_ELEMENTS + 1])
+    this.#input ??= this.#b.input(NOISE_INPUT, 'float32', [MAX_NOISE + 1])
     return this.#b.reshape(this.#b.slice(this.#input, [0], [from], [this.#elements]), shape)
   }
 

@@ -195,6 +195,33 @@ export const rareCases: SingleCase[] = [
     attributes: { interleaved: int(1), rotary_embedding_dim: int(4), ...heads(2) },
     opset: 23,
   },
+  {
+    op: 'GridSample',
+    inputs: [
+      [2, 2, 3, 4],
+      [2, 2, 3, 2],
+    ],
+    small: true,
+    epsilon: 1e-3,
+  },
+  {
+    op: 'GridSample',
+    inputs: [
+      [1, 2, 3, 3],
+      [1, 2, 2, 2],
+    ],
+    attributes: { padding_mode: string('border'), align_corners: int(1), mode: string('linear') },
+    opset: 20,
+    epsilon: 1e-3,
+  },
+  {
+    op: 'GridSample',
+    inputs: [[1, 2, 3, 3], tensorOf('float32', [1, 2, 2, 2], [0.1, -0.9, 0.4, 1.4, -0.3, 0.2, 0.7, -0.6])],
+    attributes: { mode: string('nearest') },
+  },
+  { op: 'AffineGrid', inputs: [[2, 2, 3], list(2, 1, 3, 4)], opset: 20 },
+  { op: 'AffineGrid', inputs: [[1, 3, 4], list(1, 1, 2, 3, 2)], attributes: { align_corners: int(1) }, opset: 20 },
+  { op: 'Pad', inputs: [[2, 4], list(1, 3, 1, 4)], attributes: { mode: string('wrap') }, opset: 19 },
   contrib('Gelu', [[2, 3]]),
   contrib('BiasGelu', [[2, 3], [3]]),
   contrib('FastGelu', [[2, 3], [3]]),
