@@ -115,6 +115,26 @@ test('a loop that data end, or that would never end in reason, is refused by nam
   assert.match(checkModel(model).blocking[0]!.reason, /number of turns depends on the data/)
 })
 
+test('a selection by the data is refused with what to write instead; one that is known becomes a Gather', async () => {
+  const places = modelOf([node('NonZero', ['input'], ['places']), node('GatherND', ['input', 'places'], ['output'])])
+  const [first] = checkModel(places).blocking
+  assert.match(first!.reason, /'places' \(NonZero on \[1, 2\]\).*depends on the data/)
+  assert.match(first!.hint, /Where/)
+  const known = modelOf(
+    [
+      node('NonZero', ['kept'], ['places']),
+      node('Squeeze', ['places', 'zero'], ['flat']),
+      node('Gather', ['layer.w', 'flat'], ['chosen']),
+      node('Mul', ['input', 'chosen'], ['output']),
+    ],
+    [
+      ['kept', tensorOf('bool', [2], [0, 1])],
+      ['zero', tensorOf('int64', [1], [0])],
+    ],
+  )
+  assert.deepEqual((await run(known)).output, [3, 3])
+})
+
 test('sequences of known length are taken apart and put together', async () => {
   const { output, gradient } = await run(
     modelOf(

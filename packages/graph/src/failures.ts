@@ -58,6 +58,7 @@ export function located(error: unknown, place: Place): unknown {
   if (!(error instanceof PinGoError) || error.details) return error
   const message = `The node '${place.node}' (${place.op} on ${place.shape}): ${error.message.replace(/\.$/, '')}.`
   const code = error.code === 'GRAPH_DYNAMIC' ? 'GRAPH_UNSUPPORTED' : error.code
-  const fallback = code === 'GRAPH_SHAPE_MISMATCH' ? 'Check the model’s input shape against the data.' : undefined
+  const fallback =
+    code === 'GRAPH_SHAPE_MISMATCH' ? 'Check the model’s input shape against the data.' : ALTERNATIVES[place.op]
   return new PinGoError(code, message, { cause: error, details: { ...place }, hint: error.hint ?? fallback })
 }
