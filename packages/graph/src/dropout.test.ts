@@ -81,6 +81,19 @@ for (const opset of [11, 17])
     assert.ok(!parseModel(evaluate).graph.inputs.some(({ name }) => name === 'noise'))
   })
 
+test('micro-batches draw numbers of their own', () => {
+  const program = buildProgram(model(17), { ...options, optimizer: { kind: 'sgd' }, accumulate: 4 })
+  assert.deepEqual(program.noise, { elements: 2 * BATCH * WIDTH })
+  const { nodes, initializers } = parseModel(program.step).graph
+  const starts = nodes
+    .filter(({ op, inputs }) => op === 'Slice' && inputs[0] === 'noise')
+    .map(({ inputs }) => Number(initializers.get(inputs[1]!)!.data[0]))
+  assert.deepEqual(
+    starts.sort((a, b) => a - b),
+    Array.from({ length: 8 }, (_, i) => (i * BATCH * WIDTH) / 4),
+  )
+})
+
 test('gradients agree with central differences at fixed noise', async () => {
   const program = buildGradients(model(17), options, true, true)
   const runner = await open(program.graph)
