@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
-import { readFile, writeFile } from 'node:fs/promises'
+import { cp, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { hasLora, parseModel } from '@pingo/graph'
+import { hasLora, parseModel, writeModel } from '@pingo/graph'
 import { readSafetensors } from '@pingo/wire'
 import { ROOT, Workplace } from './support/pingo.ts'
 
@@ -64,4 +64,24 @@ test('adapters are trained by Muon in parts of a batch; the result has them fold
     const same = assert[adapted.includes(name) ? 'notDeepEqual' : 'deepEqual']
     same(after.graph.initializers.get(name)!.data, data, name)
   }
+})
+
+test('a model with dropout trains on contributors, each of which draws the noise of its batches', {
+  timeout: 180_000,
+}, async () => {
+  await using place = await Workplace.create()
+  await cp(join(ROOT, 'examples', 'own-onnx'), place.path('job'), { recursive: true })
+  const file = place.path('job', 'model.onnx')
+  const model = parseModel(await readFile(file))
+  const at = model.graph.nodes.findIndex(({ op }) => op === 'Gemm')
+  const layer = model.graph.nodes[at]!
+  const drop = { name: 'drop', op: 'Dropout', domain: '', inputs: ['whole'], outputs: layer.outputs, attributes: {} }
+  model.graph.nodes.splice(at, 1, { ...layer, outputs: ['whole'] }, drop)
+  await writeFile(file, writeModel(model))
+
+  await place.node(['up', '--contributors', '2', '--port', '0'])
+  const trained = await place.run(['train', place.path('job', 'job.yaml'), '--output', place.path('out'), '--json'])
+  assert.equal(trained.code, 0, trained.stderr)
+  const card = JSON.parse(await readFile(place.path('out', 'model.json'), 'utf8'))
+  assert.ok(card.test.metric > 0.8, `test metric ${card.test.metric}`)
 })

@@ -1,5 +1,6 @@
 import { sampleOrder } from '@pingo/data'
 import type { TrainBatch, Training } from '@pingo/engine'
+import { batchSeed } from '@pingo/graph'
 import { encodeDelta } from '@pingo/training'
 import {
   bytesView,
@@ -70,7 +71,8 @@ export class LeaseRun {
     const batchAt = async (step: number): Promise<TrainBatch> => {
       const from = batches[step]! * program.batch
       const to = Math.min(from + program.batch, lease.order.total)
-      return { tensors: await data.batch(order.indices(from, to), inputs), samples: to - from }
+      const tensors = await data.batch(order.indices(from, to), inputs)
+      return { tensors, samples: to - from, seed: batchSeed(lease.order.seed, batches[step]!) }
     }
     // what is missing is fetched before the clock of the training starts
     const [base, first] = await Promise.all([this.#readBase(o.files, o.signal), batchAt(0)])

@@ -8,13 +8,14 @@ import type { Admitted } from './screen.ts'
  * @throws PinGoError PROGRAM_INVALID
  */
 export function checkStepGraph(program: LoopProgram, { model, shapes }: Pick<Admitted, 'model' | 'shapes'>): void {
-  const { parameters, buffers, state, feeds, batch, scalars } = program
+  const { parameters, buffers, state, feeds, batch, scalars, noise } = program
   const kept = [...parameters, ...buffers, ...state]
   const inputs: ValueSpec[] = [
     ...kept,
     ...feeds.map((feed) => ({ ...feed, shape: [batch, ...feed.shape] })),
     { name: 'sample_weight', dtype: 'float32', shape: [batch] },
     ...scalars.map((name) => ({ name, dtype: 'float32' as const, shape: [] })),
+    ...(noise === undefined ? [] : [{ name: 'noise', dtype: 'float32' as const, shape: [noise] }]),
   ]
   const outputs: ValueSpec[] = [
     ...kept.map((spec) => ({ ...spec, name: `next.${spec.name}` })),

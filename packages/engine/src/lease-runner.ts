@@ -45,7 +45,7 @@ export class LeaseRunner {
         const batch = await this.#next()
         if (!batch) break
         const start = performance.now()
-        const { loss, metric } = await this.#loop.step(batch.arrays, batch.samples, batch.scalars)
+        const { loss, metric } = await this.#loop.step(batch.arrays, batch.samples, batch.scalars, batch.seed)
         const millis = performance.now() - start
         done++
         busy += millis

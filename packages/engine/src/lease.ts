@@ -97,7 +97,9 @@ export class Lease implements LeaseListener {
         const arrays = batchArrays(this.#program, batch)
         this.#pending.push(batch.samples)
         if (this.#pending.length === 1) this.#watch()
-        this.#link.post({ type: 'batch', lease: this.#id, arrays, samples: batch.samples, scalars: this.#scalarsOf(i) })
+        const { samples, seed } = batch
+        const noise = this.#program.noise && seed !== undefined ? { seed } : {}
+        this.#link.post({ type: 'batch', lease: this.#id, arrays, samples, scalars: this.#scalarsOf(i), ...noise })
       }
     } catch (error) {
       this.#failure ??= { error }

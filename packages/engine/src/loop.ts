@@ -1,3 +1,4 @@
+import { fillNoise } from '@pingo/graph/noise'
 import type { TensorSpec, TypedArray } from '@pingo/wire'
 import type { Tensor as OrtTensor } from 'onnxruntime-common'
 import { Kernels } from './kernel/kernels.ts'
@@ -30,6 +31,7 @@ export class TrainingLoop {
   readonly #program: LoopProgram
   readonly #kernels: Kernels | undefined
   readonly #scalars: Map<string, Float32Array>
+  readonly #noise: Float32Array | undefined
   readonly #slots: Map<string, Slot>
   readonly #inputs: ReadonlySet<string>
   readonly #feeds: Record<string, OrtTensor> = {}
@@ -41,6 +43,7 @@ export class TrainingLoop {
     this.#session = session
     this.#program = program
     this.#scalars = new Map(program.scalars.map((name) => [name, new Float32Array(1)]))
+    this.#noise = program.noise === undefined ? undefined : new Float32Array(program.noise)
     const { tail } = program
     const kept = [...program.parameters, ...program.state]
     if (tail) this.#kernels = new Kernels(kept, tail, this.#scalars)
@@ -86,8 +89,9 @@ export class TrainingLoop {
    * One step. Where the loss or a gradient is not finite, parameters and state that kernels overwrite stay as they were, and the loss is NaN.
    * @param arrays one per feed of the program, `samples` samples long; padded with zeros of weight 0 up to the batch
    * @param scalars in the order of the program's scalar inputs
+   * @param seed of the step's noise, where the program has any
    */
-  async step(arrays: TypedArray[], samples: number, scalars: Float32Array): Promise<StepResult> {
+  async step(arrays: TypedArray[], samples: number, scalars: Float32Array, seed = 0n): Promise<StepResult> {
     const { feeds: specs, batch } = this.#program
     for (const [i, { name, dtype, shape }] of specs.entries())
       this.#feed(
@@ -101,6 +105,10 @@ export class TrainingLoop {
     const weights = new Float32Array(batch).fill(1, 0, samples)
     this.#feed('sample_weight', this.#runtime.tensor({ dtype: 'float32', shape: [batch], data: weights }))
     for (const [i, name] of this.#program.scalars.entries()) this.#scalars.get(name)![0] = scalars[i]!
+    if (this.#noise) {
+      const data = fillNoise(this.#noise, seed)
+      this.#feed('noise', this.#runtime.tensor({ dtype: 'float32', shape: [data.length], data }))
+    }
 
     const places: Record<string, OrtTensor> = { ...this.#cuts }
     for (const { spec, next } of this.#slots.values()) if (next) places[`next.${spec.name}`] = next.tensor

@@ -31,6 +31,8 @@ export interface LoopProgram {
   scalars: string[]
   /** The end of the step that runs as kernels; the graph then ends in what they read. */
   tail?: Tail
+  /** Length of the step graph's input `noise`, when it has one. */
+  noise?: number
 }
 
 export type Call =
@@ -56,6 +58,8 @@ export interface BatchMessage {
   arrays: TypedArray[]
   samples: number
   scalars: Float32Array
+  /** Of the step's noise; there when the program has any. */
+  seed?: bigint
 }
 
 export type ToChild =

@@ -30,6 +30,8 @@ export interface TrainerProgram {
   target: BatchInput
   batch: number
   optimizer: Optimizer
+  /** Random numbers that a step takes, where it takes any. */
+  noise?: { elements: number } | undefined
 }
 
 /** One batch. */
@@ -38,6 +40,11 @@ export interface TrainBatch {
   tensors: Record<string, TypedArray>
   /** Real samples, 1 … batch. A short batch is padded in the child with samples of weight 0. */
   samples: number
+  /**
+   * 64 bits that the step's noise follows from, for a program that has any: `batchSeed(job's seed, batch's number in the job's stream)` of
+   * @pingo/graph, so that whoever repeats the batch gets the same bits.
+   */
+  seed?: bigint
 }
 
 export interface StepProgress {
@@ -204,15 +211,18 @@ function loopProgram(program: TrainerProgram): LoopProgram {
     feeds: [...program.inputs, program.target].map(({ name, dtype, shape }) => ({ name, dtype, shape })),
     batch,
     scalars: optimizerScalars(program.optimizer).names,
+    ...(program.noise ? { noise: program.noise.elements } : {}),
   }
 }
 
 /** The arrays of a batch in the order of the program's feeds, cut to its real samples. @throws PinGoError BATCH_MISMATCH */
-export function batchArrays(program: TrainerProgram, { tensors, samples }: TrainBatch): TypedArray[] {
+export function batchArrays(program: TrainerProgram, { tensors, samples, seed }: TrainBatch): TypedArray[] {
   const mismatch = (why: string): PinGoError =>
     new PinGoError('BATCH_MISMATCH', `A batch does not fit the program: ${why}.`)
   if (!Number.isInteger(samples) || samples < 1 || samples > program.batch)
     throw mismatch(`it has ${samples} samples, the program takes 1 to ${program.batch}`)
+  if (program.noise && typeof seed !== 'bigint')
+    throw mismatch("the program has dropout or other noise, the batch gives no 'seed' for it")
   return [...program.inputs, program.target].map(({ name, dtype, shape }) => {
     const array = tensors[name]
     if (!(array instanceof arrayOf[dtype]))

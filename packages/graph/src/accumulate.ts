@@ -3,6 +3,7 @@ import { differentiate } from './differentiate.ts'
 import type { Imported } from './import.ts'
 import type { Loss } from './losses/common.ts'
 import type { Value } from './operator.ts'
+import type { NoiseSource } from './operators/random.ts'
 import { range } from './shape.ts'
 
 /** The graph up to the loss, for a batch or for one of the micro-batches that it is cut into. */
@@ -13,6 +14,8 @@ export interface Forward {
   loss: Loss
   /** The whole batch's. */
   sampleWeight: Value
+  /** Random numbers of all micro-batches; absent where nothing is random. */
+  noise?: NoiseSource | undefined
   /** Micro-batches, and how to build another; its rows are those of the part, plus `zero`. */
   parts: number
   part(index: number, zero: Value): Forward

@@ -266,7 +266,8 @@ export class GraphBuilder {
         op: operation.op,
         domain: EMITTED_CONTRIB.includes(operation.op) ? CONTRIB_DOMAIN : '',
         inputs: trimmed(operation.inputs.map(rename)),
-        outputs: trimmed(operation.outputs.map((v) => (used.has(v.name) ? rename(v) : ''))),
+        // A Split must name all its parts: their number is that of its outputs.
+        outputs: trimmed(operation.outputs.map((v) => (used.has(v.name) || operation.op === 'Split' ? rename(v) : ''))),
         attributes: operation.attributes,
       })
     }

@@ -1,7 +1,10 @@
 import type { GraphBuilder } from './builder.ts'
 import { located, placeOf, unsupported } from './failures.ts'
+import { JoinedGathers } from './joined-gathers.ts'
+import { JoinedSlices } from './joined-slices.ts'
 import type { Value } from './operator.ts'
 import { operators } from './operators/index.ts'
+import { SharedProducts } from './shared-products.ts'
 
 /**
  * Reverse-mode differentiation of what the builder holds so far: emits the operations that compute dL/dw.
@@ -26,22 +29,41 @@ export function differentiate(
     const sum = grads.get(v.name)
     grads.set(v.name, sum ? b.add(sum, g) : g)
   }
+  const products = new SharedProducts(b, operations)
+  const slices = new JoinedSlices(b)
+  const gathers = new JoinedGathers(b)
+  // Whatever reads a value comes after what makes it, so all that was kept for it is there by now.
+  const gradientOf = (v: Value) => {
+    for (const kept of [products, slices, gathers]) {
+      const g = kept.flush(v)
+      if (g) accumulate(v, g)
+    }
+    return grads.get(v.name)
+  }
   for (const [v, g] of seeds) if (wanted.has(v.name)) accumulate(v, g)
   for (const operation of operations.reverse()) {
     const { op, attributes, inputs, outputs, origin } = operation
     const wants = inputs.map((v) => v !== undefined && v.dtype === 'float32' && wanted.has(v.name))
-    const given = outputs.map((v) => grads.get(v.name))
+    const given = outputs.map(gradientOf)
     const rule = operators.get(op)!
     if (!wants.some(Boolean) || !given.some(Boolean) || rule.stopsGradient) continue
     const place = placeOf(origin, op, inputs)
     if (!rule.gradient) throw unsupported(place, 'its gradient is not supported')
     b.origin = origin
+    if (slices.take(operation, given[0]!) || gathers.take(operation, given[0]!)) continue
     try {
-      const result = rule.gradient({ b, op, attributes, inputs, outputs, grads: given, wants })
-      for (const [i, g] of result.entries()) if (g && wants[i]) accumulate(inputs[i]!, g)
+      const taken = products.take(operation, given[0]!, wants)
+      const open = wants.map((want, i) => want && !taken[i])
+      const result = rule.gradient({ b, op, attributes, inputs, outputs, grads: given, wants: open })
+      for (const [i, g] of result.entries()) if (g && open[i]) accumulate(inputs[i]!, g)
     } catch (error) {
       throw located(error, place)
     }
   }
-  return new Map(weights.flatMap((w) => (grads.has(w.name) ? [[w.name, grads.get(w.name)!]] : [])))
+  return new Map(
+    weights.flatMap((w): [string, Value][] => {
+      const g = gradientOf(w)
+      return g ? [[w.name, g]] : []
+    }),
+  )
 }

@@ -18,24 +18,28 @@ export const placeOf = (node: string, op: string, inputs: Values): Place => ({
 /** Operators that are not supported, and what to write instead. */
 const ALTERNATIVES: Readonly<Record<string, string>> = {
   If: 'Export the model without branches that depend on the data.',
-  Loop: 'Export the model with its loops unrolled.',
+  Loop: 'Export the model with fixed shapes, so that the loop’s length is known, or with its loops unrolled.',
   Scan: 'Export the model with its loops unrolled.',
-  LSTM: 'Use a transformer or convolution block, or unroll the cell into MatMul, Sigmoid and Tanh.',
-  GRU: 'Use a transformer or convolution block, or unroll the cell into MatMul, Sigmoid and Tanh.',
-  RNN: 'Use a transformer or convolution block, or unroll the cell into MatMul and Tanh.',
-  TopK: 'Use ReduceMax, or leave the selection out of the model.',
-  MaxUnpool: 'Use Resize or ConvTranspose.',
   NonMaxSuppression: 'Leave the selection of boxes out of the trained model.',
   NonZero: 'Use Where with a mask.',
   Compress: 'Use Where with a mask.',
-  Attention: 'Export with decomposed attention (MatMul and Softmax).',
-  RotaryEmbedding: 'Export with decomposed rotary embedding (Mul, Slice, Concat).',
   QuantizeLinear: 'Train the float32 model and quantise the result.',
   DequantizeLinear: 'Train the float32 model and quantise the result.',
-  ReduceProd: 'Use Exp of ReduceSum of Log.',
-  Mod: 'Use Sub with Floor.',
-  RandomNormalLike: 'Leave noise out of the model.',
-  RandomUniformLike: 'Leave noise out of the model.',
+  Multinomial: 'Leave sampling out of the trained model.',
+  Unique: 'Use a fixed number of classes or ids.',
+  DeformConv: 'Use Conv, or Conv with a learnt mask.',
+  RoiAlign: 'Use Resize or AveragePool on a fixed region.',
+  MaxRoiPool: 'Use Resize or AveragePool on a fixed region.',
+  DFT: 'Compute spectra before the training and store them in the dataset.',
+  STFT: 'Compute spectra before the training and store them in the dataset.',
+  StringNormalizer: 'Turn text into ids before the training.',
+  TfIdfVectorizer: 'Turn text into numbers before the training.',
+  ConvInteger: 'Train the float32 model and quantise the result.',
+  MatMulInteger: 'Train the float32 model and quantise the result.',
+  QLinearConv: 'Train the float32 model and quantise the result.',
+  QLinearMatMul: 'Train the float32 model and quantise the result.',
+  DynamicQuantizeLinear: 'Train the float32 model and quantise the result.',
+  Optional: 'Export the model with plain tensors.',
 }
 
 /** @param why what is not possible, without a full stop */
@@ -54,6 +58,7 @@ export function located(error: unknown, place: Place): unknown {
   if (!(error instanceof PinGoError) || error.details) return error
   const message = `The node '${place.node}' (${place.op} on ${place.shape}): ${error.message.replace(/\.$/, '')}.`
   const code = error.code === 'GRAPH_DYNAMIC' ? 'GRAPH_UNSUPPORTED' : error.code
-  const fallback = code === 'GRAPH_SHAPE_MISMATCH' ? 'Check the model’s input shape against the data.' : undefined
+  const fallback =
+    code === 'GRAPH_SHAPE_MISMATCH' ? 'Check the model’s input shape against the data.' : ALTERNATIVES[place.op]
   return new PinGoError(code, message, { cause: error, details: { ...place }, hint: error.hint ?? fallback })
 }

@@ -1,10 +1,12 @@
 import { type DType, PinGoError, sizeOf, type Tensor } from '@pingo/wire'
 import { adapterNames } from './adapters.ts'
 import type { GraphBuilder } from './builder.ts'
+import { bind, type Scope, sequenceOperators, unrollLoop } from './control-flow.ts'
 import { located, type Place, placeOf, unsupported } from './failures.ts'
 import type { Graph, Model, Node } from './model.ts'
 import type { Value } from './operator.ts'
-import { operators } from './operators/index.ts'
+import { operatorOf } from './operators/index.ts'
+import type { NoiseSource } from './operators/random.ts'
 import { matchesAny } from './patterns.ts'
 import { castTensor, isFloat, numbersOf } from './tensors.ts'
 
@@ -22,6 +24,8 @@ const KEEPS_NAMES = ['pytorch', 'pingo']
 export interface ImportOptions {
   /** True for the step graph: batch statistics, buffers move. */
   training: boolean
+  /** Where Dropout and random nodes get their numbers; without it Dropout passes its input through, and random nodes give their mean. */
+  noise?: NoiseSource
   /** Names of initialisers that stay as they are, or patterns of them; running statistics move all the same. */
   frozen?: readonly string[]
   /** An earlier import of the same model into the same builder: its weights are shared, its running statistics go on from there. */
@@ -41,7 +45,7 @@ interface Settled extends ImportOptions {
   isFrozen(name: string): boolean
 }
 
-export interface Imported {
+export interface Imported extends Scope {
   /** Values by their names in the model. */
   values: Map<string, Value>
   /** Weights that could be trained, by initialiser name, in the model's order. */
@@ -67,7 +71,15 @@ export function importModel(
 ): Imported {
   const options: Settled = { ...asked, isFrozen: freezer(model, asked.frozen) }
   const buffers = new Map(options.after?.buffers)
-  const imported: Imported = { values: new Map(inputs), weights: new Map(), buffers, frozen: [], notes: [] }
+  const imported: Imported = {
+    values: new Map(inputs),
+    sequences: new Map(),
+    unrolled: 0,
+    weights: new Map(),
+    buffers,
+    frozen: [],
+    notes: [],
+  }
   const used = new Set([...namesRead(model.graph), ...model.graph.outputs.map(({ name }) => name)])
   for (const [name, tensor] of model.graph.initializers)
     if (used.has(name)) imported.values.set(name, leaf(b, model, name, tensor, imported, options))
@@ -140,7 +152,7 @@ function importNode(b: GraphBuilder, model: Model, node: Node, imported: Importe
     options.onBlocked(place, error)
   }
   // What an unsupported node should have made is missing: its readers say nothing new.
-  const missing = node.inputs.find((input, i) => input !== '' && !inputs[i])
+  const missing = node.inputs.find((input, i) => input !== '' && !inputs[i] && !imported.sequences.has(input))
   if (missing !== undefined) {
     if (options.onBlocked) return
     throw new PinGoError(
@@ -149,7 +161,22 @@ function importNode(b: GraphBuilder, model: Model, node: Node, imported: Importe
     )
   }
   if (node.op === 'If' && importBranch(b, model, node, inputs[0], imported, options)) return
-  const rule = operators.get(node.op)
+  try {
+    const sequences = Object.hasOwn(sequenceOperators, node.op) ? sequenceOperators[node.op] : undefined
+    if (sequences) {
+      sequences(b, node, imported, inputs)
+      return
+    }
+    if (node.op === 'Loop') {
+      unrollLoop(b, node, imported, (inner) => importNode(b, model, inner, imported, options))
+      b.origin = name
+      return
+    }
+  } catch (error) {
+    blocked(located(error instanceof PinGoError ? error : misfit(error), place))
+    return
+  }
+  const rule = operatorOf(node)
   if (!rule) {
     blocked(unsupported(place, 'this operator is not supported'))
     return
@@ -176,6 +203,7 @@ function importNode(b: GraphBuilder, model: Model, node: Node, imported: Importe
           inputs,
           opset: model.opset,
           training: options.training,
+          noise: options.noise && ((shape) => options.noise!.take(shape)),
           ...(options.exported ? { exported: exportedShapes(node, options.exported) } : {}),
           currentBuffer: (buffer) => imported.buffers.get(buffer.name) ?? buffer,
           updateBuffer: (buffer, next) => imported.buffers.set(buffer.name, next),
@@ -214,8 +242,7 @@ function importBranch(
     imported.values.set(name, leaf(b, model, name, tensor, imported, options))
   for (const inner of branch.value.nodes) importNode(b, model, inner, imported, options)
   node.outputs.forEach((output, i) => {
-    const value = imported.values.get(branch.value.outputs[i]?.name ?? '')
-    if (output && value) imported.values.set(output, value)
+    bind(imported, output, branch.value.outputs[i]?.name ?? '')
   })
   return true
 }

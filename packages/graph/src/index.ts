@@ -33,6 +33,7 @@ export {
   type Node,
   type ValueInfo,
 } from './model.ts'
+export { batchSeed, fillNoise } from './noise.ts'
 export { allowedOperators, supportedOperators } from './operators/index.ts'
 export { optimizerScalars, type Scalars, type UpdateRule, updateRules } from './optimizer.ts'
 export { matches, matchesAny } from './patterns.ts'

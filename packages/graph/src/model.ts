@@ -5,10 +5,9 @@ export const MIN_OPSET = 11
 export const MAX_OPSET = 23
 /** The operator set of every graph that PinGo emits. */
 export const EMITTED_OPSET = 18
-/** The one domain besides ONNX's own that a graph may use, and the operators of it. */
+/** The one domain besides ONNX's own that a graph may use: ONNX Runtime's. */
 export const CONTRIB_DOMAIN = 'com.microsoft'
-export const CONTRIB_OPERATORS: readonly string[] = ['FusedMatMul', 'Gelu']
-/** Those that PinGo's own graphs use. */
+/** The operators of it that PinGo's own graphs use. */
 export const EMITTED_CONTRIB: readonly string[] = ['FusedMatMul', 'Gelu']
 
 /** An attribute of a node. Integers are numbers: those beyond 2^53 lose their last bits and are clamped to int64 when written. */

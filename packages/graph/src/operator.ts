@@ -53,6 +53,8 @@ export interface LowerContext {
     /** Picks one of n ways that are all possible here; another is tried when the model does not fit together later on. */
     choose(n: number): number
   }
+  /** Uniform random numbers in [0, 1) of a shape, other ones at each call; undefined where nothing is random (outside the step graph). */
+  noise?: ((shape: readonly number[]) => Value) | undefined
   /** A running statistic as it stands after the nodes before this one (a layer may be used twice in a step). */
   currentBuffer(buffer: Value): Value
   /** Registers the next value of a running statistic (an initialiser of the model). */

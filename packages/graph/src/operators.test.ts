@@ -2,8 +2,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { supportedOperators } from './index.ts'
 import { type Attributes, float, int, ints, string } from './model.ts'
-import { operators } from './operators/index.ts'
+import { contribOperators, operators } from './operators/index.ts'
 import { tensorOf } from './tensors.ts'
+import { rareCases } from './testing/rare-cases.ts'
 import { constants, differences, type SingleCase } from './testing/single.ts'
 
 /** Greatest relative distance of a float32 central difference from the true derivative. */
@@ -66,10 +67,11 @@ const reduce = (op: string, ...axes: number[]): SingleCase[] => [
     epsilon: 4e-3,
   },
 ]
-const resize = (x: number[], scales: number[], attributes: Attributes): SingleCase => ({
+const resize = (x: number[], scales: number[], attributes: Attributes, opset = 17): SingleCase => ({
   op: 'Resize',
   inputs: [x, undefined, floats(...scales)],
   attributes,
+  opset,
 })
 
 const cases: SingleCase[] = [
@@ -310,7 +312,7 @@ const cases: SingleCase[] = [
   }),
 ]
 
-for (const [i, single] of cases.entries()) {
+for (const [i, single] of [...cases, ...rareCases].entries()) {
   const shapes = single.inputs.map((x) => (x ? (Array.isArray(x) ? `[${x}]` : 'const') : '-')).join(' ')
   const attributes = Object.entries(single.attributes ?? {}).map(([k, a]) => `${k}=${a.value}`)
   test(`the gradient of ${single.op} ${shapes} ${attributes.join(' ')} agrees with central differences`, async () => {
@@ -321,17 +323,25 @@ for (const [i, single] of cases.entries()) {
 }
 
 test('every operator that has a gradient or is written with others is compared here', () => {
-  const covered = new Set(cases.map(({ op }) => op))
-  const elsewhere = new Set(['FusedMatMul', 'Cast', 'CastLike', 'Upsample', 'Constant', 'Shape', 'Size', 'EyeLike'])
+  const covered = new Set([...cases, ...rareCases].map(({ op }) => op))
+  const elsewhere = new Set([
+    'Bernoulli',
+    'FusedMatMul',
+    'Cast',
+    'CastLike',
+    'Upsample',
+    'Constant',
+    'Shape',
+    'Size',
+    'EyeLike',
+  ])
   const open = supportedOperators.filter((op) => {
     const rule = operators.get(op)!
-    return (
-      op !== 'ReduceProd' &&
-      (rule.gradient || rule.lower) &&
-      !rule.stopsGradient &&
-      !covered.has(op) &&
-      !elsewhere.has(op)
-    )
+    return (rule.gradient || rule.lower) && !rule.stopsGradient && !covered.has(op) && !elsewhere.has(op)
   })
   assert.deepEqual(open, [])
+  assert.deepEqual(
+    [...contribOperators.keys()].filter((op) => !covered.has(op)),
+    [],
+  )
 })

@@ -25,6 +25,7 @@ import { type Imported, importModel } from './import.ts'
 import { lossOf } from './loss.ts'
 import type { Model } from './model.ts'
 import type { Value } from './operator.ts'
+import { NoiseSource } from './operators/random.ts'
 import { emitUpdate } from './optimizer.ts'
 import { frozenBy } from './optimizers/rules.ts'
 import { settleOptimizer } from './optimizers/settle.ts'
@@ -80,6 +81,8 @@ export interface Program {
   flopsPerSample: number
   inputs: BatchInput[]
   target: BatchInput
+  /** Random numbers that a step takes (see noise.ts); absent when nothing in it is random. */
+  noise?: { elements: number }
   /** What is allowed but may surprise, in sentences. */
   notes: string[]
 }
@@ -90,7 +93,7 @@ const specOf = ({ name, dtype, shape }: Value): TensorSpec => ({ name, dtype, sh
  * Builds the step and the evaluate graph of a model.
  *
  * Parameters are the float initialisers (or Constant nodes) that the loss depends on differentiably; running statistics of
- * BatchNormalization are buffers. Dropout passes its input through.
+ * BatchNormalization are buffers. Dropout is active in the step graph, by the numbers of its input `noise`.
  * @throws PinGoError GRAPH_UNSUPPORTED, GRAPH_SHAPE_MISMATCH, GRAPH_INPUT_MISMATCH, GRAPH_TARGET_MISMATCH, GRAPH_NO_PARAMETERS
  */
 export function buildProgram(model: Model, options: ProgramOptions): Program {
@@ -98,7 +101,7 @@ export function buildProgram(model: Model, options: ProgramOptions): Program {
   const thawed = model.graph.initializers
   const frozen = [...(options.frozen ?? []), ...[...thawed.keys()].filter((name) => frozenBy(asked, name))]
   const given = { ...options, frozen }
-  const step = forward(model, given, true, options.accumulate)
+  const step = forward(model, given, true, { parts: options.accumulate, random: true })
   const { b, loss } = step
   const pass = passOf(step)
   const { weights, gradients, imported } = trained(pass)
@@ -113,6 +116,7 @@ export function buildProgram(model: Model, options: ProgramOptions): Program {
     ['loss', pass.loss],
     ['metric_sum', pass.metricSum],
   ]
+  const noise = noiseOf(step)
   const stepModel = b.finish('step', outputs, [...weights, ...buffers])
   const evaluate = forward(model, given, false)
   const stats = evaluate.loss.stats?.()
@@ -140,8 +144,15 @@ export function buildProgram(model: Model, options: ProgramOptions): Program {
     flopsPerSample: Math.round(flopsOf(b.live(outputs.map(([, v]) => v))) / options.batch),
     inputs: options.inputs,
     target: options.target,
+    ...noise,
     notes: [...new Set([...imported.notes, ...notesOn(step, model)])],
   }
+}
+
+/** How many random numbers the graph takes, once all of it is built. */
+function noiseOf({ noise }: Forward): { noise?: { elements: number } } {
+  const elements = noise?.settle() ?? 0
+  return elements ? { noise: { elements } } : {}
 }
 
 /** Patterns that mean no weight are a mistake. @throws PinGoError GRAPH_PATTERN_UNKNOWN */
@@ -169,6 +180,8 @@ export interface GradientProgram {
   parameters: TensorSpec[]
   buffers: TensorSpec[]
   initial: Map<string, Tensor>
+  /** Length of the input `noise`; absent when nothing is random. */
+  noise?: { elements: number }
   notes: string[]
 }
 
@@ -176,9 +189,16 @@ export interface GradientProgram {
  * Builds the graph of the loss and of its gradient by each parameter. Its inputs are the parameters, the buffers, the model's inputs,
  * the target and `sample_weight`.
  * @param training false: BatchNormalization uses its running statistics, as PyTorch's eval() does
+ * @param random true: Dropout is active and the graph has the input `noise`, as the step graph; else it passes its input through, so that
+ * gradients can be compared
  */
-export function buildGradients(model: Model, options: GradientOptions, training = true): GradientProgram {
-  const step = forward(model, options, training)
+export function buildGradients(
+  model: Model,
+  options: GradientOptions,
+  training = true,
+  random = false,
+): GradientProgram {
+  const step = forward(model, options, training, { random })
   const { weights, gradients, imported, loss } = trained(passOf(step))
   const { b, output } = step
   const buffers = [...imported.weights.values()].filter((v) => imported.buffers.has(v.name))
@@ -187,25 +207,33 @@ export function buildGradients(model: Model, options: GradientOptions, training 
     ['output', output],
     ...weights.map((w, i): [string, Value] => [`grad.${w.name}`, gradients[i]!]),
   ]
+  const noise = noiseOf(step)
   return {
     graph: writeModel(b.finish('gradients', outputs, [...weights, ...buffers])),
     parameters: weights.map(specOf),
     buffers: buffers.map(specOf),
     initial: new Map([...weights, ...buffers].map((v) => [v.name, v.data!])),
+    ...noise,
     notes: [...new Set(imported.notes)],
   }
+}
+
+/** Micro-batches (default 1), and whether what is random is so (default: it passes through). */
+interface Passes {
+  parts?: number | undefined
+  random?: boolean
 }
 
 /**
  * Imports the model behind its inputs' prelude and puts the loss on its output. Where a model with a fixed batch can be given another
  * in several ways, the first that fits together is taken.
  */
-function forward(model: Model, options: GradientOptions, training: boolean, parts = 1): Forward {
+function forward(model: Model, options: GradientOptions, training: boolean, how: Passes = {}): Forward {
   const choices = new Choices()
   let first: unknown
   for (;;)
     try {
-      return forwardWith(model, options, training, choices, parts)
+      return forwardWith(model, options, training, choices, how)
     } catch (error) {
       first ??= error
       if (!isPinGoError(error) || !choices.next()) throw first
@@ -217,7 +245,7 @@ function forwardWith(
   options: GradientOptions,
   training: boolean,
   choices: Choices,
-  parts: number,
+  { parts = 1, random = false }: Passes,
 ): Forward {
   const { batch, target } = options
   if (!Number.isInteger(batch) || batch < 1 || batch > MAX_BATCH)
@@ -245,6 +273,7 @@ function forwardWith(
     }),
   )
   const targets = b.input(target.name, target.dtype, [batch, ...target.shape])
+  const noise = random ? new NoiseSource(b) : undefined
   const partOf = (part: number, zero?: Value, after?: Imported): Forward => {
     const inputs = new Map<string, Value>()
     for (const [info, whole] of stored) {
@@ -254,6 +283,7 @@ function forwardWith(
     }
     const imported = importModel(b, model, inputs, {
       training,
+      ...(noise ? { noise } : {}),
       frozen: options.frozen,
       ...(after ? { after } : {}),
       ...(exported ? { exported: part === 0 ? exported : { ...exported, choose: choices.again() } } : {}),
@@ -271,7 +301,7 @@ function forwardWith(
     const weight = rowsOf(b, sampleWeight, part, size)
     const loss = lossOf(b, lossSettings, output, rowsOf(b, targets, part, size), weight)
     const next = (index: number, after: Value) => partOf(index, after, imported)
-    return { b, imported, output, loss, sampleWeight, parts, part: next }
+    return { b, imported, output, loss, sampleWeight, noise, parts, part: next }
   }
   return partOf(0)
 }

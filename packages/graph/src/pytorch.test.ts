@@ -61,7 +61,7 @@ for (const name of names) {
       [],
     )
     if (typeof model.graph.inputs[0]!.shape[0] === 'string') {
-      const inferred = inferShapes(model, { batch: options.batch }).get('output')!
+      const inferred = inferShapes(model, { batch: options.batch }).get(model.graph.outputs[0]!.name)!
       assert.deepEqual(inferred, { dtype: 'float32', shape: [...tensors.get('output')!.shape] })
     }
     const results = await runOnce(program.graph, [...program.initial, ...batch])

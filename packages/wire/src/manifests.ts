@@ -7,6 +7,8 @@ export const MAX_RANK = 8
 export const MAX_COLUMNS = 1_000
 export const MAX_CLASSES = 100_000
 export const MAX_SHARDS = 100_000
+/** Random numbers of one step (1 GiB of float32). */
+export const MAX_NOISE = 2 ** 28
 export const MAX_MANIFEST_BYTES = 8 << 20
 
 const Name = z.string().min(1).max(500)
@@ -96,7 +98,8 @@ export type BatchInput = z.infer<typeof BatchInputSchema>
  * Everything a contributor needs to run training steps of a job, and nothing of the user's that is a program.
  * `step` is a plain ONNX graph:
  * - inputs: each of `parameters`, `buffers`, `state` by name; each of `inputs` and `target` by name, shape [batch, ...shape];
- *   `sample_weight` float32 [batch] (0 for the padding of a short last batch); the scalars of `stepScalars` (float32, shape []).
+ *   `sample_weight` float32 [batch] (0 for the padding of a short last batch); the scalars of `stepScalars` (float32, shape []);
+ *   with `noise`, an input of that name, float32 [elements], uniform in [0, 1): `fillNoise` of the batch's `batchSeed` (@pingo/graph).
  * - outputs: `next.<name>` for each parameter, buffer and state tensor; `loss` (mean over weighted samples) and `metric_sum`
  *   (sum over weighted samples of the metric, e.g. correct predictions), both float32 [].
  * `evaluate` has the inputs parameters, buffers, inputs, target, sample_weight and the outputs `loss_sum` (sum over weighted samples),
@@ -126,6 +129,8 @@ export const ProgramManifestSchema = z.strictObject({
   /** What the evaluate graph's `metric_stats` holds; absent: it has none. */
   stats: StatsSchema.optional(),
   optimizer: OptimizerSchema,
+  /** Length of the step graph's input `noise`; absent when the step has none. */
+  noise: z.strictObject({ elements: z.int().min(1).max(MAX_NOISE) }).optional(),
   flopsPerSample: z.number().min(0),
 })
 export type ProgramManifest = z.infer<typeof ProgramManifestSchema>

@@ -199,6 +199,7 @@ async function storeProgram(
     predictionsPerSample: program.predictionsPerSample,
     stats: program.stats,
     optimizer: program.optimizer,
+    ...(program.noise ? { noise: program.noise } : {}),
     flopsPerSample: program.flopsPerSample,
   }
   return { ref: await files.put(encode(manifest)), files: [step, evaluate, inference, initial] }

@@ -130,19 +130,6 @@ export const activation: Record<string, Operator> = {
     gradient: ({ b, inputs: [x], outputs: [y], grads: [g] }) => [mask(b, b.one('Equal', [x, y]), g!)],
   },
   Identity: { infer: sameType, fold: ({ tensors }) => tensors[0] },
-  Dropout: {
-    lower: (c) => {
-      const training = c.inputs[2]?.data ? Number(c.inputs[2].data.data[0]) !== 0 : c.opset < 12
-      const ratio = c.inputs[1]?.data ? Number(c.inputs[1].data.data[0]) : floatOf(c.attributes, 'ratio', 0.5)
-      if (ratio > 0)
-        c.note(
-          `Dropout '${c.node.name}' (ratio ${ratio}${training ? ', in training mode' : ''}) passes its input through unchanged: dropout is not active in training.`,
-        )
-      const x = c.inputs[0]!
-      if (!c.node.outputs[1]) return [x]
-      return [x, c.b.cast(c.b.filled(x.shape, 1), 'bool')]
-    },
-  },
 }
 
 const SOFTMAX = (exp: boolean): Operator => ({

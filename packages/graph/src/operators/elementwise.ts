@@ -116,7 +116,15 @@ export const elementwise: Record<string, Operator> = {
       mapElements(c.tensors as Tensor[], c.types[0]!, (a, b) =>
         c.attributes.fmod?.value ? a! % b! : a! - b! * Math.floor(a! / b!),
       ),
-    stopsGradient: true,
+    // x - y · trunc(x / y), where the quotient's whole part does not move; floats have no other form.
+    gradient: ({ b, inputs: [x, y], grads: [g], wants }) => {
+      const quotient = () => b.div(x!, y!)
+      const whole = () => b.mul(b.one('Sign', [quotient()]), b.one('Floor', [b.one('Abs', [quotient()])]))
+      return [
+        wants[0] ? b.unbroadcast(g!, x!.shape) : undefined,
+        wants[1] ? b.unbroadcast(b.one('Neg', [b.mul(g!, whole())]), y!.shape) : undefined,
+      ]
+    },
   },
   Pow: {
     infer: ({ inputs }) => [{ dtype: inputs[0]!.dtype, shape: broadcast(inputs[0]!.shape, inputs[1]!.shape) }],

@@ -12,6 +12,13 @@ const comparison = (f: (a: number, b: number) => boolean): Operator => ({
   stopsGradient: true,
 })
 
+/** Integers bit by bit. */
+const bitwise = (f: (a: number, b: number) => number): Operator => ({
+  infer: (c) => broadcastType(c),
+  fold: foldWith((a, b) => f(a!, b!)),
+  stopsGradient: true,
+})
+
 const castTarget = (c: InferContext) => {
   const code = intOf(c.attributes, 'to', 0)
   const dtype = (Object.keys(CAST_CODES) as (keyof typeof CAST_CODES)[]).find((name) => CAST_CODES[name] === code)
@@ -30,6 +37,10 @@ export const logic: Record<string, Operator> = {
   Or: comparison((a, b) => !!a || !!b),
   Xor: comparison((a, b) => !!a !== !!b),
   Not: { infer: sameType, fold: foldWith((a) => +!a), stopsGradient: true },
+  BitwiseAnd: bitwise((a, b) => a & b),
+  BitwiseOr: bitwise((a, b) => a | b),
+  BitwiseXor: bitwise((a, b) => a ^ b),
+  BitwiseNot: { infer: sameType, stopsGradient: true },
   IsNaN: { infer: ({ inputs }) => [{ dtype: 'bool', shape: inputs[0]!.shape }], stopsGradient: true },
   IsInf: { infer: ({ inputs }) => [{ dtype: 'bool', shape: inputs[0]!.shape }], stopsGradient: true },
   Where: {

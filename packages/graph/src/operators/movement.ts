@@ -37,7 +37,7 @@ function sliceOf(
   return { start: from, end: to, count: Math.max(0, Math.ceil((to - from) / step)) }
 }
 
-interface SlicePlan {
+export interface SlicePlan {
   axes: number[]
   starts: number[]
   steps: number[]
@@ -50,7 +50,8 @@ function planSlice(x: Value, starts: number[], ends: number[], axes: number[], s
   return { axes: where, starts: cuts.map((c) => c.start), steps, counts: cuts.map((c) => c.count) }
 }
 
-const plannedOf = (inputs: readonly (Value | undefined)[]) =>
+/** What a Slice whose starts, ends, axes and steps are constants takes. */
+export const plannedSlice = (inputs: readonly (Value | undefined)[]) =>
   planSlice(
     inputs[0]!,
     known(inputs[1]!, 'starts'),
@@ -113,7 +114,7 @@ function padding(c: LowerContext): { pads: number[]; value: Value | undefined } 
   return { pads, value: c.inputs[2] }
 }
 
-/** Reflect and edge padding as slices that are put together, so that gradients follow from those. */
+/** Reflect, edge and wrap padding as slices that are put together, so that gradients follow from those. */
 function mirrored(b: GraphBuilder, x: Value, pads: number[], mode: string): Value {
   const rank = x.shape.length
   for (let axis = 0; axis < rank; axis++) {
@@ -124,12 +125,13 @@ function mirrored(b: GraphBuilder, x: Value, pads: number[], mode: string): Valu
         const edge = b.slice(x, [axis], [front ? 0 : size - 1], [front ? 1 : size])
         return range(n).map(() => edge)
       }
+      if (mode === 'wrap') return [b.slice(x, [axis], [front ? size - n : 0], [front ? size : n])]
       const [start, end] = front ? [n, 0] : [size - 2, size - 2 - n]
       return [b.one('Slice', [x, b.ints([start]), b.ints([end < 0 ? -(2 ** 62) : end]), b.ints([axis]), b.ints([-1])])]
     }
     const [before, after] = [pads[axis]!, pads[rank + axis]!]
-    if (mode === 'reflect' && Math.max(before, after) >= size)
-      throw mismatch('a reflect padding is wider than its tensor')
+    if (mode !== 'edge' && Math.max(before, after) > (mode === 'wrap' ? size : size - 1))
+      throw mismatch(`a ${mode} padding is wider than its tensor`)
     x = b.concat([...piece(before, true), x, ...piece(after, false)], axis)
   }
   return x
@@ -232,7 +234,7 @@ export const movement: Record<string, Operator> = {
   },
   Slice: {
     infer: ({ inputs }) => {
-      const { axes, counts } = plannedOf(inputs)
+      const { axes, counts } = plannedSlice(inputs)
       return [
         {
           dtype: inputs[0]!.dtype,
@@ -241,7 +243,7 @@ export const movement: Record<string, Operator> = {
       ]
     },
     fold: ({ inputs, tensors: [x], types }) => {
-      const { axes, starts, steps } = plannedOf(inputs)
+      const { axes, starts, steps } = plannedSlice(inputs)
       const strides = stridesOf(x!.shape)
       return gatherElements(x!, types[0]!, (index) => {
         const at = [...index]
@@ -267,7 +269,7 @@ export const movement: Record<string, Operator> = {
       })
       return [c.b.slice(x, plan.axes, plan.starts, ends, plan.steps)]
     },
-    gradient: ({ b, inputs, grads: [g] }) => [unslice(b, g!, inputs[0]!.shape, plannedOf(inputs))],
+    gradient: ({ b, inputs, grads: [g] }) => [unslice(b, g!, inputs[0]!.shape, plannedSlice(inputs))],
     flops: () => 0,
   },
   Pad: {
@@ -299,10 +301,10 @@ export const movement: Record<string, Operator> = {
       const { pads, value } = padding(c)
       const mode = stringOf(c.attributes, 'mode', 'constant')
       const x = c.inputs[0]!
-      if (mode === 'reflect' || mode === 'edge') return [mirrored(c.b, x, pads, mode)]
+      if (mode === 'reflect' || mode === 'edge' || mode === 'wrap') return [mirrored(c.b, x, pads, mode)]
       if (mode !== 'constant')
         throw new PinGoError('GRAPH_UNSUPPORTED', `the padding mode '${mode}' is not supported`, {
-          hint: 'Use constant, reflect or edge.',
+          hint: 'Use constant, reflect, edge or wrap.',
         })
       return [c.b.one('Pad', value ? [x, c.b.ints(pads), value] : [x, c.b.ints(pads)])]
     },

@@ -149,6 +149,8 @@ export const normalisation: Record<string, Operator> = {
       return [b.mul(b.div(x!, root), gamma!)]
     },
   },
+  /** The name that onnxruntime gives to RMSNormalization, in ONNX's own domain. */
+  SimplifiedLayerNormalization: { lower: (c) => normalisation.RMSNormalization!.lower!(c) },
   LpNormalization: {
     lower: ({ b, attributes, inputs: [x] }) => {
       const axis = [axisOf(intOf(attributes, 'axis', -1), x!.shape.length)]

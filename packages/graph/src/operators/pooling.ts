@@ -1,4 +1,4 @@
-import { sizeOf } from '@pingo/wire'
+import { PinGoError, sizeOf } from '@pingo/wire'
 import type { GraphBuilder } from '../builder.ts'
 import { type Attributes, int, intOf, intsOf, string } from '../model.ts'
 import type { InferContext, LowerContext, Operator, Value } from '../operator.ts'
@@ -107,6 +107,10 @@ export const pooling: Record<string, Operator> = {
     lower: (c) => {
       const x = c.inputs[0]!
       const w = windowFor(c.attributes, x)
+      if (w.dilations.some((n) => n !== 1))
+        throw new PinGoError('GRAPH_UNSUPPORTED', 'dilations are not supported', {
+          hint: 'Use dilations of 1, or a depthwise Conv.',
+        })
       const padded = intOf(c.attributes, 'count_include_pad', 0)
       const attributes = { ...plain(windowAttributes(w)), ceil_mode: int(+w.ceil), count_include_pad: int(padded) }
       return [c.b.one('AveragePool', [x], attributes)]

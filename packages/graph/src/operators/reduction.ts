@@ -125,7 +125,25 @@ export const reduction: Record<string, Operator> = {
   },
   ReduceMax: extremum(Number.NEGATIVE_INFINITY, Math.max),
   ReduceMin: extremum(Number.POSITIVE_INFINITY, Math.min),
-  ReduceProd: { infer, lower, flops, fold: folded(1, (a, x) => a * x) },
+  ReduceProd: {
+    infer,
+    lower,
+    flops,
+    fold: folded(1, (a, x) => a * x),
+    // The product of the others: the product by the element, or, at the only zero, the product of the rest; 0 beside a zero.
+    gradient: ({ b, op, attributes, inputs, grads }) => {
+      const x = inputs[0]!
+      const axes = axesOf({ op, inputs, attributes })
+      const zero = b.scalar(0)
+      const isZero = b.one('Equal', [x, zero])
+      const filled = b.where(isZero, b.scalar(1), x)
+      const rest = b.one('ReduceProd', [filled, b.ints(axes)], { keepdims: int(1) })
+      const zeros = b.sum(b.cast(isZero, 'float32'), axes, true)
+      const atZero = b.where(b.one('Equal', [zeros, b.scalar(1)]), rest, zero)
+      const elsewhere = b.where(b.one('Equal', [zeros, zero]), b.div(rest, filled), zero)
+      return [b.mul(spread(b, grads[0]!, x, axes), b.where(isZero, atZero, elsewhere))]
+    },
+  },
   ReduceL1: composed((b, x) => b.one('Abs', [x]), same),
   ReduceL2: composed(square, (b, s) => b.one('Sqrt', [s])),
   ReduceSumSquare: composed(square, same),

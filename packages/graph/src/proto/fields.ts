@@ -25,7 +25,17 @@ export const GRAPH = {
   quantization: 14,
   sparse: 15,
 } as const
-export const NODE = { inputs: 1, outputs: 2, name: 3, op: 4, attributes: 5, domain: 7 } as const
+export const NODE = { inputs: 1, outputs: 2, name: 3, op: 4, attributes: 5, domain: 7, overload: 8 } as const
+export const FUNCTION = {
+  name: 1,
+  inputs: 4,
+  outputs: 5,
+  nodes: 7,
+  opsets: 9,
+  domain: 10,
+  defaults: 11,
+  overload: 13,
+} as const
 export const ATTRIBUTE = {
   name: 1,
   f: 2,

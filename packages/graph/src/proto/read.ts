@@ -2,15 +2,15 @@ import { PinGoError, type Tensor } from '@pingo/wire'
 import {
   type Attribute,
   CONTRIB_DOMAIN,
-  CONTRIB_OPERATORS,
   type Graph,
   MAX_OPSET,
   MIN_OPSET,
   type Model,
-  type Node,
   type ValueInfo,
 } from '../model.ts'
+import { contribOperators } from '../operators/index.ts'
 import * as F from './fields.ts'
+import { inlineFunctions, type LocalFunction, type RawNode } from './functions.ts'
 import { type Field, malformed, readMessage } from './message.ts'
 import { knownDtype, MAX_TENSOR_RANK, readTensor } from './tensor.ts'
 
@@ -18,13 +18,15 @@ import { knownDtype, MAX_TENSOR_RANK, readTensor } from './tensor.ts'
 export const MAX_MODEL_BYTES = 2 ** 31 - 1
 export const MAX_NODES = 100_000
 export const MAX_INITIALIZERS = 50_000
+export const MAX_FUNCTIONS = 10_000
 
 const unsupported = (message: string, hint?: string) => new PinGoError('ONNX_UNSUPPORTED', message, { hint })
 
 /**
  * Reads an ONNX file (ModelProto). Names, shapes and weights are kept; documentation strings are not.
  * @throws PinGoError ONNX_MALFORMED when cut off or not ONNX at all; ONNX_UNSUPPORTED for what PinGo refuses: weights in
- * other files, sparse tensors, local functions, training information, foreign operator domains, opsets before 11 or after 23
+ * other files, sparse tensors, training information, foreign operator domains, opsets before 11 or after 23. The model's own functions
+ * are put in the place of their calls
  */
 export function parseModel(bytes: Uint8Array): Model {
   if (bytes.byteLength > MAX_MODEL_BYTES) throw unsupported('The model file is over 2 GiB.')
@@ -42,6 +44,7 @@ function readModel(bytes: Uint8Array): Model {
   let producer = ''
   let opset = 0
   let graph: Graph | undefined
+  const functions: LocalFunction[] = []
   const metadata: Record<string, string> = {}
   readMessage(bytes, (f) => {
     if (f.number === F.MODEL.irVersion) irVersion = f.int
@@ -58,11 +61,10 @@ function readModel(bytes: Uint8Array): Model {
         'The model carries training information of its own.',
         'Export it for inference: PinGo adds the training.',
       )
-    else if (f.number === F.MODEL.functions)
-      throw unsupported(
-        'The model defines functions of its own.',
-        'Inline them before the export (onnx.inliner.inline_local_functions).',
-      )
+    else if (f.number === F.MODEL.functions) {
+      if (functions.length >= MAX_FUNCTIONS) throw unsupported(`The model has more than ${MAX_FUNCTIONS} functions.`)
+      functions.push(readFunction(f))
+    }
   })
   if (!graph) throw malformed('it has no graph')
   if (opset < MIN_OPSET || opset > MAX_OPSET)
@@ -70,7 +72,61 @@ function readModel(bytes: Uint8Array): Model {
       `The model uses the ONNX operator set ${opset}; PinGo reads ${MIN_OPSET} to ${MAX_OPSET}.`,
       `Export it with opset_version=17.`,
     )
+  if (functions.length) inlineFunctions(graph, functions, opset, MAX_NODES)
+  checkDomains(graph)
   return { irVersion, opset, producer, metadata, graph }
+}
+
+/** Refuses operators of other domains than ONNX's and the known ones of ONNX Runtime's. */
+function checkDomains({ nodes }: Graph): void {
+  for (const node of nodes) {
+    const known = node.domain === '' || (node.domain === CONTRIB_DOMAIN && contribOperators.has(node.op))
+    if (!known)
+      throw unsupported(
+        `The node '${node.name}' uses ${node.op} of the domain '${node.domain}', which is not a standard ONNX operator.`,
+        'Export the model before any runtime-specific optimisation.',
+      )
+    for (const attribute of Object.values(node.attributes))
+      if (attribute.type === 'graph') checkDomains(attribute.value)
+  }
+}
+
+function readFunction(field: Field): LocalFunction {
+  const made: LocalFunction = {
+    name: '',
+    domain: '',
+    overload: '',
+    inputs: [],
+    outputs: [],
+    nodes: [],
+    defaults: {},
+    opset: 0,
+  }
+  field.message((f) => {
+    if (f.number === F.FUNCTION.name) made.name = f.string
+    else if (f.number === F.FUNCTION.domain) made.domain = f.string === 'ai.onnx' ? '' : f.string
+    else if (f.number === F.FUNCTION.overload) made.overload = f.string
+    else if (f.number === F.FUNCTION.inputs) made.inputs.push(f.string)
+    else if (f.number === F.FUNCTION.outputs) made.outputs.push(f.string)
+    else if (f.number === F.FUNCTION.nodes) {
+      if (made.nodes.length >= MAX_NODES) throw unsupported(`A function has more than ${MAX_NODES} nodes.`)
+      made.nodes.push(readNode(f, true))
+    } else if (f.number === F.FUNCTION.opsets) {
+      const { domain, version } = readOpset(f)
+      if (domain === '' || domain === 'ai.onnx') made.opset = version
+    } else if (f.number === F.FUNCTION.defaults) {
+      const { name, attribute } = readAttribute(f, false)
+      if (name !== '__proto__' && attribute) made.defaults[name] = attribute
+    }
+  })
+  // A second meaning for a standard operator is nothing that an exporter writes.
+  if (made.domain === '' || made.domain === CONTRIB_DOMAIN)
+    throw unsupported(
+      'The model defines functions in the domain of standard operators.',
+      'Give its functions a domain of their own, or inline them (onnx.inliner.inline_local_functions).',
+    )
+  if (!made.name) throw malformed('a function has no name')
+  return made
 }
 
 function readOpset(field: Field): { domain: string; version: number } {
@@ -91,14 +147,15 @@ function readEntry(field: Field): { key: string; value: string } {
   return entry
 }
 
-function readGraph(field: Field): Graph {
+/** @param inFunction attributes of its nodes may refer to a function's */
+function readGraph(field: Field, inFunction = false): Graph {
   const graph: Graph = { name: '', nodes: [], inputs: [], outputs: [], initializers: new Map() }
   const valueInfo: ValueInfo[] = []
   field.message((f) => {
     if (f.number === F.GRAPH.name) graph.name = f.string
     else if (f.number === F.GRAPH.nodes) {
       if (graph.nodes.length >= MAX_NODES) throw unsupported(`The model has more than ${MAX_NODES} nodes.`)
-      graph.nodes.push(readNode(f))
+      graph.nodes.push(readNode(f, inFunction))
     } else if (f.number === F.GRAPH.initializers) {
       const { name, tensor } = readTensor(f)
       if (graph.initializers.size >= MAX_INITIALIZERS)
@@ -122,8 +179,8 @@ function readGraph(field: Field): Graph {
   return graph
 }
 
-function readNode(field: Field): Node {
-  const node: Node = { name: '', op: '', domain: '', inputs: [], outputs: [], attributes: {} }
+function readNode(field: Field, inFunction: boolean): RawNode {
+  const node: RawNode = { name: '', op: '', domain: '', inputs: [], outputs: [], attributes: {} }
   field.message((f) => {
     if (f.number === F.NODE.inputs) node.inputs.push(f.string)
     else if (f.number === F.NODE.outputs) node.outputs.push(f.string)
@@ -131,18 +188,14 @@ function readNode(field: Field): Node {
     else if (f.number === F.NODE.op) node.op = f.string
     else if (f.number === F.NODE.domain) node.domain = f.string
     else if (f.number === F.NODE.attributes) {
-      const { name, attribute } = readAttribute(f)
-      if (name !== '__proto__') node.attributes[name] = attribute
-    }
+      const { name, attribute, reference } = readAttribute(f, inFunction)
+      if (name === '__proto__') return
+      if (attribute) node.attributes[name] = attribute
+      else node.references = { ...node.references, [name]: reference }
+    } else if (f.number === F.NODE.overload) node.overload = f.string
   })
   if (!node.op) throw malformed('a node has no operator')
   if (node.domain === 'ai.onnx') node.domain = ''
-  const known = node.domain === '' || (node.domain === CONTRIB_DOMAIN && CONTRIB_OPERATORS.includes(node.op))
-  if (!known)
-    throw unsupported(
-      `The node '${node.name}' uses ${node.op} of the domain '${node.domain}', which is not a standard ONNX operator.`,
-      'Export the model before any runtime-specific optimisation.',
-    )
   return node
 }
 
@@ -158,7 +211,13 @@ const IMPLIED_TYPE: Readonly<Record<number, number>> = {
   [F.ATTRIBUTE.strings]: F.ATTRIBUTE_TYPE.strings,
 }
 
-function readAttribute(field: Field): { name: string; attribute: Attribute } {
+/** An attribute's value; inside a function, instead, the name of the function's attribute that gives it. */
+function readAttribute(
+  field: Field,
+  inFunction: boolean,
+):
+  | { name: string; attribute: Attribute; reference?: undefined }
+  | { name: string; attribute?: undefined; reference: string } {
   const T = F.ATTRIBUTE_TYPE
   let name = ''
   let type = 0
@@ -169,6 +228,7 @@ function readAttribute(field: Field): { name: string; attribute: Attribute } {
   const numbers: number[] = []
   const strings: string[] = []
   let refused = ''
+  let reference = ''
   field.message((f) => {
     type ||= IMPLIED_TYPE[f.number] ?? 0
     if (f.number === F.ATTRIBUTE.name) name = f.string
@@ -177,12 +237,14 @@ function readAttribute(field: Field): { name: string; attribute: Attribute } {
     else if (f.number === F.ATTRIBUTE.i) scalar = f.int
     else if (f.number === F.ATTRIBUTE.s) text = f.string
     else if (f.number === F.ATTRIBUTE.t) tensor = readTensor(f).tensor
-    else if (f.number === F.ATTRIBUTE.g) graph = readGraph(f)
+    else if (f.number === F.ATTRIBUTE.g) graph = readGraph(f, inFunction)
     else if (f.number === F.ATTRIBUTE.floats) f.floats(numbers)
     else if (f.number === F.ATTRIBUTE.ints) f.ints(numbers)
     else if (f.number === F.ATTRIBUTE.strings) strings.push(f.string)
-    else if (f.number === F.ATTRIBUTE.reference) refused = 'refers to a function’s attribute'
-    else if (f.number === F.ATTRIBUTE.sparse || f.number === F.ATTRIBUTE.sparses) refused = 'is a sparse tensor'
+    else if (f.number === F.ATTRIBUTE.reference) {
+      reference = f.string
+      if (!inFunction) refused = 'refers to a function’s attribute'
+    } else if (f.number === F.ATTRIBUTE.sparse || f.number === F.ATTRIBUTE.sparses) refused = 'is a sparse tensor'
     else if (f.number === F.ATTRIBUTE.tensors || f.number === F.ATTRIBUTE.graphs)
       refused = 'is a list of tensors or graphs'
     else if (f.number === F.ATTRIBUTE.typeProto || f.number === F.ATTRIBUTE.typeProtos) refused = 'is a type'
@@ -193,6 +255,7 @@ function readAttribute(field: Field): { name: string; attribute: Attribute } {
       `The attribute '${name.slice(0, 100)}' ${refused}.`,
       'Export the model for inference, as one plain graph.',
     )
+  if (reference) return { name, reference }
   if (type === T.float) return { name, attribute: { type: 'float', value: scalar } }
   if (type === T.int) return { name, attribute: { type: 'int', value: scalar } }
   if (type === T.string) return { name, attribute: { type: 'string', value: text } }

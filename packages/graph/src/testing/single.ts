@@ -16,6 +16,13 @@ export interface SingleCase {
   /** Weights are drawn from 0.5 … 2 instead. */
   positive?: boolean
   outputs?: number
+  /** Further outputs, which are not compared. */
+  spare?: number
+  domain?: string
+  /** Weights are drawn from -0.9 … 0.9 instead. */
+  small?: boolean
+  /** Added to the numbers drawn. */
+  shift?: number
   /** Step of the differences; smaller where the function bends sharply. */
   epsilon?: number
 }
@@ -23,7 +30,18 @@ export interface SingleCase {
 const isTensor = (x: number[] | Tensor): x is Tensor => !Array.isArray(x)
 
 export function modelOf(
-  { op, inputs, attributes = {}, opset = 17, positive, outputs = 1 }: SingleCase,
+  {
+    op,
+    inputs,
+    attributes = {},
+    opset = 17,
+    positive,
+    small,
+    outputs = 1,
+    spare = 0,
+    shift = 0,
+    domain = '',
+  }: SingleCase,
   seed: number,
 ): Model {
   const random = new Random(seed)
@@ -31,7 +49,8 @@ export function modelOf(
   const names = inputs.map((input, i) => {
     if (!input) return ''
     const name = `${String.fromCharCode(97 + i)}`
-    const draw = () => (positive ? 0.5 + 1.5 * random.uniform() : random.normal())
+    const draw = () =>
+      shift + (positive ? 0.5 + 1.5 * random.uniform() : small ? 1.8 * random.uniform() - 0.9 : random.normal())
     const size = isTensor(input) ? 0 : input.reduce((a, n) => a * n, 1)
     initializers.set(name, isTensor(input) ? input : tensorOf('float32', input, Array.from({ length: size }, draw)))
     return name
@@ -46,7 +65,10 @@ export function modelOf(
   })
   const made = Array.from({ length: outputs }, (_, i) => `y${i}`)
   initializers.set('row', tensorOf('int64', [2], [1, -1]))
-  const nodes = [node(op, names, made, attributes), ...made.map((y) => node('Reshape', [y, 'row'], [`flat_${y}`]))]
+  const nodes = [
+    { ...node(op, names, [...made, ...Array.from({ length: spare }, (_, i) => `spare${i}`)], attributes), domain },
+    ...made.map((y) => node('Reshape', [y, 'row'], [`flat_${y}`])),
+  ]
   nodes.push(
     node(
       'Concat',
