@@ -1,0 +1,80 @@
+import type { Graph, Model, Node } from '../../model.ts'
+import { elementwise } from './elementwise.ts'
+import { indexing } from './indexing.ts'
+import type { Kernels } from './kernel.ts'
+import { linear } from './linear.ts'
+import { movement } from './movement.ts'
+import { normalisation } from './normalisation.ts'
+import { reductions } from './reduction.ts'
+import { resizing } from './resize.ts'
+import { fromTensor, type Ref } from './tensor.ts'
+import { window } from './window.ts'
+
+export { fromTensor, type Ref } from './tensor.ts'
+
+/**
+ * A reference of ONNX in double precision, written from the operators' specification and slow on purpose: it shares nothing with
+ * the lowering and the gradients it is compared with. It evaluates users' graphs of opset 11 to 23 and PinGo's emitted ones. A new
+ * operator is one entry in a family's table.
+ */
+export const kernels: Kernels = {
+  ...elementwise,
+  ...linear,
+  ...window,
+  ...normalisation,
+  ...reductions,
+  ...movement,
+  ...indexing,
+  ...resizing,
+}
+
+export interface InterpretOptions {
+  /** BatchNormalization uses the batch's statistics. */
+  training?: boolean
+}
+
+/** All values of a model's graph, by name. */
+export function interpret(
+  model: Model,
+  feeds: ReadonlyMap<string, Ref>,
+  options: InterpretOptions = {},
+): Map<string, Ref> {
+  return run(model.graph, model.opset, new Map(feeds), options)
+}
+
+function run(graph: Graph, opset: number, values: Map<string, Ref>, options: InterpretOptions): Map<string, Ref> {
+  for (const [name, tensor] of graph.initializers) if (!values.has(name)) values.set(name, fromTensor(tensor))
+  for (const node of graph.nodes) runNode(node, opset, values, options)
+  return values
+}
+
+function runNode(node: Node, opset: number, values: Map<string, Ref>, options: InterpretOptions): void {
+  const inputs = node.inputs.map((name) => {
+    if (name === '') return undefined
+    const value = values.get(name)
+    if (!value) throw new Error(`${node.op} reads '${name}', which nothing makes`)
+    return value
+  })
+  if (node.op === 'If') {
+    const branch = node.attributes[inputs[0]!.data[0] ? 'then_branch' : 'else_branch']!.value as Graph
+    const inner = run(branch, opset, new Map(values), options)
+    branch.outputs.forEach(({ name }, i) => {
+      values.set(node.outputs[i]!, inner.get(name)!)
+    })
+    return
+  }
+  const kernel = kernels[node.op]
+  if (!kernel) throw new Error(`the reference interpreter has no ${node.op}: add it to a family in testing/interpreter`)
+  const results = kernel({
+    op: node.op,
+    inputs,
+    attributes: node.attributes,
+    opset,
+    outputs: node.outputs.map((name) => name !== ''),
+    training: options.training ?? false,
+    run: (inner, feeds) => run(inner, opset, new Map([...values, ...feeds]), options),
+  })
+  node.outputs.forEach((name, i) => {
+    if (name !== '' && results[i]) values.set(name, results[i])
+  })
+}
