@@ -86,7 +86,7 @@ export const elementwise: Kernels = {
   Mish: unary((x) => x * Math.tanh(softplus(x))),
   LeakyRelu: shaped({ alpha: 0.01 }, (x, { alpha }) => (x < 0 ? alpha! * x : x)),
   Elu: shaped({ alpha: 1 }, (x, { alpha }) => (x < 0 ? alpha! * Math.expm1(x) : x)),
-  Selu: shaped({ alpha: 1.67326319217681884765625, gamma: 1.05070102214813232421875 }, (x, { alpha, gamma }) =>
+  Selu: shaped({ alpha: 1.6732631921768188, gamma: 1.0507010221481323 }, (x, { alpha, gamma }) =>
     x <= 0 ? gamma! * alpha! * Math.expm1(x) : gamma! * x,
   ),
   Celu: shaped({ alpha: 1 }, (x, { alpha }) => Math.max(0, x) + Math.min(0, alpha! * Math.expm1(x / alpha!))),

@@ -21,13 +21,13 @@ export type Kernel = (call: Call) => Ref[]
 export type Kernels = Record<string, Kernel>
 
 /** Attributes without their types. */
-const valueOf = (c: Call, name: string): unknown => c.attributes[name]?.value
+const attribute = (c: Call, name: string): unknown => c.attributes[name]?.value
 export const number = (c: Call, name: string, fallback: number): number =>
-  (valueOf(c, name) as number | undefined) ?? fallback
+  (attribute(c, name) as number | undefined) ?? fallback
 export const flag = (c: Call, name: string, fallback = 0): boolean => number(c, name, fallback) === 1
 export const text = (c: Call, name: string, fallback: string): string =>
-  (valueOf(c, name) as string | undefined) ?? fallback
-export const numbers = (c: Call, name: string): number[] | undefined => valueOf(c, name) as number[] | undefined
+  (attribute(c, name) as string | undefined) ?? fallback
+export const numbers = (c: Call, name: string): number[] | undefined => attribute(c, name) as number[] | undefined
 
 /** The i-th input, which must be there. */
 export function need(c: Call, i: number): Ref {

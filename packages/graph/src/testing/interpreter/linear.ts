@@ -108,6 +108,8 @@ export const linear: Kernels = {
     const b = flag(c, 'transB') ? swapped(need(c, 1)) : need(c, 1)
     const y = scaled(product(a, b), number(c, 'alpha', 1))
     const bias = c.inputs[2]
+    if (bias && together(y.shape, bias.shape).some((n, i) => n !== y.shape[i]))
+      throw new Error(`[${bias.shape}] does not broadcast to [${y.shape}]`)
     return [bias ? zip(y.kind, [y, scaled(bias, number(c, 'beta', 1))], (p, q) => p + q) : y]
   },
   Einsum: einsum,

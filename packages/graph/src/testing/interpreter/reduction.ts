@@ -34,8 +34,9 @@ const reduction =
     const x = need(c, 0)
     const rank = x.shape.length
     const given = either(c, 'axes', 1)
-    if (!given?.length && flag(c, 'noop_with_empty_axes')) return [x]
-    const axes = given?.length ? given.map((axis) => front(axis, rank)) : count(rank)
+    // Over no axes at all, every element is reduced alone: ReduceL1 is then Abs.
+    const none = flag(c, 'noop_with_empty_axes') ? [] : count(rank)
+    const axes = given?.length ? given.map((axis) => front(axis, rank)) : none
     return [along(x, axes, flag(c, 'keepdims', 1), f)]
   }
 

@@ -24,6 +24,8 @@ export interface Case {
   outputs?: number
   /** Outputs that carry no gradient: indices, running statistics. */
   undifferentiated?: number[]
+  /** The sizes it writes out hold for its own batch alone: nothing can be said of another. */
+  ownSizes?: boolean
   /** BatchNormalization in the step graph. */
   training?: boolean
 }

@@ -156,11 +156,13 @@ const positive = { low: 0.3, high: 3 }
 
 /** Arithmetic, comparisons, selection and activation functions. */
 export const elementwise: Generators = {
-  ...each(['Neg', 'Abs', 'Exp', 'Sin', 'Cos', 'Sign', 'Identity'], (op) => unary(op)),
+  ...each(['Neg', 'Abs', 'Exp', 'Sin', 'Cos', 'Sign'], (op) => unary(op)),
   ...each(['Relu', 'Softsign', 'Elu', 'Celu'], (op) => unary(op)),
   ...each(['Sigmoid', 'Tanh', 'Softplus', 'Mish', 'Erf'], (op) => unary(op, { low: -4, high: 4 })),
   ...each(['Sqrt', 'Log'], (op) => unary(op, positive)),
   ...each(['Floor', 'Ceil', 'Round'], (op) => unary(op, steps)),
+  // Of a weight, Identity may be the mark of a tie that the exporter made: see splitTie.
+  Identity: (d) => ({ op: 'Identity', inputs: [{ ...d.real(d.shape(0, 3)), role: 'input' }] }),
   Reciprocal: unary('Reciprocal', poles),
   LeakyRelu: shaped('LeakyRelu', { alpha: [0.05, 1.5] }),
   Elu: shaped('Elu', { alpha: [0.1, 2] }),

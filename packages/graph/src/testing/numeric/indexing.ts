@@ -54,6 +54,10 @@ const reductionFor = (d: Draw, opset: number) => {
   return { reduction, attributes: reduction === 'none' && d.flag() ? {} : { reduction: string(reduction) } }
 }
 
+/** Products have no gradient here: they are compared as constants. */
+const operands = (d: Draw, reduction: string, x: number[], indices: Operand, updates: number[]): Operand[] =>
+  reduction === 'mul' ? [d.fixed(x), indices, d.fixed(updates)] : [d.real(x), indices, d.real(updates)]
+
 const scatterND: Generator = (d) => {
   const opset = d.pick(11, 13, 16, 18)
   const x = d.shape(1, 3, 3)
@@ -72,7 +76,7 @@ const scatterND: Generator = (d) => {
   const role = d.flag() ? 'input' : 'constant'
   const indices: Operand = { role, tensor: tensorOf('int64', [chosen.length, depth], values) }
   const updates = [chosen.length, ...x.slice(depth)]
-  return { op: 'ScatterND', opset, inputs: [d.real(x), indices, d.real(updates)], attributes }
+  return { op: 'ScatterND', opset, inputs: operands(d, reduction, x, indices, updates), attributes }
 }
 
 const scatterElements: Generator = (d) => {
@@ -96,13 +100,13 @@ const scatterElements: Generator = (d) => {
   return {
     op: 'ScatterElements',
     opset,
-    inputs: [d.real(x), indices, d.real(shape)],
+    inputs: operands(d, reduction, x, indices, shape),
     attributes: { axis: int(axis), ...attributes },
   }
 }
 
 const oneHot: Generator = (d) => {
-  const shape = d.shape(0, 2, 3)
+  const shape = d.shape(1, 3, 3)
   const depth = d.int(1, 4)
   const values = d.flag() ? floats32([0, 1]) : { role: 'constant' as const, tensor: tensorOf('int64', [2], [3, -2]) }
   return {

@@ -113,6 +113,7 @@ const slice: Generator = (d) => {
   const [starts, ends] = [ranges.map(([a]) => a!), ranges.map(([, b]) => b!)]
   return {
     op: 'Slice',
+    ownSizes: stepped,
     opset: d.pick(11, 13, 18),
     inputs: [
       d.real(x),
@@ -130,8 +131,10 @@ const pad: Generator = (d) => {
   const opset = mode === 'wrap' ? 19 : d.pick(11, 13, 18, 21)
   const axes = opset >= 18 && d.flag() ? d.axes(x.length) : undefined
   const where = axes ?? x.map((_, i) => i)
-  const most = (axis: number) => (mode === 'constant' ? 2 : Math.min(2, x.at(axis)! - (mode === 'reflect' ? 1 : 0)))
-  const least = (axis: number) => (mode === 'constant' && x.at(axis)! > 2 && d.int(0, 3) === 0 ? -1 : 0)
+  const room = (axis: number) => +(x.at(axis)! > 3)
+  const most = (axis: number) =>
+    mode === 'constant' ? 2 : Math.min(2, x.at(axis)! - (mode === 'reflect' ? 1 : 0) - 2 * room(axis))
+  const least = (axis: number) => (x.at(axis)! > 3 && d.int(0, 3) === 0 ? -1 : 0)
   const pads = [...where, ...where].map((axis) => d.int(least(axis), most(axis)))
   const value = mode === 'constant' && d.flag() ? floats32([d.pick(0, 1.5)], []) : undefined
   const inputs = [d.real(x), ints64(pads), value, axes && ints64(axes)]
@@ -265,6 +268,7 @@ const resize: Generator = (d) => {
       op: 'Resize',
       opset,
       inputs: [x, roi, none, ints64([...front, ...sizes])],
+      ownSizes: true,
       attributes: { ...attributes, ...axes },
     }
   }

@@ -68,7 +68,7 @@ const rootMeanSquare: Generator = (d) => {
   return {
     op: 'RMSNormalization',
     opset: 23,
-    inputs: [d.real(x), d.real(d.flag() ? inner : d.narrower(inner))],
+    inputs: [d.real(x, { gap: 0.3 }), d.real(d.flag() ? inner : d.narrower(inner))],
     attributes: { ...(given ? { axis: int(axis) } : {}), ...epsilon(d) },
   }
 }

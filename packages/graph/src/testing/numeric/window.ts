@@ -25,7 +25,9 @@ function window(d: Draw, { dilated = true, pooling = false } = {}): Window {
   const widest = (i: number) => (pooling ? Math.min(2, kernel[i]! - 1) : 2)
   const pads = [...axes, ...axes].map((i) => (auto ? 0 : d.int(0, widest(i))))
   const reach = axes.map((i) => (kernel[i]! - 1) * dilations[i]! + 1)
-  const spatial = axes.map((i) => Math.max(1, reach[i]! - pads[i]! - pads[rank + i]!) + d.int(0, rank === 3 ? 1 : 3))
+  // A pooling window with holes must not lie in the padding with all its taps.
+  const free = axes.map((i) => (pooling && dilations[i]! > 1 ? 0 : pads[i]! + pads[rank + i]!))
+  const spatial = axes.map((i) => Math.max(1, reach[i]! - free[i]!) + d.int(0, rank === 3 ? 1 : 3))
   const attributes: Attributes = {
     ...(strides.some((n) => n !== 1) || d.flag() ? { strides: ints(strides) } : {}),
     ...(dilations.some((n) => n !== 1) || (dilated && d.flag()) ? { dilations: ints(dilations) } : {}),
@@ -94,7 +96,9 @@ const transposed: Generator = (d) => {
   } else {
     const pads = [...full, ...full].map((n) => d.int(0, Math.min(2, Math.floor((n - 1) / 2))))
     attributes.pads = ints(pads)
-    if (d.flag()) attributes.output_padding = ints(extra)
+    // onnxruntime refuses more than the stride unless padding is cut off there.
+    const allowed = extra.map((n, i) => Math.min(n, Math.max(w.strides[i]! - 1, pads[rank + i]!)))
+    if (d.flag()) attributes.output_padding = ints(allowed)
   }
   return {
     op: 'ConvTranspose',
@@ -111,7 +115,8 @@ const transposed: Generator = (d) => {
 function pool(d: Draw, op: 'MaxPool' | 'AveragePool'): Case {
   const tiled = d.int(0, 3) === 0
   const w = window(d, { dilated: op === 'MaxPool', pooling: true })
-  const input = d.real([d.int(1, 2), d.int(1, 2), ...w.spatial])
+  const spatial = w.spatial.map((n, i) => (tiled ? Math.max(n, w.kernel[i]!) : n))
+  const input = d.real([d.int(1, 2), d.int(1, 2), ...spatial])
   const plain = tiled
     ? { strides: ints(w.kernel) }
     : { ...w.attributes, ...(d.flag() ? { ceil_mode: int(+d.flag()) } : {}) }
