@@ -33,22 +33,26 @@ export interface InterpretOptions {
   training?: boolean
 }
 
-/** All values of a model's graph, by name. */
+/** All values of a model's graph, by name. What is fed stays as it is, whatever the graph says of it: initialisers, values in between. */
 export function interpret(
   model: Model,
   feeds: ReadonlyMap<string, Ref>,
   options: InterpretOptions = {},
 ): Map<string, Ref> {
-  return run(model.graph, model.opset, new Map(feeds), options)
+  return run(model.graph, model.opset, new Map(feeds), { ...options, fed: new Set(feeds.keys()) })
 }
 
-function run(graph: Graph, opset: number, values: Map<string, Ref>, options: InterpretOptions): Map<string, Ref> {
+interface RunOptions extends InterpretOptions {
+  fed: ReadonlySet<string>
+}
+
+function run(graph: Graph, opset: number, values: Map<string, Ref>, options: RunOptions): Map<string, Ref> {
   for (const [name, tensor] of graph.initializers) if (!values.has(name)) values.set(name, fromTensor(tensor))
   for (const node of graph.nodes) runNode(node, opset, values, options)
   return values
 }
 
-function runNode(node: Node, opset: number, values: Map<string, Ref>, options: InterpretOptions): void {
+function runNode(node: Node, opset: number, values: Map<string, Ref>, options: RunOptions): void {
   const inputs = node.inputs.map((name) => {
     if (name === '') return undefined
     const value = values.get(name)
@@ -75,6 +79,6 @@ function runNode(node: Node, opset: number, values: Map<string, Ref>, options: I
     run: (inner, feeds) => run(inner, opset, new Map([...values, ...feeds]), options),
   })
   node.outputs.forEach((name, i) => {
-    if (name !== '' && results[i]) values.set(name, results[i])
+    if (name !== '' && results[i] && !options.fed.has(name)) values.set(name, results[i])
   })
 }

@@ -50,18 +50,25 @@ function convolution(c: Call): Ref[] {
   const spatial = x.shape.slice(2)
   const g = geometry(c, spatial, w.shape.slice(2))
   const groups = number(c, 'group', 1)
-  const [filters, channels] = [w.shape[0]!, w.shape[1]!]
-  return [
-    build('float', [x.shape[0]!, filters, ...g.out], ([n, m, ...o]) => {
-      let sum = bias ? bias.data[m!]! : 0
-      const first = Math.floor(m! / (filters / groups)) * channels
-      eachIndex([channels, ...g.kernel], ([ch, ...k]) => {
-        const p = position(g, o, k)
-        if (inside(p, spatial)) sum += at(x, [n!, first + ch!, ...p]) * at(w, [m!, ch!, ...k])
-      })
-      return sum
-    }),
-  ]
+  const [batch, filters, channels] = [x.shape[0]!, w.shape[0]!, w.shape[1]!]
+  const y = build('float', [batch, filters, ...g.out], (index) => (bias ? bias.data[index[1]!]! : 0))
+  const [space, taps, room] = [size(spatial), size(g.kernel), size(g.out)]
+  eachIndex(g.out, (o, to) => {
+    eachIndex(g.kernel, (k, tap) => {
+      const p = position(g, o, k)
+      if (!inside(p, spatial)) return
+      const from = offset(spatial, p)
+      for (let n = 0; n < batch; n++)
+        for (let m = 0; m < filters; m++) {
+          const first = n * x.shape[1]! + Math.floor(m / (filters / groups)) * channels
+          let sum = 0
+          for (let ch = 0; ch < channels; ch++)
+            sum += x.data[(first + ch) * space + from]! * w.data[(m * channels + ch) * taps + tap]!
+          y.data[(n * filters + m) * room + to]! += sum
+        }
+    })
+  })
+  return [y]
 }
 
 /** Each input element adds its multiple of the kernel to the output; what pads cut off is dropped. */
