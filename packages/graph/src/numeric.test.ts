@@ -24,7 +24,7 @@ test('every operator has a generator of cases and a reference', () => {
   )
 })
 
-for (const [op, generator] of Object.entries(generators))
+for (const [op, generator] of Object.entries(generators).filter(([op]) => operators.has(op)))
   test(`${op}: types, values and gradients are those of the double-precision reference`, async () => {
     await fc.assert(
       fc.asyncProperty(fc.gen(), async (g) => {

@@ -1,10 +1,13 @@
 import type { Graph, Model, Node } from '../../model.ts'
+import { attentions } from './attention.ts'
 import { elementwise } from './elementwise.ts'
 import { indexing } from './indexing.ts'
 import type { Kernels } from './kernel.ts'
 import { linear } from './linear.ts'
+import { local } from './local.ts'
 import { movement } from './movement.ts'
 import { normalisation } from './normalisation.ts'
+import { recurrences } from './recurrent.ts'
 import { reductions } from './reduction.ts'
 import { resizing } from './resize.ts'
 import { fromTensor, type Ref } from './tensor.ts'
@@ -26,6 +29,9 @@ export const kernels: Kernels = {
   ...movement,
   ...indexing,
   ...resizing,
+  ...local,
+  ...recurrences,
+  ...attentions,
 }
 
 export interface InterpretOptions {

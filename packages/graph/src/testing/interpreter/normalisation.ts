@@ -1,4 +1,4 @@
-import { flag, type Kernels, need, number } from './kernel.ts'
+import { flag, type Kernel, type Kernels, need, number } from './kernel.ts'
 import { along } from './reduction.ts'
 import { at, build, count, front, map, type Ref, reshaped, size, spread } from './tensor.ts'
 
@@ -20,6 +20,18 @@ function standard(x: Ref, axes: readonly number[], epsilon: number): { y: Ref; m
 /** Scale and bias with one number a channel (axis 1). */
 const perChannel = (y: Ref, scale: Ref, bias: Ref): Ref =>
   build('float', y.shape, (index) => at(y, index) * scale.data[index[1]!]! + bias.data[index[1]!]!)
+
+const rootMeanSquare: Kernel = (c) => {
+  const [x, scale] = [need(c, 0), need(c, 1)]
+  const axes = count(x.shape.length).slice(front(number(c, 'axis', -1), x.shape.length))
+  const power = along(x, axes, true, (values) => mean(values.map((v) => v * v)))
+  const epsilon = number(c, 'epsilon', 1e-5)
+  return [
+    build('float', x.shape, (index) => {
+      return (at(x, index) / Math.sqrt(spread(power, index) + epsilon)) * spread(scale, index)
+    }),
+  ]
+}
 
 /** Batch, layer, instance, group and root-mean-square normalisation. */
 export const normalisation: Kernels = {
@@ -50,17 +62,9 @@ export const normalisation: Kernels = {
     })
     return [y, result.mean, result.inverse]
   },
-  RMSNormalization: (c) => {
-    const [x, scale] = [need(c, 0), need(c, 1)]
-    const axes = count(x.shape.length).slice(front(number(c, 'axis', -1), x.shape.length))
-    const power = along(x, axes, true, (values) => mean(values.map((v) => v * v)))
-    const epsilon = number(c, 'epsilon', 1e-5)
-    return [
-      build('float', x.shape, (index) => {
-        return (at(x, index) / Math.sqrt(spread(power, index) + epsilon)) * spread(scale, index)
-      }),
-    ]
-  },
+  RMSNormalization: rootMeanSquare,
+  SimplifiedLayerNormalization: rootMeanSquare,
+
   InstanceNormalization: (c) => {
     const x = need(c, 0)
     const { y } = standard(x, count(x.shape.length).slice(2), number(c, 'epsilon', 1e-5))

@@ -95,6 +95,7 @@ export const reductions: Kernels = {
   Hardmax: (c) => {
     const x = need(c, 0)
     const axis = front(number(c, 'axis', -1), x.shape.length)
+    if (c.opset < 13) throw new Error('the older Hardmax, which flattens, is not written here')
     const first = along(x, [axis], true, (values) => values.indexOf(Math.max(...values)), 'int')
     return [
       build(

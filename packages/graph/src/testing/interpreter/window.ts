@@ -12,7 +12,7 @@ interface Geometry {
   out: number[]
 }
 
-function geometry(c: Call, spatial: readonly number[], kernel: number[]): Geometry {
+export function geometry(c: Call, spatial: readonly number[], kernel: number[]): Geometry {
   const axes = count(spatial.length)
   const strides = numbers(c, 'strides') ?? axes.map(() => 1)
   const dilations = numbers(c, 'dilations') ?? axes.map(() => 1)

@@ -163,6 +163,10 @@ export const elementwise: Generators = {
   ...each(['Floor', 'Ceil', 'Round'], (op) => unary(op, steps)),
   // Of a weight, Identity may be the mark of a tie that the exporter made: see splitTie.
   Identity: (d) => ({ op: 'Identity', inputs: [{ ...d.real(d.shape(0, 3)), role: 'input' }] }),
+  ...each(['Tan', 'Asin', 'Acos', 'Atanh'], (op) => unary(op, { low: -0.9, high: 0.9 })),
+  ...each(['Atan', 'Sinh', 'Cosh', 'Asinh'], (op) => unary(op)),
+  Acosh: unary('Acosh', { low: 1.2, high: 3 }),
+  Shrink: shaped('Shrink', { lambd: [0.25, 1], bias: [0, 1] }, ({ lambd = 0.5 }) => ({ avoid: [-lambd, lambd] })),
   Reciprocal: unary('Reciprocal', poles),
   LeakyRelu: shaped('LeakyRelu', { alpha: [0.05, 1.5] }),
   Elu: shaped('Elu', { alpha: [0.1, 2] }),

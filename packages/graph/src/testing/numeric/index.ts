@@ -1,9 +1,11 @@
+import { attentions } from './attention.ts'
 import type { Generators } from './draw.ts'
 import { elementwise } from './elementwise.ts'
 import { indexing } from './indexing.ts'
 import { linear } from './linear.ts'
 import { movement } from './movement.ts'
 import { normalisation } from './normalisation.ts'
+import { recurrences } from './recurrent.ts'
 import { windows } from './window.ts'
 
 /**
@@ -17,4 +19,6 @@ export const generators: Generators = {
   ...normalisation,
   ...movement,
   ...indexing,
+  ...recurrences,
+  ...attentions,
 }

@@ -116,6 +116,26 @@ const oneHot: Generator = (d) => {
   }
 }
 
+const topK: Generator = (d) => {
+  const x = d.shape(1, 3)
+  const axis = d.axis(x.length)
+  return {
+    op: 'TopK',
+    inputs: [d.real(x), { role: 'constant', tensor: tensorOf('int64', [1], [d.int(1, x.at(axis)!)]) }],
+    outputs: d.int(1, 2),
+    attributes: {
+      ...(axis !== -1 || d.flag() ? { axis: int(axis) } : {}),
+      ...(d.flag() ? { largest: int(+d.flag()) } : {}),
+      ...(d.flag() ? { sorted: int(1) } : {}),
+    },
+  }
+}
+
+const hardmax: Generator = (d) => {
+  const x = d.shape(1, 3)
+  return { op: 'Hardmax', inputs: [d.real(x)], attributes: d.flag() ? { axis: int(d.axis(x.length)) } : {} }
+}
+
 /** What reads or writes at given positions. */
 export const indexing: Generators = {
   Gather: gather,
@@ -124,4 +144,6 @@ export const indexing: Generators = {
   ScatterND: scatterND,
   ScatterElements: scatterElements,
   OneHot: oneHot,
+  TopK: topK,
+  Hardmax: hardmax,
 }

@@ -60,18 +60,20 @@ const group: Generator = (d) => {
   }
 }
 
-const rootMeanSquare: Generator = (d) => {
-  const x = d.shape(1, 4, 3)
-  const given = d.flag()
-  const axis = given ? d.axis(x.length) : -1
-  const inner = x.slice(axis < 0 ? axis + x.length : axis)
-  return {
-    op: 'RMSNormalization',
-    opset: 23,
-    inputs: [d.real(x, { gap: 0.3 }), d.real(d.flag() ? inner : d.narrower(inner))],
-    attributes: { ...(given ? { axis: int(axis) } : {}), ...epsilon(d) },
+const rootMeanSquare =
+  (op: string): Generator =>
+  (d) => {
+    const x = d.shape(1, 4, 3)
+    const given = d.flag()
+    const axis = given ? d.axis(x.length) : -1
+    const inner = x.slice(axis < 0 ? axis + x.length : axis)
+    return {
+      op,
+      opset: 23,
+      inputs: [d.real(x, { gap: 0.3 }), d.real(d.flag() ? inner : d.narrower(inner))],
+      attributes: { ...(given ? { axis: int(axis) } : {}), ...epsilon(d) },
+    }
   }
-}
 
 const norm: Generator = (d) => {
   const x = d.shape(1, 3)
@@ -84,6 +86,27 @@ const norm: Generator = (d) => {
     },
   }
 }
+
+const meanVariance: Generator = (d) => {
+  const x = [d.int(2, 3), d.int(1, 2), d.int(2, 3), d.int(1, 3)]
+  const axes = d.pick(undefined, [0, 2, 3], [2, 3], [0, 1, 2, 3])
+  return {
+    op: 'MeanVarianceNormalization',
+    inputs: [d.real(x)],
+    attributes: axes ? { axes: { type: 'ints', value: axes } } : {},
+  }
+}
+
+const neighbours: Generator = (d) => ({
+  op: 'LRN',
+  inputs: [d.real([d.int(1, 2), d.int(1, 4), d.int(1, 2), d.int(1, 3)])],
+  attributes: {
+    size: int(d.pick(1, 2, 3, 5)),
+    ...(d.flag() ? { alpha: float(d.pick(0.5, 1)) } : {}),
+    ...(d.flag() ? { beta: float(d.pick(0.5, 1, 0.75)) } : {}),
+    ...(d.flag() ? { bias: float(2) } : {}),
+  },
+})
 
 /** From which operator set on a reduction takes its axes as an input. */
 const AXES_AS_INPUT: Record<string, number> = { ReduceSum: 13 }
@@ -130,7 +153,10 @@ export const normalisation: Generators = {
   LayerNormalization: layer,
   InstanceNormalization: instance,
   GroupNormalization: group,
-  RMSNormalization: rootMeanSquare,
+  RMSNormalization: rootMeanSquare('RMSNormalization'),
+  SimplifiedLayerNormalization: rootMeanSquare('SimplifiedLayerNormalization'),
+  MeanVarianceNormalization: meanVariance,
+  LRN: neighbours,
   LpNormalization: norm,
   ...Object.fromEntries(REDUCTIONS.map((name) => [`Reduce${name}`, reduce(`Reduce${name}`)])),
   ArgMax: argument('ArgMax'),

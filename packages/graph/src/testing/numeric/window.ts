@@ -1,5 +1,6 @@
 import { type Attributes, int, ints, string } from '../../model.ts'
-import type { Case, Draw, Generator, Generators } from './draw.ts'
+import { tensorOf } from '../../tensors.ts'
+import { type Case, type Draw, type Generator, type Generators, ints64 } from './draw.ts'
 
 interface Window {
   kernel: number[]
@@ -133,6 +134,64 @@ const global =
   (op: string): Generator =>
   (d) => ({ op, inputs: [d.real([d.int(1, 2), d.int(1, 3), ...d.shape(1, 3, 3)])] })
 
+const lpPool: Generator = (d) => {
+  const w = window(d, { dilated: false, pooling: true })
+  return {
+    op: 'LpPool',
+    inputs: [d.real([d.int(1, 2), d.int(1, 2), ...w.spatial])],
+    attributes: { kernel_shape: ints(w.kernel), ...w.attributes, ...(d.flag() ? { p: int(d.int(1, 3)) } : {}) },
+  }
+}
+
+/** A pooling's indices: every window has a place of its own. */
+const unpool: Generator = (d) => {
+  const [k, out] = [d.int(1, 3), [d.int(1, 3), d.int(1, 2)] as const]
+  const lead = d.int(1, 2)
+  const places = Array.from({ length: lead * out[0] * out[1] }, (_, i) => {
+    const [n, y, x] = [Math.floor(i / out[0] / out[1]), Math.floor(i / out[1]) % out[0], i % out[1]]
+    return (n * out[0] * k + y * k + d.int(0, k - 1)) * out[1] * k + x * k + d.int(0, k - 1)
+  })
+  return {
+    op: 'MaxUnpool',
+    inputs: [
+      d.real([1, lead, ...out]),
+      { role: d.flag() ? 'input' : 'constant', tensor: tensorOf('int64', [1, lead, ...out], places) },
+    ],
+    attributes: { kernel_shape: ints([k, k]), strides: ints([k, k]) },
+  }
+}
+
+const cropPad: Generator = (d) => {
+  const x = d.shape(1, 3, 5)
+  const axes = d.flag() ? d.axes(x.length) : undefined
+  return {
+    op: 'CenterCropPad',
+    ownSizes: true,
+    inputs: [d.real(x), ints64((axes ?? x).map(() => d.int(1, 6)))],
+    attributes: axes ? { axes: ints(axes) } : {},
+  }
+}
+
+const col2im: Generator = (d) => {
+  const kernel = [d.int(1, 2), d.int(1, 2)]
+  const strides = [d.int(1, 2), d.int(1, 2)]
+  const dilations = [d.int(1, 2), d.int(1, 2)]
+  const pads = [d.int(0, 1), d.int(0, 1), d.int(0, 1), d.int(0, 1)]
+  const image = kernel.map((k, i) => (k - 1) * dilations[i]! + 1 + d.int(0, 3))
+  const counts = image.map((n, i) =>
+    Math.floor((n + pads[i]! + pads[2 + i]! - dilations[i]! * (kernel[i]! - 1) - 1) / strides[i]! + 1),
+  )
+  return {
+    op: 'Col2Im',
+    inputs: [
+      d.real([d.int(1, 2), d.int(1, 2) * kernel[0]! * kernel[1]!, counts[0]! * counts[1]!]),
+      ints64(image),
+      ints64(kernel),
+    ],
+    attributes: { strides: ints(strides), dilations: ints(dilations), pads: ints(pads) },
+  }
+}
+
 /** Convolutions and pooling over one, two and three axes. */
 export const windows: Generators = {
   Conv: (d) => (d.int(0, 9) ? conv(d) : wideConv(d)),
@@ -141,4 +200,9 @@ export const windows: Generators = {
   AveragePool: (d) => pool(d, 'AveragePool'),
   GlobalAveragePool: global('GlobalAveragePool'),
   GlobalMaxPool: global('GlobalMaxPool'),
+  GlobalLpPool: (d) => ({ ...global('GlobalLpPool')(d), attributes: d.flag() ? { p: int(d.int(1, 3)) } : {} }),
+  LpPool: lpPool,
+  MaxUnpool: unpool,
+  CenterCropPad: cropPad,
+  Col2Im: col2im,
 }
