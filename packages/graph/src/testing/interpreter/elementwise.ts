@@ -124,6 +124,10 @@ export const elementwise: Kernels = {
   And: binary((a, b) => +(a !== 0 && b !== 0), 'bool'),
   Or: binary((a, b) => +(a !== 0 || b !== 0), 'bool'),
   Xor: binary((a, b) => +((a !== 0) !== (b !== 0)), 'bool'),
+  BitwiseAnd: binary((a, b) => Number(BigInt(a) & BigInt(b))),
+  BitwiseOr: binary((a, b) => Number(BigInt(a) | BigInt(b))),
+  BitwiseXor: binary((a, b) => Number(BigInt(a) ^ BigInt(b))),
+  BitwiseNot: unary((x) => -x - 1),
   Not: (c) => [map(need(c, 0), (x) => +(x === 0), 'bool')],
   IsNaN: (c) => [map(need(c, 0), (x) => +Number.isNaN(x), 'bool')],
   IsInf: (c) => [

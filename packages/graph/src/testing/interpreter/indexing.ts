@@ -95,6 +95,13 @@ export const indexing: Kernels = {
     ]
   },
   TopK: topK,
+  Compress: (c) => {
+    const x = need(c, 0)
+    const kept = Array.from(need(c, 1).data).flatMap((flag, i) => (flag ? [i] : []))
+    const axis = c.attributes.axis ? front(number(c, 'axis', 0), x.shape.length) : undefined
+    if (axis === undefined) return [build(x.kind, [kept.length], ([i]) => x.data[kept[i!]!]!)]
+    return [build(x.kind, x.shape.with(axis, kept.length), (i) => at(x, i.with(axis, kept[i[axis]!]!)))]
+  },
   NonZero: (c) => {
     const x = need(c, 0)
     const found: number[][] = []

@@ -44,6 +44,10 @@ const boolean =
   (op: string): Generator =>
   (d) => ({ op, inputs: d.together(op === 'Not' ? 1 : 2).map((shape) => d.bools(shape)) })
 
+const bitwise =
+  (op: string): Generator =>
+  (d) => ({ op, opset: 18, inputs: d.together(2).map((shape) => d.whole(shape, -9, 9)) })
+
 const unusual = (op: string): Generator => {
   const values = [0, 1, Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]
   return (d) => ({
@@ -186,6 +190,7 @@ export const elementwise: Generators = {
   ...each(['Max', 'Min', 'Sum', 'Mean'], variadic),
   ...each(['Equal', 'Greater', 'GreaterOrEqual', 'Less', 'LessOrEqual'], comparison),
   ...each(['And', 'Or', 'Xor', 'Not'], boolean),
+  ...each(['BitwiseAnd', 'BitwiseOr', 'BitwiseXor'], bitwise),
   ...each(['IsNaN', 'IsInf'], unusual),
   Where: choose,
   Cast: cast,

@@ -136,6 +136,42 @@ const hardmax: Generator = (d) => {
   return { op: 'Hardmax', inputs: [d.real(x)], attributes: d.flag() ? { axis: int(d.axis(x.length)) } : {} }
 }
 
+const compress: Generator = (d) => {
+  const x = d.shape(1, 3)
+  const axis = d.flag() ? d.axis(x.length) : undefined
+  const total = axis === undefined ? x.reduce((p, n) => p * n, 1) : x.at(axis)!
+  // The list may end early; something is kept.
+  const n = d.int(1, total)
+  const flags = Array.from({ length: n }, (_, i) => (i === 0 ? 1 : +d.flag()))
+  return {
+    op: 'Compress',
+    ownSizes: true,
+    inputs: [d.real(x), { role: 'constant', tensor: tensorOf('bool', [n], flags) }],
+    attributes: axis === undefined ? {} : { axis: int(axis) },
+  }
+}
+
+const nonZero: Generator = (d) => {
+  const x = d.whole(d.shape(1, 3), 0, 1, 'constant')
+  return { op: 'NonZero', inputs: [x] }
+}
+
+const reversed: Generator = (d) => {
+  const x = [d.int(1, 4), d.int(1, 4), ...d.shape(0, 1, 2)]
+  const batchFirst = d.flag()
+  const [batch, time] = batchFirst ? [x[0]!, x[1]!] : [x[1]!, x[0]!]
+  return {
+    op: 'ReverseSequence',
+    ownSizes: true,
+    inputs: [d.real(x), d.whole([batch], 1, time)],
+    attributes: batchFirst
+      ? { batch_axis: int(0), time_axis: int(1) }
+      : d.flag()
+        ? { batch_axis: int(1), time_axis: int(0) }
+        : {},
+  }
+}
+
 /** What reads or writes at given positions. */
 export const indexing: Generators = {
   Gather: gather,
@@ -146,4 +182,7 @@ export const indexing: Generators = {
   OneHot: oneHot,
   TopK: topK,
   Hardmax: hardmax,
+  Compress: compress,
+  NonZero: nonZero,
+  ReverseSequence: reversed,
 }
