@@ -56,10 +56,11 @@ function outputOf(model: Model, input: Ref, weights: ReadonlyMap<string, Ref>, t
 }
 
 /** The value that the loss is taken on: what stands in front of a final Softmax or Sigmoid. */
-function logitsName(model: Model): string {
+function logitsName(model: Model, loss: LossKind): string {
   const output = model.graph.outputs[0]!.name
   const last = model.graph.nodes.find((node) => node.outputs.includes(output))!
-  return ['Softmax', 'LogSoftmax', 'Sigmoid'].includes(last.op) ? last.inputs[0]! : output
+  const passed = loss === 'cross_entropy' ? ['Softmax', 'LogSoftmax'] : loss === 'bce' ? ['Sigmoid'] : []
+  return passed.includes(last.op) ? last.inputs[0]! : output
 }
 
 for (const name of names) {
@@ -94,7 +95,7 @@ for (const name of names) {
       assert.ok(far < PYTORCH_TOLERANCE, `${key} is off by ${far}`)
     }
 
-    const wanted = logitsName(model)
+    const wanted = logitsName(model, loss)
     const exact = new Map(program.parameters.map((p) => [p.name, fromTensor(program.initial.get(p.name)!)]))
     const [x, t] = [fromTensor(input), fromTensor(target)]
     const lossAt = (weights: ReadonlyMap<string, Ref>) => {

@@ -10,7 +10,7 @@ import { normalisation } from './normalisation.ts'
 import { recurrences } from './recurrent.ts'
 import { reductions } from './reduction.ts'
 import { resizing } from './resize.ts'
-import { fromTensor, type Ref } from './tensor.ts'
+import { fromTensor, type Ref, ref } from './tensor.ts'
 import { window } from './window.ts'
 
 export { fromTensor, type Ref } from './tensor.ts'
@@ -65,11 +65,10 @@ function runNode(node: Node, opset: number, values: Map<string, Ref>, options: R
     if (!value) throw new Error(`${node.op} reads '${name}', which nothing makes`)
     return value
   })
-  if (node.op === 'If') {
-    const branch = node.attributes[inputs[0]!.data[0] ? 'then_branch' : 'else_branch']!.value as Graph
-    const inner = run(branch, opset, new Map(values), options)
-    branch.outputs.forEach(({ name }, i) => {
-      values.set(node.outputs[i]!, inner.get(name)!)
+  if (node.op === 'If' || node.op === 'Loop') {
+    const results = (node.op === 'If' ? branch : loop)(node, inputs, opset, values, options)
+    node.outputs.forEach((name, i) => {
+      if (name !== '') values.set(name, results[i]!)
     })
     return
   }
@@ -82,9 +81,53 @@ function runNode(node: Node, opset: number, values: Map<string, Ref>, options: R
     opset,
     outputs: node.outputs.map((name) => name !== ''),
     training: options.training ?? false,
-    run: (inner, feeds) => run(inner, opset, new Map([...values, ...feeds]), options),
   })
   node.outputs.forEach((name, i) => {
     if (name !== '' && results[i] && !options.fed.has(name)) values.set(name, results[i])
   })
+}
+
+type Control = (
+  node: Node,
+  inputs: readonly (Ref | undefined)[],
+  opset: number,
+  values: ReadonlyMap<string, Ref>,
+  options: RunOptions,
+) => Ref[]
+
+/** Graphs inside a node see the values around it. */
+const branch: Control = (node, inputs, opset, values, options) => {
+  const graph = node.attributes[inputs[0]!.data[0] ? 'then_branch' : 'else_branch']!.value as Graph
+  const inner = run(graph, opset, new Map(values), options)
+  return graph.outputs.map(({ name }) => inner.get(name)!)
+}
+
+/** The last values of what is carried, then every turn's of what is scanned, stacked. */
+const loop: Control = (node, [trips, condition, ...initial], opset, values, options) => {
+  const body = node.attributes.body!.value as Graph
+  let carried = initial.map((x) => x!)
+  let going = condition ? condition.data[0] !== 0 : true
+  const scanned: Ref[][] = body.outputs.slice(1 + carried.length).map(() => [])
+  for (let turn = 0; going && turn < (trips?.data[0] ?? Number.POSITIVE_INFINITY); turn++) {
+    const scope = new Map(values)
+    const given = [ref('int', [], [turn]), ref('bool', [], [1]), ...carried]
+    body.inputs.forEach(({ name }, i) => {
+      scope.set(name, given[i]!)
+    })
+    const inner = run(body, opset, scope, options)
+    const results = body.outputs.map(({ name }) => inner.get(name)!)
+    going = results[0]!.data[0] !== 0
+    carried = results.slice(1, 1 + carried.length)
+    scanned.forEach((list, i) => {
+      list.push(results[1 + carried.length + i]!)
+    })
+  }
+  const stacked = scanned.map((list) =>
+    ref(
+      list[0]!.kind,
+      [list.length, ...list[0]!.shape],
+      list.flatMap((x) => [...x.data]),
+    ),
+  )
+  return [...carried, ...stacked]
 }

@@ -1,4 +1,4 @@
-import type { Attributes, Graph } from '../../model.ts'
+import type { Attributes } from '../../model.ts'
 import type { Ref } from './tensor.ts'
 
 /** One node to be evaluated. */
@@ -12,8 +12,6 @@ export interface Call {
   outputs: readonly boolean[]
   /** Whether the model is being trained: BatchNormalization then uses the batch's statistics. */
   training: boolean
-  /** Evaluates a graph inside the node, which sees the values around it. */
-  run(graph: Graph, feeds: ReadonlyMap<string, Ref>): Map<string, Ref>
 }
 
 /** Evaluates a node by the words of the ONNX specification. */

@@ -1,6 +1,7 @@
 import type { Tensor } from '@pingo/wire'
 import fc from 'fast-check'
-import type { Attribute } from '../../model.ts'
+import { FIXED_PREFIX } from '../../import.ts'
+import type { Attribute, Node } from '../../model.ts'
 import { Random } from '../../templates/random.ts'
 import { tensorOf } from '../../tensors.ts'
 import { count, size } from '../interpreter/tensor.ts'
@@ -18,6 +19,8 @@ export interface Case {
   op: string
   inputs: (Operand | undefined)[]
   attributes?: Record<string, Attribute | undefined>
+  /** Several nodes in place of the one: they read the inputs by {@link nameOf} and make y0, y1, … */
+  nodes?: Node[]
   /** Default: 18. */
   opset?: number
   /** Outputs that the node names; default: one. */
@@ -158,12 +161,19 @@ export const floats32 = (values: readonly number[], shape: readonly number[] = [
   tensor: tensorOf('float32', shape, values),
 })
 
+/** Name of the i-th input in the case's model. */
+export const nameOf = (i: number, { role }: Operand): string =>
+  `${role === 'constant' ? FIXED_PREFIX : ''}${i < 26 ? String.fromCharCode(97 + i) : `in${i}`}`
+
 export type Generator = (d: Draw) => Case
 /** How each operator is drawn, by its name. */
 export type Generators = Record<string, Generator>
 
 /** The case in one line, for failures. */
-export function describe({ op, inputs, attributes = {}, opset, training }: Case): string {
+export function describe({ op, inputs, attributes = {}, opset, training, nodes = [] }: Case): string {
+  const chain = nodes.map(
+    (n) => `\n  ${n.outputs} = ${n.op}(${n.inputs}) ${Object.entries(n.attributes).map(([k, a]) => `${k}=${a.value}`)}`,
+  )
   const shapes = inputs.map((x) => (x ? `${x.role} ${x.tensor.dtype}[${x.tensor.shape}]` : '-'))
   const small = inputs.map((x) =>
     x && x.tensor.dtype !== 'float32' && x.tensor.data.length <= 12 ? `{${x.tensor.data.join()}}` : '',
@@ -171,5 +181,5 @@ export function describe({ op, inputs, attributes = {}, opset, training }: Case)
   const given = Object.entries(attributes).map(([name, a]) =>
     a ? `${name}=${a.type === 'tensor' ? '…' : a.value}` : '',
   )
-  return `${op} (opset ${opset ?? 18}${training ? ', training' : ''}) ${shapes.map((s, i) => s + small[i]).join(', ')} ${given.join(' ')}`
+  return `${op} (opset ${opset ?? 18}${training ? ', training' : ''}) ${shapes.map((s, i) => s + small[i]).join(', ')} ${given.join(' ')}${chain.join('')}`
 }

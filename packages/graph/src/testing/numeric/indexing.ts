@@ -132,7 +132,7 @@ const topK: Generator = (d) => {
 }
 
 const hardmax: Generator = (d) => {
-  const x = d.shape(1, 3)
+  const x = d.shape(2, 3)
   return { op: 'Hardmax', inputs: [d.real(x)], attributes: d.flag() ? { axis: int(d.axis(x.length)) } : {} }
 }
 
@@ -163,7 +163,7 @@ const reversed: Generator = (d) => {
   return {
     op: 'ReverseSequence',
     ownSizes: true,
-    inputs: [d.real(x), d.whole([batch], 1, time)],
+    inputs: [d.real(x), d.whole([batch], 1, time, 'constant')],
     attributes: batchFirst
       ? { batch_axis: int(0), time_axis: int(1) }
       : d.flag()
