@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { type BatchInput, readSafetensors, type Tensor } from '@pingo/wire'
-import { buildGradients, type LossKind, type Model, parseModel } from './index.ts'
+import { type BatchInput, type LossKind, readSafetensors, type Tensor } from '@pingo/wire'
+import { buildGradients, type Model, parseModel } from './index.ts'
 import { Random } from './templates/random.ts'
 import { tensorOf } from './tensors.ts'
 import { fromTensor, interpret, type Ref } from './testing/interpreter/index.ts'
@@ -101,7 +101,7 @@ for (const name of names) {
     const lossAt = (weights: ReadonlyMap<string, Ref>) => {
       const output = outputOf(model, x, weights, training, wanted)
       const classAxis = output.shape.length === t.shape.length + 1 && output.shape.length > 3 ? 1 : axisOf(output, t)
-      return meanLoss(loss, { output, target: t, classAxis }, new Array(batch).fill(1))
+      return meanLoss({ output, target: t, classAxis, settings: { kind: loss } }, new Array(batch).fill(1))
     }
     const near = relative([results.get('loss')!.data[0]!], [lossAt(exact)], 1e-3)
     assert.ok(near < SLOPE_TOLERANCE, `the loss is off by ${near}`)
