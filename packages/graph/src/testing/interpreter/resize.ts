@@ -79,8 +79,52 @@ const resize: Kernel = (c) => {
   return [y]
 }
 
-/** Resizing. */
+/** Images read at the places of a grid, which has -1 and 1 at the borders of the image, or at the centres of its outermost pixels. */
+const gridSample: Kernel = (c) => {
+  const [x, grid] = [need(c, 0), need(c, 1)]
+  const [n, channels, height, width] = x.shape as [number, number, number, number]
+  const aligned = flag(c, 'align_corners')
+  const border = text(c, 'padding_mode', 'zeros') === 'border'
+  const place = (g: number, m: number) => {
+    const p = aligned ? ((g + 1) / 2) * (m - 1) : ((g + 1) * m - 1) / 2
+    return border ? Math.min(Math.max(p, 0), m - 1) : p
+  }
+  const [, rows, columns] = grid.shape as [number, number, number]
+  return [
+    build('float', [n, channels, rows, columns], ([i, ch, r, q]) => {
+      const px = place(at(grid, [i!, r!, q!, 0]), width)
+      const py = place(at(grid, [i!, r!, q!, 1]), height)
+      const pixel = (y: number, z: number) => (y >= 0 && y < height && z >= 0 && z < width ? at(x, [i!, ch!, y, z]) : 0)
+      if (text(c, 'mode', 'linear') === 'nearest') return pixel(roundHalfEven(py), roundHalfEven(px))
+      const [y, z] = [Math.floor(py), Math.floor(px)]
+      const [u, v] = [py - y, px - z]
+      // Beyond the last pixel only a weight of 0 is read.
+      return (
+        (1 - u) * ((1 - v) * pixel(y, z) + v * pixel(y, z + 1)) +
+        u * ((1 - v) * pixel(y + 1, z) + v * pixel(y + 1, z + 1))
+      )
+    }),
+  ]
+}
+
+const affineGrid: Kernel = (c) => {
+  const [theta, sizes] = [need(c, 0), list(need(c, 1))!]
+  const image = sizes.slice(2)
+  const aligned = flag(c, 'align_corners')
+  const place = (i: number, m: number) => (aligned ? (m === 1 ? 0 : -1 + (2 * i) / (m - 1)) : -1 + (2 * i + 1) / m)
+  return [
+    build('float', [theta.shape[0]!, ...image, image.length], (index) => {
+      // The last axis of the image comes first: x, y, z.
+      const point = image.map((m, d) => place(index[1 + d]!, m)).reverse()
+      return [...point, 1].reduce((sum, p, j) => sum + p * at(theta, [index[0]!, index.at(-1)!, j]), 0)
+    }),
+  ]
+}
+
+/** Resizing, and reading at computed places. */
 export const resizing: Kernels = {
+  GridSample: gridSample,
+  AffineGrid: affineGrid,
   Resize: resize,
   // Opset 9's: asymmetric coordinates, rounded down.
   Upsample: (c) =>

@@ -191,6 +191,7 @@ export const elementwise: Generators = {
   ...each(['Equal', 'Greater', 'GreaterOrEqual', 'Less', 'LessOrEqual'], comparison),
   ...each(['And', 'Or', 'Xor', 'Not'], boolean),
   ...each(['BitwiseAnd', 'BitwiseOr', 'BitwiseXor'], bitwise),
+  BitwiseNot: (d) => ({ op: 'BitwiseNot', inputs: [d.whole(d.shape(0, 2), -9, 9)] }),
   ...each(['IsNaN', 'IsInf'], unusual),
   Where: choose,
   Cast: cast,

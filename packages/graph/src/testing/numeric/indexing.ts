@@ -132,7 +132,7 @@ const topK: Generator = (d) => {
 }
 
 const hardmax: Generator = (d) => {
-  const x = d.shape(2, 3)
+  const x = d.shape(1, 3)
   return { op: 'Hardmax', inputs: [d.real(x)], attributes: d.flag() ? { axis: int(d.axis(x.length)) } : {} }
 }
 

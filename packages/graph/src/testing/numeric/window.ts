@@ -192,6 +192,45 @@ const col2im: Generator = (d) => {
   }
 }
 
+/** Places between the pixels and around the image, away from where a neighbour takes over. */
+const gridSample: Generator = (d) => {
+  const [n, height, width, rows, columns] = [d.int(1, 2), d.int(2, 3), d.int(2, 3), d.int(1, 2), d.int(1, 2)]
+  const aligned = d.flag()
+  const coordinate = (m: number) => {
+    const p = d.int(-2, m) + d.pick(0.1875, 0.375, 0.625, 0.8125)
+    return aligned ? (2 * p) / (m - 1) - 1 : (2 * p + 1) / m - 1
+  }
+  const grid = Array.from({ length: n * rows * columns * 2 }, (_, i) => coordinate(i % 2 ? height : width))
+  const opset = d.pick(16, 20)
+  const linear = opset < 20 ? 'bilinear' : 'linear'
+  return {
+    op: 'GridSample',
+    opset,
+    ownSizes: true,
+    inputs: [
+      d.real([n, d.int(1, 2), height, width]),
+      { role: d.flag() ? 'input' : 'weight', tensor: tensorOf('float32', [n, rows, columns, 2], grid) },
+    ],
+    attributes: {
+      ...d.pick({}, { mode: string(linear) }, { mode: string('nearest') }),
+      ...d.pick({}, { padding_mode: string('zeros') }, { padding_mode: string('border') }),
+      ...(aligned || d.flag() ? { align_corners: int(+aligned) } : {}),
+    },
+  }
+}
+
+const affineGrid: Generator = (d) => {
+  const image = d.shape(2, 3, 3)
+  const n = d.int(1, 2)
+  return {
+    op: 'AffineGrid',
+    opset: 20,
+    ownSizes: true,
+    inputs: [d.real([n, image.length, image.length + 1]), ints64([n, 1, ...image])],
+    attributes: d.flag() ? { align_corners: int(+d.flag()) } : {},
+  }
+}
+
 /** Convolutions and pooling over one, two and three axes. */
 export const windows: Generators = {
   Conv: (d) => (d.int(0, 9) ? conv(d) : wideConv(d)),
@@ -205,4 +244,6 @@ export const windows: Generators = {
   MaxUnpool: unpool,
   CenterCropPad: cropPad,
   Col2Im: col2im,
+  GridSample: gridSample,
+  AffineGrid: affineGrid,
 }
