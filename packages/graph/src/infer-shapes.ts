@@ -68,30 +68,37 @@ function symbolic(
   const base = Object.fromEntries(symbols.map((symbol) => [symbol, size]))
   const first = inferAt(model, { ...given, ...base })
   // A symbol that cannot grow alone (two names for one size) has no trial of its own: what depends on it is unknown.
-  const grown = symbols.map((symbol) => {
-    try {
-      return inferAt(model, { ...given, ...base, [symbol]: 2 * size })
-    } catch (error) {
-      if (error instanceof PinGoError) return undefined
-      throw error
-    }
-  })
+  const grown = symbols.map((symbol) => trial(model, { ...given, ...base, [symbol]: 2 * size }))
+  const proof = trial(model, { ...given, ...Object.fromEntries(symbols.map((symbol) => [symbol, 3 * size + 1])) })
   return new Map(
-    [...first].map(([name, { dtype, shape }]) => [
-      name,
-      {
-        dtype,
-        shape: shape.map((n, axis) =>
-          dimension(
-            n,
-            symbols,
-            size,
-            grown.map((values) => values?.get(name)?.shape[axis]),
-          ),
-        ),
-      },
-    ]),
+    [...first].map(([name, { dtype, shape }]) => {
+      const terms = shape.map((n, axis) => {
+        const doubled = grown.map((values) => values?.get(name)?.shape[axis])
+        const term = dimension(n, symbols, size, doubled)
+        // What two sizes suggest must hold at a third.
+        const told = proof?.get(name)?.shape[axis]
+        return told === undefined || valueAt(term, 3 * size + 1) === told ? term : ''
+      })
+      return [name, { dtype, shape: terms }]
+    }),
   )
+}
+
+/** Values at given sizes; undefined where the model does not work at them. */
+function trial(model: Model, sizes: Record<string, number>): Map<string, Value> | undefined {
+  try {
+    return inferAt(model, sizes)
+  } catch (error) {
+    if (error instanceof PinGoError) return undefined
+    throw error
+  }
+}
+
+/** A term of {@link dimension} where all symbols are n. */
+function valueAt(term: number | string, n: number): number {
+  if (typeof term === 'number') return term
+  const [product, plus = '0'] = term.split(/(?=[+-]\d+$)/)
+  return product!.split('*').reduce((p, factor) => p * (/^-?\d+$/.test(factor) ? Number(factor) : n), 1) + Number(plus)
 }
 
 /** A dimension of `n` at the base size as a term in the symbols, by what it is when each symbol doubles. */

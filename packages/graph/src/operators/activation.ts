@@ -2,7 +2,8 @@ import { PinGoError, sizeOf } from '@pingo/wire'
 import type { GraphBuilder } from '../builder.ts'
 import { float, floatOf, intOf, stringOf } from '../model.ts'
 import type { LowerContext, Operator, Value } from '../operator.ts'
-import { foldWith, sameType, unary } from './elementwise.ts'
+import { numbersOf } from '../tensors.ts'
+import { mapElements, sameType, unary } from './elementwise.ts'
 
 const SQRT_HALF = Math.SQRT1_2
 const TWO_OVER_SQRT_PI = 2 / Math.sqrt(Math.PI)
@@ -115,9 +116,10 @@ export const activation: Record<string, Operator> = {
   },
   Clip: {
     infer: sameType,
-    fold: foldWith((x, low, high) =>
-      Math.min(Math.max(x!, low ?? Number.NEGATIVE_INFINITY), high ?? Number.POSITIVE_INFINITY),
-    ),
+    fold: ({ tensors: [x, low, high], types }) => {
+      const [from, to] = [low ? numbersOf(low)[0]! : -Infinity, high ? numbersOf(high)[0]! : Infinity]
+      return mapElements([x!], types[0]!, (value) => Math.min(Math.max(value, from), to))
+    },
     lower: (c) => {
       const [x] = c.inputs
       const low = bound(c, 1, 'min')
@@ -126,8 +128,12 @@ export const activation: Record<string, Operator> = {
       if (isZero && !high && x!.dtype === 'float32') return [c.b.one('Relu', [x])]
       return [low || high ? c.b.one('Clip', high ? [x, low, high] : [x, low]) : x]
     },
-    // PyTorch's hardtanh and clamp: the gradient passes where the value was not cut.
-    gradient: ({ b, inputs: [x], outputs: [y], grads: [g] }) => [mask(b, b.one('Equal', [x, y]), g!)],
+    // PyTorch's hardtanh and clamp: the gradient passes where the value was not cut; where it was, it is the bound's.
+    gradient: ({ b, inputs: [x, low, high], outputs: [y], grads: [g], wants }) => [
+      wants[0] ? mask(b, b.one('Equal', [x, y]), g!) : undefined,
+      wants[1] ? b.unbroadcast(mask(b, b.one('Less', [x, low]), g!), low!.shape) : undefined,
+      wants[2] ? b.unbroadcast(mask(b, b.one('Greater', [x, high]), g!), high!.shape) : undefined,
+    ],
   },
   Identity: { infer: sameType, fold: ({ tensors }) => tensors[0] },
 }

@@ -200,10 +200,12 @@ export const convolution: Record<string, Operator> = {
     lower: (c) => {
       const [x, weight, bias] = c.inputs as [Value, Value, Value | undefined]
       const { w, extra } = transposedWindow(c, x, weight)
+      // What is cut off and then added again need not be cut off: onnxruntime refuses an output_padding above the stride.
+      const less = extra.map((n, i) => Math.min(n, Math.max(0, w.after[i]!)))
       const attributes = {
-        ...windowAttributes(w),
+        ...windowAttributes({ ...w, after: w.after.map((n, i) => n - less[i]!) }),
         ...group(intOf(c.attributes, 'group', 1)),
-        output_padding: ints(extra),
+        output_padding: ints(extra.map((n, i) => n - less[i]!)),
       }
       return [c.b.one('ConvTranspose', bias ? [x, weight, bias] : [x, weight], attributes)]
     },

@@ -1,8 +1,8 @@
-import { PinGoError } from '@pingo/wire'
 import type { GraphBuilder } from '../builder.ts'
 import { string, stringOf } from '../model.ts'
 import type { InferContext, Operator, Value } from '../operator.ts'
-import { mismatch } from '../shape.ts'
+import { mismatch, range } from '../shape.ts'
+import { tensorOf } from '../tensors.ts'
 
 interface Equation {
   terms: string[]
@@ -44,11 +44,34 @@ function sizesOf(inputs: InferContext['inputs'], { terms }: Equation): Map<strin
   return sizes
 }
 
+/**
+ * A letter that a term repeats (a diagonal) becomes two that a unit matrix ties together, so that the gradient is a sum of products
+ * too.
+ */
+function withoutDiagonals(b: GraphBuilder, equation: Equation, sizes: ReadonlyMap<string, number>) {
+  const spare = [...'abcdefghijklmnopqrstuvwxyz'].filter((c) => !equation.terms.some((term) => term.includes(c)))
+  const ties: string[] = []
+  const masks: Value[] = []
+  const terms = equation.terms.map((term) =>
+    [...term]
+      .map((letter, i) => {
+        if (term.indexOf(letter) === i) return letter
+        const other = spare.pop()
+        if (other === undefined) throw mismatch('the equation has too many letters')
+        const n = sizes.get(letter)!
+        const unit = range(n * n).map((at) => +(at % (n + 1) === 0))
+        ties.push(`${letter}${other}`)
+        masks.push(b.constant(tensorOf('float32', [n, n], unit)))
+        return other
+      })
+      .join(''),
+  )
+  return { terms: [...terms, ...ties], masks }
+}
+
 /** dL/d operand `at`: the equation with that operand and the output swapped; letters that it alone has are repeated. */
 function operandGradient(b: GraphBuilder, inputs: readonly Value[], equation: Equation, at: number, g: Value): Value {
   const term = equation.terms[at]!
-  if (new Set(term).size !== term.length)
-    throw new PinGoError('GRAPH_UNSUPPORTED', 'a repeated letter in one term (a diagonal) is not differentiable here')
   const others = equation.terms.filter((_, i) => i !== at)
   const reachable = [...term].filter(
     (letter) => equation.output.includes(letter) || others.some((t) => t.includes(letter)),
@@ -75,8 +98,10 @@ export const einsum: Record<string, Operator> = {
       return [{ dtype: c.inputs[0]!.dtype, shape: [...equation.output].map((letter) => sizes.get(letter) ?? 1) }]
     },
     lower: (c) => {
-      const { terms, output } = equationOf(c)
-      return [c.b.one('Einsum', c.inputs, { equation: string(`${terms.join(',')}->${output}`) })]
+      const equation = equationOf(c)
+      const { terms, masks } = withoutDiagonals(c.b, equation, sizesOf(c.inputs, equation))
+      const text = `${terms.join(',')}->${equation.output}`
+      return [c.b.one('Einsum', [...c.inputs, ...masks], { equation: string(text) })]
     },
     gradient: ({ b, op, attributes, inputs, grads: [g], wants }) => {
       const equation = equationOf({ op, inputs, attributes })

@@ -114,9 +114,12 @@ function padding(c: LowerContext): { pads: number[]; value: Value | undefined } 
   return { pads, value: c.inputs[2] }
 }
 
-/** Reflect, edge and wrap padding as slices that are put together, so that gradients follow from those. */
-function mirrored(b: GraphBuilder, x: Value, pads: number[], mode: string): Value {
-  const rank = x.shape.length
+/** Reflect, edge and wrap padding as slices that are put together, so that gradients follow from those. A negative one cuts first. */
+function mirrored(b: GraphBuilder, whole: Value, pads: number[], mode: string): Value {
+  const rank = whole.shape.length
+  const cut = (n: number) => Math.max(0, -n)
+  const ends = whole.shape.map((n, d) => n - cut(pads[rank + d]!))
+  let x = b.slice(whole, range(rank), pads.slice(0, rank).map(cut), ends)
   for (let axis = 0; axis < rank; axis++) {
     const size = x.shape[axis]!
     const piece = (n: number, front: boolean): Value[] => {

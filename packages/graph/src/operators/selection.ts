@@ -88,8 +88,8 @@ export const selection: Record<string, Operator> = {
       const x = c.inputs[0]!
       const given = intOf(c.attributes, 'axis', c.opset < 13 ? 1 : -1)
       const axis = axisOf(given, x.shape.length)
-      // Before opset 13, the tensor is seen as a matrix whose columns begin at `axis`.
-      const old = c.opset < 13 && axis < x.shape.length - 1
+      // Before opset 13, the tensor is seen as a matrix whose columns begin at `axis`; a vector is one row (OneHot takes no scalar).
+      const old = (c.opset < 13 && axis < x.shape.length - 1) || x.shape.length === 1
       const flat = old ? b.reshape(x, [sizeOf(x.shape.slice(0, axis)), sizeOf(x.shape.slice(axis))]) : x
       const at = old ? 1 : axis
       const best = b.one('ArgMax', [flat], { axis: int(at), keepdims: int(0) })
