@@ -1,12 +1,4 @@
-import {
-  allowedOperators,
-  inferShapes,
-  type Model,
-  type Node,
-  parseModel,
-  type ValueInfo,
-  writeModel,
-} from '@pingo/graph'
+import { allowedOperators, inferShapes, type Model, type Node, parseModel, type ValueInfo } from '@pingo/graph'
 import { bytesOf, isPinGoError, PinGoError, sizeOf } from '@pingo/wire'
 
 /** Longest graph file that is looked at, bytes. */

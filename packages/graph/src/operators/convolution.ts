@@ -64,9 +64,7 @@ function weightGradient(b: GraphBuilder, x: Value, dy: Value, w: Window, groups:
     return b.reshape(b.concat(sums, 1), shape)
   }
   const grouped = (v: Value, per: number) => (groups === 1 ? v : b.reshape(v, [groups, per, length]))
-  const parts = taps.map((t) =>
-    b.reshape(b.fusedMatmul(grouped(rows, mg), grouped(t, cg), false, true), [m, cg, 1]),
-  )
+  const parts = taps.map((t) => b.reshape(b.fusedMatmul(grouped(rows, mg), grouped(t, cg), false, true), [m, cg, 1]))
   return b.reshape(b.concat(parts, 2), shape)
 }
 
