@@ -19,7 +19,7 @@ const BARS: Record<Name, number> = { mlp: 0.9, cnn: 0.75, gpt: 0.85, resnet18: 1
 const MEMORY_BAR = 0.8
 const BUILD_BAR_MS = 1000
 /** Steps of one half of a pair take about this long. */
-const HALF_MS = 700
+const HALF_MS = 1500
 const WARM_UP_MS = 600
 const MEMORY_STEPS = 12
 

@@ -43,7 +43,7 @@ export async function launch(settings: ChildSettings, niceness: number | undefin
     child = fork(CHILD, [JSON.stringify(settings)], {
       cwd: folder,
       env: childEnvironment(),
-      execArgv: [],
+      execArgv: ['--expose-gc'],
       serialization: 'advanced',
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
       windowsHide: true,

@@ -5,10 +5,18 @@ import type { BatchMessage, Fault, FromChild, LeaseMessage } from './protocol.ts
 const REPORT_EVERY_MS = 5
 const REPORT_EVERY_STEPS = 8
 
+/** After so many bytes of batches the young garbage is collected, most of which are batches that are done. */
+const COLLECT_EVERY_BYTES = 6 << 20
+
+const EMPTY = new Float32Array(0)
+
+/** V8's own collector (`--expose-gc`), which does not hurry for memory outside its heap as batches and parameters are. */
+const collect = (globalThis as { gc?(options: { type: 'minor' | 'major' }): void }).gc
+
 /** One lease in the child: takes batches as they come, steps, reports, and hands back parameters at the end. */
 export class LeaseRunner {
   readonly #loop: TrainingLoop
-  readonly #lease: LeaseMessage
+  #lease: LeaseMessage
   readonly #send: (message: FromChild) => void
   readonly #batches: BatchMessage[] = []
   #stopped = false
@@ -16,6 +24,7 @@ export class LeaseRunner {
   #losses: number[] = []
   #metrics: number[] = []
   #millis = 0
+  #received = 0
 
   constructor(loop: TrainingLoop, lease: LeaseMessage, send: (message: FromChild) => void) {
     this.#loop = loop
@@ -34,13 +43,15 @@ export class LeaseRunner {
   }
 
   async run(): Promise<void> {
-    const { theta, buffers, steps, softMs, lease } = this.#lease
+    const { steps, softMs, lease } = this.#lease
     const began = performance.now()
     const timer = softMs === undefined ? undefined : setTimeout(() => this.stop(), softMs)
     let done = 0
     let busy = 0
     try {
-      this.#loop.load(theta, buffers)
+      this.#loop.load(this.#lease.theta, this.#lease.buffers)
+      this.#lease = { ...this.#lease, theta: EMPTY, buffers: EMPTY }
+      collect?.({ type: 'major' })
       while (done < steps && !this.#stopped) {
         const batch = await this.#next()
         if (!batch) break
@@ -51,6 +62,11 @@ export class LeaseRunner {
         busy += millis
         if (!Number.isFinite(loss)) throw diverged(`the loss of step ${done} is ${loss}`)
         this.#report(loss, metric, millis)
+        this.#received += batch.arrays.reduce((sum, { byteLength }) => sum + byteLength, 0)
+        if (this.#received > COLLECT_EVERY_BYTES) {
+          this.#received = 0
+          collect?.({ type: 'minor' })
+        }
         if (softMs !== undefined && performance.now() - began >= softMs) break
       }
       this.#flush()

@@ -16,7 +16,7 @@ export const MEMORY_POLL_SLOW_MS = 1_000
 
 /** Batches sent ahead of the step that is running: at most this many, and no more bytes than fit, but never fewer than two. */
 export const MAX_BATCHES_AHEAD = 32
-export const MAX_BYTES_AHEAD = 4 << 20
+export const MAX_BYTES_AHEAD = 1 << 20
 export const MIN_BATCHES_AHEAD = 2
 
 /** Tensors fed to one run. */
