@@ -23,6 +23,8 @@ export interface ImportOptions {
   name?: string
   /** Tables: the column to predict (several, parted by commas, for regression). Default: label, target, class or y, else the last. */
   target?: string
+  /** Tables: true makes all columns inputs when no target is named. Default false. */
+  unlabelled?: boolean
   /** Tables: the columns to predict from. Default: all but the target. */
   features?: string[]
   /** Default: guessed; texts, booleans and few different whole numbers are classes. */

@@ -49,6 +49,7 @@ export {
   type GradientProgram,
   type Program,
   type ProgramOptions,
+  type Scaling,
 } from './program.ts'
 export { MAX_MODEL_BYTES, parseModel } from './proto/read.ts'
 export { writeModel } from './proto/write.ts'
@@ -60,7 +61,7 @@ export type { MlpOptions } from './templates/mlp.ts'
 export type { ResnetOptions } from './templates/resnet.ts'
 export type { VitOptions } from './templates/vit.ts'
 export { numbersOf } from './tensors.ts'
-export { standardize, withWeights } from './weights.ts'
+export { restoreScale, standardize, withWeights } from './weights.ts'
 
 /** Models for people who have none: seeded initial weights, input `input`, output `output` (logits). */
 export const templates = { mlp, cnn, resnet, gpt, vit, lstm, autoencoder }

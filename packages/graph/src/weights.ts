@@ -110,3 +110,35 @@ export function standardize(model: Model, input: string, mean: readonly number[]
   const nodes = [node('Sub', [input, meanName], centred), node('Mul', [centred, stdName], scaled), ...renamed]
   return { ...model, graph: { ...model.graph, initializers, nodes } }
 }
+
+/**
+ * Puts y · std + mean behind the first output, as constants that training leaves alone: for a model that learnt to tell standardised
+ * numbers, which so tells them in their own units. @param mean one value for each element of a sample; @param std the same
+ * @throws PinGoError GRAPH_OUTPUT_UNKNOWN
+ */
+export function restoreScale(model: Model, mean: readonly number[], std: readonly number[]): Model {
+  const [output, ...others] = model.graph.outputs
+  if (!output) throw new PinGoError('GRAPH_OUTPUT_UNKNOWN', 'The model has no output.')
+  const sample = output.shape.slice(1)
+  const shape = sample.every((n) => typeof n === 'number') ? (sample as number[]) : [mean.length]
+  const name = (label: string) => `${FIXED_PREFIX}${output.name}/${label}`
+  const initializers = new Map(model.graph.initializers)
+  initializers.set(name('mean'), tensorOf('float32', shape, mean))
+  initializers.set(name('std'), tensorOf('float32', shape, std))
+  const inner = name('standard')
+  const renamed = (names: string[]) => names.map((each) => (each === output.name ? inner : each))
+  const nodes = model.graph.nodes.map((n) => ({ ...n, inputs: renamed(n.inputs), outputs: renamed(n.outputs) }))
+  const node = (op: string, inputs: string[], to: string): Node => ({
+    name: to,
+    op,
+    domain: '',
+    inputs,
+    outputs: [to],
+    attributes: {},
+  })
+  nodes.push(
+    node('Mul', [inner, name('std')], name('scaled')),
+    node('Add', [name('scaled'), name('mean')], output.name),
+  )
+  return { ...model, graph: { ...model.graph, nodes, initializers, outputs: [output, ...others] } }
+}

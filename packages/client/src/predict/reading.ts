@@ -45,9 +45,16 @@ export async function readingFromCard(model: string): Promise<Reading | undefine
     kind: card.kind as Reading['kind'],
     columns,
     columnOf: (input) => inputs.find(({ name }) => name === input)?.column ?? columns[0]!.name,
-    target: columns.find(({ role }) => role === 'target'),
+    target: targetOf(card, columns),
     card,
   }
+}
+
+/** What the model tells: classes after a loss of classes; else numbers, as an autoencoder does whose data have classes too. */
+function targetOf({ loss }: ModelCard, columns: Column[]): Column | undefined {
+  const target = columns.find(({ role }) => role === 'target')
+  if (loss !== 'mse') return target
+  return target?.dtype === 'float32' ? target : { name: 'output', role: 'target', dtype: 'float32', shape: [] }
 }
 
 const ARRAY_FILE = /\.(npy|safetensors)$/i
