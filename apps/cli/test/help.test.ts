@@ -22,6 +22,7 @@ const COMMANDS = [
   'job verify',
   'predict',
   'graph check',
+  'graph export',
 ]
 
 function leaves(command: Command, path: string[] = []): [path: string, command: Command][] {

@@ -23,6 +23,7 @@ import { resnet } from './templates/resnet.ts'
 import { vit } from './templates/vit.ts'
 
 export * from './check.ts'
+export { type InferenceOptions, toInference } from './export/inference.ts'
 export { type InferredType, inferShapes } from './infer-shapes.ts'
 export * from './layers/index.ts'
 export { hasLora, type LoraOptions, mergeLora, withLora } from './lora.ts'
@@ -61,7 +62,7 @@ export type { MlpOptions } from './templates/mlp.ts'
 export type { ResnetOptions } from './templates/resnet.ts'
 export type { VitOptions } from './templates/vit.ts'
 export { numbersOf } from './tensors.ts'
-export { restoreScale, standardize, withWeights } from './weights.ts'
+export { restoreScale, standardize, weightsOf, withWeights } from './weights.ts'
 
 /** Models for people who have none: seeded initial weights, input `input`, output `output` (logits). */
 export const templates = { mlp, cnn, resnet, gpt, vit, lstm, autoencoder }

@@ -2,7 +2,7 @@ import { PinGoError, sizeOf, type Tensor } from '@pingo/wire'
 import { FIXED_PREFIX, splitTie } from './import.ts'
 import type { Model, Node } from './model.ts'
 import { sameShape, shapeText } from './shape.ts'
-import { castTensor, tensorOf } from './tensors.ts'
+import { castTensor, isFloat, tensorOf } from './tensors.ts'
 
 /**
  * The model with trained parameters and buffers in place of its initial ones; everything else is the user's own graph, untouched.
@@ -40,6 +40,21 @@ export function withWeights(model: Model, weights: ReadonlyMap<string, Tensor>):
   }
   nodes = nodes.filter((node) => node.op !== 'Identity' || !split.has(node.outputs[0] ?? ''))
   return { ...model, graph: { ...model.graph, initializers, nodes } }
+}
+
+/**
+ * All weights of a model by the names that {@link withWeights} takes them back by: its float initialisers but for PinGo's own constants
+ * (masks and other constants of the exporter among them), running statistics too, and what an exporter had merged apart.
+ */
+export function weightsOf(model: Model): Map<string, Tensor> {
+  const weights = new Map(
+    [...model.graph.initializers].filter(([name, t]) => isFloat(t.dtype) && !name.startsWith(FIXED_PREFIX)),
+  )
+  for (const node of model.graph.nodes) {
+    const tied = splitTie(model, node)
+    if (tied) weights.set(node.outputs[0]!, tied)
+  }
+  return weights
 }
 
 function fitted(name: string, old: Tensor, tensor: Tensor): Tensor {
