@@ -201,6 +201,11 @@ const SENTENCES: [what: string, text: string, message: string][] = [
     "job.yaml:2:8: 'model' needs either a template (mlp, cnn, resnet, gpt, vit, lstm, autoencoder) or the path of an onnx file.",
   ],
   [
+    'a size for a vocabulary of characters',
+    'version: 1\nmodel: { template: gpt }\ndata: { train: x, vocabulary: 512 }',
+    "job.yaml:3:19: 'data.vocabulary' is a size for data.tokenizer: bpe; characters are counted.",
+  ],
+  [
     'an option of one other template',
     'version: 1\nmodel: { template: cnn, patch: 3 }\ndata: { train: x }',
     "job.yaml:2:25: 'model.patch' is an option of the vit template; remove it.",

@@ -169,6 +169,16 @@ const Data = z
       "standard bakes (x − mean) / deviation of the training data into the model's input. Default: standard for templates on tables, else none.",
     ).optional(),
     context: number(2, 65_536, 'Text: tokens of a sample. Default 64.', { integer: true }),
+    tokenizer: choice(
+      ['char', 'bpe'],
+      'Text: char makes each character a token; bpe learns frequent pieces of words (byte-pair encoding), which take any text. Default char.',
+    ).optional(),
+    vocabulary: number(
+      257,
+      50_000,
+      'Text, bpe: tokens to learn, the 256 bytes among them; a short text may give fewer. Default 512.',
+      { integer: true },
+    ),
     imageSize: setting(
       z.union([z.int().min(1).max(4096), z.tuple([z.int().min(1).max(4096), z.int().min(1).max(4096)])]),
       'a whole number or [height, width], each from 1 to 4096',

@@ -40,6 +40,8 @@ export interface Job {
     task?: 'classification' | 'regression'
     normalize?: 'standard' | 'none'
     context?: number
+    tokenizer?: 'char' | 'bpe'
+    vocabulary?: number
     imageSize?: [number, number]
     labels?: string
     missing?: 'error' | 'mean' | 'drop'
@@ -186,12 +188,25 @@ function dataOf({ data, model }: JobFile, folder: string, wrong: Wrong): Job['da
   if ('cid' in train) {
     if (test && 'fraction' in test)
       wrong('data.test', "a dataset in the network is not split: let 'data.test' name another one (pingo://CID)")
-    for (const option of ['target', 'features', 'format', 'task', 'context', 'imageSize', 'labels', 'missing'] as const)
+    for (const option of [
+      'target',
+      'features',
+      'format',
+      'task',
+      'context',
+      'tokenizer',
+      'vocabulary',
+      'imageSize',
+      'labels',
+      'missing',
+    ] as const)
       if (data[option] !== undefined && !(test && 'path' in test && (option === 'format' || option === 'labels')))
         wrong(`data.${option}`, `'data.${option}' is settled when data are imported; remove it for pingo://CID`, 'key')
   }
   if (data.context !== undefined && model.context !== undefined && data.context !== model.context)
     wrong('model.context', `'model.context' (${model.context}) and 'data.context' (${data.context}) must be equal`)
+  if (data.vocabulary !== undefined && data.tokenizer !== 'bpe')
+    wrong('data.vocabulary', "'data.vocabulary' is a size for data.tokenizer: bpe; characters are counted", 'key')
   const { imageSize } = data
   return {
     train,
@@ -202,6 +217,8 @@ function dataOf({ data, model }: JobFile, folder: string, wrong: Wrong): Job['da
     task: data.task,
     normalize: data.normalize,
     context: data.context ?? ('cid' in train ? undefined : model.context),
+    tokenizer: data.tokenizer,
+    vocabulary: data.vocabulary,
     imageSize: typeof imageSize === 'number' ? [imageSize, imageSize] : imageSize,
     labels: data.labels === undefined ? undefined : resolve(folder, data.labels),
     missing: data.missing,

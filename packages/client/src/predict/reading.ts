@@ -1,5 +1,5 @@
 import { basename, dirname, join } from 'node:path'
-import { type InputBatch, importInputs } from '@pingo/data'
+import { type InputBatch, importInputs, tokenText } from '@pingo/data'
 import type { ValueSpec } from '@pingo/engine'
 import {
   arrayOf,
@@ -53,7 +53,11 @@ export async function readingFromCard(model: string): Promise<Reading | undefine
 /** What the model tells: classes after a loss of classes; else numbers, as an autoencoder does whose data have classes too. */
 function targetOf({ loss }: ModelCard, columns: Column[]): Column | undefined {
   const target = columns.find(({ role }) => role === 'target')
-  if (loss !== 'mse') return target
+  const tokens = columns.find(({ role, merges }) => role === 'input' && merges)
+  if (loss !== 'mse')
+    return target?.vocabulary && tokens
+      ? { ...target, vocabulary: target.vocabulary.map((_, id) => tokenText(tokens, id)) }
+      : target
   return target?.dtype === 'float32' ? target : { name: 'output', role: 'target', dtype: 'float32', shape: [] }
 }
 

@@ -96,8 +96,9 @@ async function readFromNetwork(cid: string, { staging, endpoint, signal }: Conte
 
 /** The job's seed is not among them: jobs that differ in it alone share one dataset and one split. */
 function importSettingsOf({ data, model }: Job): ImportSettings {
-  const { target, features, format, task, context, imageSize, labels, missing } = data
-  return { target, features, format, task, context, imageSize, labels, missing, unlabelled: learnsItself(model) }
+  const { target, features, format, task, context, tokenizer, vocabulary, imageSize, labels, missing } = data
+  const unlabelled = learnsItself(model)
+  return { target, features, format, task, context, tokenizer, vocabulary, imageSize, labels, missing, unlabelled }
 }
 
 function mustHaveColumnsOf(test: DatasetManifest, train: DatasetManifest): void {

@@ -181,6 +181,20 @@ test('text: a gpt whose samples are as long as its context', async () => {
   assert.deepEqual([program.inputs[0]!.shape, program.target.shape, program.predictionsPerSample], [[16], [16], 16])
 })
 
+test('text of byte-level tokens: the vocabulary is the asked one, the merges are in the dataset', async () => {
+  await using gateway = await startGateway()
+  await using folder = await temporaryFolder()
+  await writeFile(join(folder.path, 'book.txt'), 'to be or not to be, that is the question. '.repeat(40))
+  const model = { template: 'gpt', layers: 1, heads: 2, width: 8 } as const
+  const data = { train: 'book.txt', context: 8, tokenizer: 'bpe', vocabulary: 270 } as const
+  await clientOf(gateway).submit({ version: 1, model, data }, { folder: folder.path })
+  await assertWhole(gateway)
+  const { program, train } = await manifests(gateway)
+  assert.deepEqual(program.parameters[0], { name: 'token.weight', dtype: 'float32', shape: [270, 8] })
+  assert.equal(train.columns[0]!.merges!.length, 270 - 256)
+  assert.equal(train.columns[1]!.vocabulary!.length, 270)
+})
+
 const IMAGES = join(MNIST, 't10k-images-idx3-ubyte')
 const TEMPLATES: [model: JobFile['model'], data: string, expected: Partial<ProgramManifest>][] = [
   [{ template: 'resnet', width: 4, blocks: [1, 1] }, IMAGES, { loss: 'cross_entropy', metric: 'accuracy' }],
