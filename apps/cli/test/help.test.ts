@@ -9,6 +9,7 @@ const COMMANDS = [
   'up',
   'fog',
   'contribute',
+  'new',
   'data import',
   'data ls',
   'train',
