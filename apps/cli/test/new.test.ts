@@ -96,6 +96,6 @@ test('--help tells every template by the words of its recipe', async () => {
 test('the samples are the same each time', () => {
   assert.equal(waves(), waves())
   const [one, two] = [figures(), figures()]
-  assert.equal(one.size, 240)
+  assert.equal(one.size, 600)
   assert.deepEqual(one, two)
 })

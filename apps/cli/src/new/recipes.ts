@@ -49,7 +49,7 @@ const TABLE = (file: string, target: string) => `data:
   target: ${target.padEnd(15)} # the column to predict
   test: 0.2               # part set apart to measure on, never trained on
 `
-const FIGURES = '`figures/`: 240 images of circles, crosses and squares, 16 × 16 pixels, made by `pingo new`'
+const FIGURES = '`figures/`: 600 images of circles, crosses and squares, 16 × 16 pixels, made by `pingo new`'
 const OWN_IMAGES = 'Put your images into a folder for each class and name the folder above them in `data.train`.'
 const OWN_TABLE = 'Name your own file in `data.train` and the column to predict in `data.target`.'
 
@@ -101,7 +101,7 @@ export const recipes = {
   blocks: [1, 1, 1]       # residual blocks of each stage; ResNet-18 has [2, 2, 2, 2]
 `,
         IMAGES,
-        trainOf('3e-3', 16, 25),
+        trainOf('3e-3', 16, 15),
       ),
     files: async () => figures(),
     data: FIGURES,
@@ -147,7 +147,7 @@ export const recipes = {
   # dropout: 0.1          # part of the values dropped while training
 `,
         IMAGES,
-        trainOf('2e-3', 16, 120),
+        trainOf('2e-3', 16, 40),
       ),
     files: async () => figures(),
     data: FIGURES,
@@ -188,7 +188,7 @@ export const recipes = {
   train: figures          # images, or a table; classes do not matter
   test: 0.2               # part set apart to measure on, never trained on
 `,
-        trainOf('3e-3', 16, 200),
+        trainOf('3e-3', 16, 60),
       ),
     files: async () => figures(),
     data: FIGURES,

@@ -23,7 +23,7 @@ function uniform(): () => number {
 }
 
 const SIDE = 16
-const IMAGES_A_CLASS = 80
+const IMAGES_A_CLASS = 200
 
 /** Whether a point lies on a figure of that radius around the origin. */
 const FIGURES: Record<string, (x: number, y: number, radius: number) => boolean> = {
