@@ -48,7 +48,7 @@ function attended(net: Net, x: Signal, name: string, o: AttentionOptions): Signa
     throw badSetting(name, `a head is ${size} wide`, 'rotary turns pairs: let heads be even wide.')
   const part = (which: string, perm: number[]) => {
     const { value } = linear(net, x, `${name}.${which}`, width, initial, o.bias)
-    const split = net.node('Reshape', [value, net.ints(0, 0, heads, size)], `${name}.${which}.heads`)
+    const split = net.node('Reshape', [value, net.list(0, 0, heads, size)], `${name}.${which}.heads`)
     return net.node('Transpose', [split], `${name}.${which}.split`, { perm: ints(perm) })
   }
   let query = part('query', [0, 2, 1, 3])
@@ -67,7 +67,7 @@ function attended(net: Net, x: Signal, name: string, o: AttentionOptions): Signa
   const weights = dropped(net, { ...x, value: soft }, `${name}.dropout`, o.dropout ?? 0).value
   const mixed = net.node('MatMul', [weights, value], `${name}.mixed`)
   const back = net.node('Transpose', [mixed], `${name}.mixed.back`, { perm: ints([0, 2, 1, 3]) })
-  const joined = net.node('Reshape', [back, net.ints(0, 0, width)], `${name}.joined`)
+  const joined = net.node('Reshape', [back, net.list(0, 0, width)], `${name}.joined`)
   return linear(net, { ...x, value: joined }, `${name}.project`, width, o.outputInitial ?? initial, o.bias)
 }
 
@@ -95,7 +95,7 @@ function rotated(net: Net, x: string, name: string, tokens: number, size: number
       )
     })
   const slice = (from: number, to: number, label: string) =>
-    net.node('Slice', [x, net.ints(from), net.ints(to), net.ints(3)], `${name}.${label}`)
+    net.node('Slice', [x, net.list(from), net.list(to), net.list(3)], `${name}.${label}`)
   const [first, second] = [slice(0, half, 'first'), slice(half, size, 'second')]
   const turned = net.node('Concat', [net.node('Neg', [second], `${name}.negative`), first], `${name}.half`, {
     axis: int(3),

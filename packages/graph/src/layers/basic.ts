@@ -54,7 +54,7 @@ export const reshape = (to: readonly number[], o: { name?: string } = {}): Layer
       throw misfit(name, x, `what has the elements of [${to}]`, 'At most one size may be -1; the others must divide.')
     if (sizeOf(shape) !== sizeOf(x.shape))
       throw misfit(name, x, `${sizeOf(shape)} elements [${shape}]`, `A sample here has ${sizeOf(x.shape)} elements.`)
-    return { ...x, value: net.node('Reshape', [x.value, net.ints(0, ...shape)], name), shape }
+    return { ...x, value: net.node('Reshape', [x.value, net.list(0, ...shape)], name), shape }
   })
 
 /** Another order of the axes of a sample, counted from 1 as the batch is 0: `permute(2, 1)` makes [time, features] of [features, time]. */

@@ -37,7 +37,7 @@ export function sequential(layers: readonly Layer[], { input, seed = 0, name = '
   const kind = dtype ?? (layers[0]?.kind === 'embedding' ? 'int64' : 'float32')
   const x: Signal = { value: 'input', dtype: kind, shape }
   const info: ValueInfo = { name: 'input', dtype: kind, shape: ['batch', ...shape] }
-  return net.model(name, info, chain(net, layers, x, ''))
+  return net.finish(name, info, chain(net, layers, x, ''))
 }
 
 /** Applies layers one behind the other; those without a name are called by their kind and its number. */

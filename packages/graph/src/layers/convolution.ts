@@ -119,7 +119,7 @@ export const patchEmbedding = (width: number, o: { patch: number; initial?: Init
     const { patch: kernel, initial = { truncated: 0.02 } } = o
     const cut = convolve(net, x, name, width, { kernel, stride: kernel, padding: 'valid', initial })
     const tokens = sizeOf(cut.shape.slice(1))
-    const flat = net.node('Reshape', [cut.value, net.ints(0, width, tokens)], `${name}.flat`)
+    const flat = net.node('Reshape', [cut.value, net.list(0, width, tokens)], `${name}.flat`)
     return {
       ...x,
       value: net.node('Transpose', [flat], `${name}.tokens`, { perm: ints([0, 2, 1]) }),

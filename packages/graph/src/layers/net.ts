@@ -1,13 +1,11 @@
-import { PinGoError, sizeOf, type Tensor } from '@pingo/wire'
+import { PinGoError, type Tensor } from '@pingo/wire'
 import { FIXED_PREFIX } from '../import.ts'
-import type { Attributes, Model, Node, ValueInfo } from '../model.ts'
+import type { Attributes, Model, ValueInfo } from '../model.ts'
 import { shapeText } from '../shape.ts'
 import { tensorOf } from '../tensors.ts'
+import { Draft } from './draft.ts'
 import { draw, type Fans, type Initial } from './initial.ts'
 import { Random } from './random.ts'
-
-/** Operator set of built models: the newest that every wide-spread runtime reads. */
-const BUILT_OPSET = 17
 
 /** What flows from layer to layer: a value of the graph whose first axis is the batch. */
 export interface Signal {
@@ -25,26 +23,25 @@ export interface Layer {
   apply(net: Net, x: Signal, name: string): Signal
 }
 
-/** A model being written node by node. Weights are named by their layers, so that they keep readable names. */
-export class Net {
-  readonly #nodes: Node[] = []
-  readonly #initializers = new Map<string, Tensor>()
+/** A {@link Draft} with seeded weights and shared constants, in which every name is given once. */
+export class Net extends Draft {
   readonly #outputs = new Set<string>()
   readonly #random: Random
 
   constructor(seed: number) {
+    super()
     this.#random = new Random(seed)
   }
 
-  /** A node; returns its first output. More outputs are named `others` ('' leaves one out before them). */
-  node(op: string, inputs: string[], output: string, attributes: Attributes = {}, others: string[] = []): string {
-    const outputs = others.length ? [...others, output] : [output]
-    for (const name of outputs) {
-      if (name && this.#outputs.has(name)) throw taken(name)
-      this.#outputs.add(name)
-    }
-    this.#nodes.push({ name: output, op, domain: '', inputs, outputs, attributes })
-    return output
+  override node(op: string, inputs: string[], output: string, attributes?: Attributes, before?: string[]): string {
+    if (this.#outputs.has(output)) throw taken(output)
+    this.#outputs.add(output)
+    return super.node(op, inputs, output, attributes, before)
+  }
+
+  override tensor(name: string, tensor: Tensor): string {
+    if (this.initializers.has(name)) throw taken(name)
+    return super.tensor(name, tensor)
   }
 
   /** A trained weight. */
@@ -52,50 +49,33 @@ export class Net {
     return this.tensor(name, tensorOf('float32', shape, draw(this.#random, shape, initial, fans)))
   }
 
-  /** A trained weight that begins with one value everywhere. */
-  filled(name: string, shape: readonly number[], value: number): string {
-    return this.tensor(name, tensorOf('float32', shape, new Float32Array(sizeOf(shape)).fill(value)))
-  }
-
-  tensor(name: string, tensor: Tensor): string {
-    if (this.#initializers.has(name)) throw taken(name)
-    this.#initializers.set(name, tensor)
-    return name
-  }
-
-  has(initializer: string): boolean {
-    return this.#initializers.has(initializer)
-  }
-
   /** Shape of a weight that is there already. */
   shapeOf(weight: string): readonly number[] | undefined {
-    return this.#initializers.get(weight)?.shape
+    return this.initializers.get(weight)?.shape
   }
 
-  /** A constant that training leaves alone; equal names hold equal values and are written once. */
+  /** A constant that training leaves alone; equal labels hold equal values and are written once. */
   fixed(label: string, make: () => Tensor): string {
     const name = `${FIXED_PREFIX}${label}`
-    if (!this.#initializers.has(name)) this.#initializers.set(name, make())
-    return name
+    return this.initializers.has(name) ? name : this.tensor(name, make())
   }
 
   scalar(value: number): string {
     return this.fixed(`${value}`, () => tensorOf('float32', [], [value]))
   }
 
-  ints(...values: number[]): string {
+  /** An int64 list, for shapes and axes. */
+  list(...values: number[]): string {
     return this.fixed(`ints/${values.join('_')}`, () => tensorOf('int64', [values.length], values))
   }
 
   /** The whole as a model; the value `result` becomes its output `output`. */
-  model(name: string, input: ValueInfo, result: Signal): Model {
-    const last = this.#nodes.findLast(({ outputs }) => outputs.includes(result.value))
-    const readAgain = this.#nodes.some(({ inputs }) => inputs.includes(result.value))
+  finish(name: string, input: ValueInfo, result: Signal): Model {
+    const last = this.nodes.findLast(({ outputs }) => outputs.includes(result.value))
+    const readAgain = this.nodes.some(({ inputs }) => inputs.includes(result.value))
     if (last && !readAgain) last.outputs = last.outputs.map((output) => (output === result.value ? 'output' : output))
     else this.node('Identity', [result.value], 'output')
-    const outputs = [{ name: 'output', dtype: result.dtype, shape: ['batch', ...result.shape] }]
-    const graph = { name, nodes: this.#nodes, inputs: [input], outputs, initializers: this.#initializers }
-    return { irVersion: 8, opset: BUILT_OPSET, producer: 'pingo', metadata: {}, graph }
+    return this.model(name, [input], [{ name: 'output', dtype: result.dtype, shape: ['batch', ...result.shape] }])
   }
 }
 

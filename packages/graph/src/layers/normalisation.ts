@@ -61,11 +61,11 @@ export const groupNorm = (groups: number, o: NormOptions = {}): Layer =>
       throw misfit(name, x, `channels that ${groups} groups divide`, `Choose groups that divide ${channels}.`)
     const even = (value: number) =>
       net.fixed(`even/${groups}_${value}`, () => tensorOf('float32', [groups], new Array(groups).fill(value)))
-    const grouped = net.node('Reshape', [x.value, net.ints(0, groups, -1)], `${name}.groups`)
+    const grouped = net.node('Reshape', [x.value, net.list(0, groups, -1)], `${name}.groups`)
     const normed = net.node('InstanceNormalization', [grouped, even(1), even(0)], `${name}.normed`, {
       epsilon: float(o.epsilon ?? 1e-5),
     })
-    const back = net.node('Reshape', [normed, net.ints(0, ...x.shape)], `${name}.back`)
+    const back = net.node('Reshape', [normed, net.list(0, ...x.shape)], `${name}.back`)
     const wide = [channels, ...space.map(() => 1)]
     const scaled = net.node('Mul', [back, net.filled(`${name}.weight`, wide, 1)], `${name}.scaled`)
     return { ...x, value: net.node('Add', [scaled, net.filled(`${name}.bias`, wide, 0)], `${name}.out`) }

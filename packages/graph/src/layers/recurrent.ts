@@ -56,12 +56,12 @@ const recurrent = (kind: 'lstm' | 'gru', gates: number, units: number, o: Recurr
       const states = net.node(op, inputs, `${name}.states`, attributes) // [time, directions, N, units]
       const back = net.node('Transpose', [states], `${name}.batch_first`, { perm: ints([2, 0, 1, 3]) })
       const shape = [time, directions * units]
-      return { ...x, value: net.node('Reshape', [back, net.ints(0, ...shape)], `${name}.out`), shape }
+      return { ...x, value: net.node('Reshape', [back, net.list(0, ...shape)], `${name}.out`), shape }
     }
     const last = net.node(op, inputs, `${name}.last`, attributes, ['']) // [directions, N, units]
     const back = net.node('Transpose', [last], `${name}.batch_first`, { perm: ints([1, 0, 2]) })
     const shape = [directions * units]
-    return { ...x, value: net.node('Reshape', [back, net.ints(0, ...shape)], `${name}.out`), shape }
+    return { ...x, value: net.node('Reshape', [back, net.list(0, ...shape)], `${name}.out`), shape }
   })
 
 function biasOf(net: Net, name: string, kind: string, directions: number, gates: number, units: number): string {
