@@ -12,7 +12,7 @@ import {
   parseModel,
   templates,
 } from './index.ts'
-import { Random } from './layers/random.ts'
+import { Random } from './templates/random.ts'
 import { tensorOf } from './tensors.ts'
 import { distance, open, runOnce } from './testing/runtime.ts'
 

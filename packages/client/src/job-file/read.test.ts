@@ -218,7 +218,7 @@ const SENTENCES: [what: string, text: string, message: string][] = [
   [
     'an autoencoder of classes',
     'version: 1\nmodel: { template: autoencoder, loss: cross_entropy }\ndata: { train: x }',
-    "job.yaml:2:39: 'model.loss' of an autoencoder is mse, not cross_entropy: it tells the numbers of its input.",
+    "job.yaml:2:39: 'model.loss' of an autoencoder is one of mse, l1, huber, smooth_l1, cosine, not cross_entropy: it tells the numbers of its input.",
   ],
   [
     'an option of another template',

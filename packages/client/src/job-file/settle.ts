@@ -1,5 +1,14 @@
 import { basename, resolve } from 'node:path'
-import { CidText, type LoraSettings, type LossInput, type OptimizerInput, parseCid, type Schedule } from '@pingo/wire'
+import {
+  CidText,
+  type LoraSettings,
+  type LossInput,
+  type LossKind,
+  lossKindOf,
+  type OptimizerInput,
+  parseCid,
+  type Schedule,
+} from '@pingo/wire'
 import type { Problem } from './problems.ts'
 import { parseBytes, parseCountRange, parseDuration } from './quantities.ts'
 import { type JobFile, templateNames } from './schema.ts'
@@ -135,6 +144,9 @@ const OPTIONS_OF = {
   autoencoder: ['latent', 'channels', 'hidden'],
 } as const satisfies Record<TemplateSource['template'], readonly (keyof JobFile['model'])[]>
 
+/** Losses that compare numbers with numbers. */
+const OF_NUMBERS: readonly LossKind[] = ['mse', 'l1', 'huber', 'smooth_l1', 'cosine']
+
 /** Defaults that attention heads are checked against. */
 const ATTENTION = { gpt: { width: 128, heads: 4 }, vit: { width: 96, heads: 3 } } as const
 
@@ -158,8 +170,11 @@ function modelOf({ model }: JobFile, folder: string, wrong: Wrong): ModelSource 
     const { width = ATTENTION[template].width, heads = ATTENTION[template].heads } = model
     if (width % heads !== 0) wrong('model.heads', `'model.heads' must divide the width (${width}), not be ${heads}`)
   }
-  if (template === 'autoencoder' && model.loss !== undefined && model.loss !== 'mse')
-    wrong('model.loss', `'model.loss' of an autoencoder is mse, not ${model.loss}: it tells the numbers of its input`)
+  if (template === 'autoencoder' && model.loss !== undefined && !OF_NUMBERS.includes(lossKindOf(model.loss)))
+    wrong(
+      'model.loss',
+      `'model.loss' of an autoencoder is one of ${OF_NUMBERS.join(', ')}, not ${lossKindOf(model.loss)}: it tells the numbers of its input`,
+    )
   const set = mine.flatMap((option) => {
     const value = model[option as keyof typeof model]
     return value === undefined ? [] : [[option, value]]

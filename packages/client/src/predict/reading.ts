@@ -50,11 +50,14 @@ export async function readingFromCard(model: string): Promise<Reading | undefine
   }
 }
 
+/** Losses after which a model tells numbers, whatever its data's target holds. */
+const OF_NUMBERS = ['mse', 'l1', 'huber', 'smooth_l1', 'cosine']
+
 /** What the model tells: classes after a loss of classes; else numbers, as an autoencoder does whose data have classes too. */
 function targetOf({ loss }: ModelCard, columns: Column[]): Column | undefined {
   const target = columns.find(({ role }) => role === 'target')
   const tokens = columns.find(({ role, merges }) => role === 'input' && merges)
-  if (loss !== 'mse')
+  if (!OF_NUMBERS.includes(loss))
     return target?.vocabulary && tokens
       ? { ...target, vocabulary: target.vocabulary.map((_, id) => tokenText(tokens, id)) }
       : target

@@ -25,8 +25,8 @@ import {
   withWeights,
   writeModel,
 } from '../index.ts'
-import { Random } from '../layers/random.ts'
 import { int, type Node } from '../model.ts'
+import { Random } from '../templates/random.ts'
 import { tensorOf } from '../tensors.ts'
 import { distance, runOnce } from '../testing/runtime.ts'
 

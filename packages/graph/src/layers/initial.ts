@@ -1,5 +1,5 @@
 import { sizeOf } from '@pingo/wire'
-import type { Random } from './random.ts'
+import type { Random } from '../templates/random.ts'
 
 /**
  * How a weight begins.

@@ -45,9 +45,9 @@ import {
   withWeights,
   writeModel,
 } from '../index.ts'
+import { Random } from '../templates/random.ts'
 import { tensorOf } from '../tensors.ts'
 import { distance, runOnce } from '../testing/runtime.ts'
-import { Random } from './random.ts'
 
 const random = new Random(7)
 const normals = (shape: readonly number[]): Tensor =>

@@ -2,10 +2,10 @@ import { PinGoError, type Tensor } from '@pingo/wire'
 import { FIXED_PREFIX } from '../import.ts'
 import type { Attributes, Model, ValueInfo } from '../model.ts'
 import { shapeText } from '../shape.ts'
+import { Random } from '../templates/random.ts'
 import { tensorOf } from '../tensors.ts'
 import { Draft } from './draft.ts'
 import { draw, type Fans, type Initial } from './initial.ts'
-import { Random } from './random.ts'
 
 /** What flows from layer to layer: a value of the graph whose first axis is the batch. */
 export interface Signal {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type BatchInput, isPinGoError, type Tensor } from '@pingo/wire'
 import { buildProgram, checkModel, type LossKind, type Model, supportedOperators, templates } from '../index.ts'
-import { Random } from '../layers/random.ts'
+import { Random } from '../templates/random.ts'
 import { tensorOf } from '../tensors.ts'
 import { losses } from '../testing/train.ts'
 

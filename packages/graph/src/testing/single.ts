@@ -1,8 +1,8 @@
 import type { BatchInput, Tensor } from '@pingo/wire'
 import { inferShapes } from '../infer-shapes.ts'
-import { Random } from '../layers/random.ts'
 import type { Attributes, Model, Node } from '../model.ts'
 import { buildGradients } from '../program.ts'
+import { Random } from '../templates/random.ts'
 import { tensorOf } from '../tensors.ts'
 import { distance, open } from './runtime.ts'
 
