@@ -98,12 +98,18 @@ for (const name of names)
       assert.ok(!ops(exported).includes('Dropout'))
       for (const { op, attributes } of exported.graph.nodes)
         if (op === 'Constant') assert.equal((attributes.value!.value as Tensor).dtype, 'float64', 'all else is folded')
-      const read = new Set(exported.graph.nodes.flatMap(({ inputs }) => inputs))
+      const read = new Set(exported.graph.nodes.flatMap(readBy))
       for (const weight of exported.graph.initializers.keys()) assert.ok(read.has(weight), `${weight} is not used`)
       const y = await run(exported, { ...first(input), ...floatOf(first(input), model) })
       assert.ok(distance(y.data, wanted.get('output')!.data) < TOLERANCE, `fold: ${foldBatchNorm}`)
     }
   })
+
+/** Names that a node reads, in graphs inside it too. */
+const readBy = ({ inputs, attributes }: Node): string[] => [
+  ...inputs,
+  ...Object.values(attributes).flatMap((a) => (a.type === 'graph' ? a.value.nodes.flatMap(readBy) : [])),
+]
 
 /** Stored integers as the model's own input type. */
 function floatOf(t: Tensor, model: Model): Partial<Tensor> {
