@@ -4,8 +4,9 @@ import { contributeCommand } from './commands/contribute.ts'
 import { dataCommand } from './commands/data.ts'
 import { demoCommand } from './commands/demo.ts'
 import { fogCommand } from './commands/fog.ts'
-import { graphCommand } from './commands/graph.ts'
+import { graphCommand } from './commands/graph/index.ts'
 import { jobCommand } from './commands/job/index.ts'
+import { newCommand } from './commands/new.ts'
 import { predictCommand } from './commands/predict.ts'
 import { quoteCommand } from './commands/quote.ts'
 import { trainCommand } from './commands/train.ts'
@@ -25,6 +26,7 @@ export function createProgram(context: Context): Command {
       'after',
       '\nExamples:\n  $ pingo demo                        # a whole network here, trains, shows the result\n' +
         '  $ pingo up                          # a network here, ready for your jobs\n' +
+        '  $ pingo new --template mlp flowers  # a folder to start from\n' +
         '  $ pingo train examples/tabular/job.yaml\n\nEnvironment:\n' +
         '  PINGO_HOME   folder of all state (default: ~/.pingo)\n' +
         '  PINGO_FOG    address of the fog node       PINGO_TOKEN  its token\n' +
@@ -35,6 +37,7 @@ export function createProgram(context: Context): Command {
     upCommand,
     fogCommand,
     contributeCommand,
+    newCommand,
     dataCommand,
     trainCommand,
     quoteCommand,

@@ -9,6 +9,7 @@ const COMMANDS = [
   'up',
   'fog',
   'contribute',
+  'new',
   'data import',
   'data ls',
   'train',
@@ -22,6 +23,7 @@ const COMMANDS = [
   'job verify',
   'predict',
   'graph check',
+  'graph export',
 ]
 
 function leaves(command: Command, path: string[] = []): [path: string, command: Command][] {

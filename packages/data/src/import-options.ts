@@ -23,6 +23,8 @@ export interface ImportOptions {
   name?: string
   /** Tables: the column to predict (several, parted by commas, for regression). Default: label, target, class or y, else the last. */
   target?: string
+  /** Tables: true makes all columns inputs when no target is named. Default false. */
+  unlabelled?: boolean
   /** Tables: the columns to predict from. Default: all but the target. */
   features?: string[]
   /** Default: guessed; texts, booleans and few different whole numbers are classes. */
@@ -37,6 +39,10 @@ export interface ImportOptions {
   missing?: 'error' | 'mean' | 'drop'
   /** Text: tokens per sample, default 64. */
   context?: number
+  /** Text: characters as tokens (default), or byte-level tokens learnt from the text (byte-pair encoding), which take any text. */
+  tokenizer?: 'char' | 'bpe'
+  /** Text, bpe: how many tokens to learn, 257 … 50,000; a short text may give fewer. Default 512. */
+  vocabulary?: number
   /** Images: [height, width] to resize to. Default: the size of the first image, which all must have. */
   imageSize?: readonly [number, number]
   /** Images: grey or colour. Default: as the first image. */

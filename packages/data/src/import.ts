@@ -157,6 +157,8 @@ function checkOptions(options: ImportOptions): void {
     throw wrong("missing must be 'error', 'mean' or 'drop'.")
   if (options.task !== undefined && !['classification', 'regression'].includes(options.task))
     throw wrong("task must be 'classification' or 'regression'.")
+  if (options.tokenizer !== undefined && !['char', 'bpe'].includes(options.tokenizer))
+    throw wrong("tokenizer must be 'char' or 'bpe'.")
   if (options.channels !== undefined && options.channels !== 1 && options.channels !== 3)
     throw wrong('channels must be 1 or 3.')
   for (const [name, value] of Object.entries(limits ?? {}))

@@ -19,8 +19,7 @@ import { openIdx } from './tensor/idx.ts'
 import { inputArrayLike } from './tensor/input-array.ts'
 import { openNpy } from './tensor/npy.ts'
 import { openSafetensors } from './tensor/safetensors-file.ts'
-import { readText } from './text/utf8.ts'
-import { CharacterIds } from './text/vocabulary.ts'
+import { tokensOf } from './text/codec.ts'
 import { unpacked } from './unpack.ts'
 
 /** Rows of a batch when none are asked for: about so many bytes of stored values, and no more than MAX_BATCH_ROWS. */
@@ -251,21 +250,17 @@ async function* textBatches(
     throw new PinGoError('DATA_UNLIKE', `'${path}' is a text, the dataset to follow holds ${like.kind} data.`, {
       hint: 'Give a file of the same kind.',
     })
-  const ids = new CharacterIds(column.vocabulary)
   const context = sizeOf(column.shape)
   const file = await SourceFile.open(path, limits)
   try {
     let data = new Int32Array(rows * context)
     let filled = 0
-    let position = 0
     const batch = (): StoredBatch => {
       const count = Math.ceil(filled / context)
       const lengths = Array.from({ length: count }, (_, i) => Math.min(context, filled - i * context))
       return { rows: count, values: [[column, data.subarray(0, count * context)]], lengths }
     }
-    for await (const { text } of readText(file, signal)) {
-      const tokens = ids.encode(text, path, position)
-      position += tokens.length
+    for await (const { tokens } of tokensOf(file, column, signal)) {
       for (let at = 0; at < tokens.length; ) {
         const part = tokens.subarray(at, at + data.length - filled)
         data.set(part, filled)

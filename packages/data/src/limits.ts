@@ -41,6 +41,10 @@ export const MAX_SHARD_BYTES = 256 << 20
 export const MAX_CATEGORIES = 100
 /** Most different characters of a text. */
 export const MAX_VOCABULARY = 65_536
+/** Tokens of a byte-level vocabulary: the bytes themselves and at least one merge. */
+export const MIN_BPE_VOCABULARY = 257
+export const MAX_BPE_VOCABULARY = 50_000
+export const DEFAULT_BPE_VOCABULARY = 512
 /** Most fields of a packed column: one-hot fields count each. */
 export const MAX_FIELDS = MAX_CLASSES
 export const DEFAULT_CONTEXT = 64

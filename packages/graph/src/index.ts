@@ -14,12 +14,18 @@
  * ```
  * @module
  */
+import { autoencoder } from './templates/autoencoder.ts'
 import { cnn } from './templates/cnn.ts'
 import { gpt } from './templates/gpt.ts'
+import { lstm } from './templates/lstm.ts'
 import { mlp } from './templates/mlp.ts'
+import { resnet } from './templates/resnet.ts'
+import { vit } from './templates/vit.ts'
 
 export * from './check.ts'
+export { type InferenceOptions, toInference } from './export/inference.ts'
 export { type InferredType, inferShapes } from './infer-shapes.ts'
+export * from './layers/index.ts'
 export { hasLora, type LoraOptions, mergeLora, withLora } from './lora.ts'
 export type { LossKind } from './loss.ts'
 export { mergeStats, metricsOf, statsLayout } from './metrics.ts'
@@ -44,14 +50,19 @@ export {
   type GradientProgram,
   type Program,
   type ProgramOptions,
+  type Scaling,
 } from './program.ts'
 export { MAX_MODEL_BYTES, parseModel } from './proto/read.ts'
 export { writeModel } from './proto/write.ts'
+export type { AutoencoderOptions } from './templates/autoencoder.ts'
 export type { CnnOptions } from './templates/cnn.ts'
 export type { GptOptions } from './templates/gpt.ts'
+export type { LstmOptions } from './templates/lstm.ts'
 export type { MlpOptions } from './templates/mlp.ts'
+export type { ResnetOptions } from './templates/resnet.ts'
+export type { VitOptions } from './templates/vit.ts'
 export { numbersOf } from './tensors.ts'
-export { standardize, withWeights } from './weights.ts'
+export { restoreScale, standardize, weightsOf, withWeights } from './weights.ts'
 
 /** Models for people who have none: seeded initial weights, input `input`, output `output` (logits). */
-export const templates = { mlp, cnn, gpt }
+export const templates = { mlp, cnn, resnet, gpt, vit, lstm, autoencoder }

@@ -2,10 +2,12 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import {
+  buildProgram,
   checkModel,
   inferShapes,
   type Model,
   parseModel,
+  restoreScale,
   standardize,
   templates,
   withWeights,
@@ -160,4 +162,37 @@ test('templates are seeded', () => {
     writeModel(templates.gpt({ vocabulary: 11, context: 4, layers: 1, heads: 2, width: 8, seed }))
   assert.deepEqual(make(1), make(1))
   assert.notDeepEqual(make(1), make(2))
+})
+
+test('an autoencoder is trained in standard units and tells its rows in their own', async () => {
+  const mean = [100, -3, 0.5]
+  const std = [20, 0.1, 4]
+  const model = standardize(templates.autoencoder({ shape: [3], latent: 2, hidden: [4] }), 'input', mean, std)
+  const column = { column: 'input', dtype: 'float32' as const, shape: [3] }
+  const program = buildProgram(model, {
+    loss: 'mse',
+    optimizer: { kind: 'sgd' },
+    batch: 2,
+    inputs: [{ name: 'input', ...column }],
+    target: { name: 'target', ...column },
+    logical: { target: { scale: std.map((s) => 1 / s), shift: mean.map((m, i) => -m / std[i]!) } },
+  })
+  const x = tensorOf('float32', [2, 3], [110, -3.2, 1, 85, -2.9, -7])
+  const told = await runOnce(program.evaluate, [
+    ...program.initial,
+    ['input', x],
+    ['target', x],
+    ['sample_weight', tensorOf('float32', [2], [1, 1])],
+  ])
+  const exported = parseModel(writeModel(restoreScale(model, mean, std)))
+  const y = (await runOnce(writeModel(exported), [['input', x]])).get('output')!
+  const far = Array.from(x.data as Float32Array, (v, i) => (v - Number(y.data[i])) / std[i % 3]!)
+  const loss = far.reduce((sum, d) => sum + d * d, 0) / 3
+  assert.ok(Math.abs(Number(told.get('loss_sum')!.data[0]) - loss) < 1e-4 * loss)
+  assert.ok(Array.from(y.data as Float32Array).every((v, i) => Math.abs(v - mean[i % 3]!) < 5 * std[i % 3]!))
+  const names = program.parameters.map(({ name }) => name)
+  assert.deepEqual(
+    [...withWeights(exported, program.initial).graph.initializers.keys()].filter((n) => names.includes(n)),
+    names,
+  )
 })

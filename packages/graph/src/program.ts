@@ -32,9 +32,16 @@ import { settleOptimizer } from './optimizers/settle.ts'
 import { checkPatterns } from './patterns.ts'
 import { writeModel } from './proto/write.ts'
 import { range } from './shape.ts'
+import { tensorOf } from './tensors.ts'
 
 /** Greatest batch of a program (the manifest's own limit). */
 export const MAX_BATCH = 65_536
+
+/** What stored numbers are multiplied by, and what is added then. */
+export interface Scaling {
+  scale?: number | readonly number[]
+  shift?: number | readonly number[]
+}
 
 /** What is needed to differentiate a model: its data and its loss. */
 export interface GradientOptions {
@@ -42,8 +49,11 @@ export interface GradientOptions {
   batch: number
   /** One for each input of the model: stored element type and stored shape of a sample (reshaped when only the shape differs). */
   inputs: BatchInput[]
-  /** stored * scale + shift, as float32, by input name: part of the step and evaluate graphs, not of the exported model. */
-  logical?: Record<string, { scale?: number; shift?: number }>
+  /**
+   * stored * scale + shift, as float32, by the name of an input or of the target: part of the step and evaluate graphs, not of the
+   * exported model. A list has a number for each element of a sample.
+   */
+  logical?: Record<string, Scaling>
   /** Class ids (integers) for cross_entropy, numbers else. */
   target: BatchInput
   /** The model's output that the loss is taken on; default: the first. */
@@ -272,7 +282,9 @@ function forwardWith(
       return [info, b.input(given.name, given.dtype, [batch, ...given.shape])]
     }),
   )
-  const targets = b.input(target.name, target.dtype, [batch, ...target.shape])
+  const given = b.input(target.name, target.dtype, [batch, ...target.shape])
+  const scaling = options.logical?.[target.name]
+  const targets = scaling ? prelude(b, given, 'float32', scaling) : given
   const noise = random ? new NoiseSource(b) : undefined
   const partOf = (part: number, zero?: Value, after?: Imported): Forward => {
     const inputs = new Map<string, Value>()
@@ -307,17 +319,13 @@ function forwardWith(
 }
 
 /** Stored values as the model's input type: stored * scale + shift for floats. */
-function prelude(
-  b: GraphBuilder,
-  stored: Value,
-  dtype: Value['dtype'],
-  logical: { scale?: number; shift?: number } = {},
-): Value {
-  const { scale = 1, shift = 0 } = logical
+function prelude(b: GraphBuilder, stored: Value, dtype: Value['dtype'], { scale = 1, shift = 0 }: Scaling = {}): Value {
   const model = dtype === 'float16' || dtype === 'float64' || dtype === 'bfloat16' ? 'float32' : dtype
   if (model !== 'float32') return stored.dtype === model ? stored : b.cast(stored, model)
   const x = stored.dtype === 'float32' ? stored : b.cast(stored, 'float32')
-  return b.add(b.scale(x, scale), b.scalar(shift))
+  const number = (v: number | readonly number[]) =>
+    typeof v === 'number' ? b.scalar(v) : b.constant(tensorOf('float32', stored.shape.slice(1), v))
+  return b.add(b.mul(x, number(scale)), number(shift))
 }
 
 /**

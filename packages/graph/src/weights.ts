@@ -2,7 +2,7 @@ import { PinGoError, sizeOf, type Tensor } from '@pingo/wire'
 import { FIXED_PREFIX, splitTie } from './import.ts'
 import type { Model, Node } from './model.ts'
 import { sameShape, shapeText } from './shape.ts'
-import { castTensor, tensorOf } from './tensors.ts'
+import { castTensor, isFloat, tensorOf } from './tensors.ts'
 
 /**
  * The model with trained parameters and buffers in place of its initial ones; everything else is the user's own graph, untouched.
@@ -40,6 +40,21 @@ export function withWeights(model: Model, weights: ReadonlyMap<string, Tensor>):
   }
   nodes = nodes.filter((node) => node.op !== 'Identity' || !split.has(node.outputs[0] ?? ''))
   return { ...model, graph: { ...model.graph, initializers, nodes } }
+}
+
+/**
+ * All weights of a model by the names that {@link withWeights} takes them back by: its float initialisers but for PinGo's own constants
+ * (masks and other constants of the exporter among them), running statistics too, and what an exporter had merged apart.
+ */
+export function weightsOf(model: Model): Map<string, Tensor> {
+  const weights = new Map(
+    [...model.graph.initializers].filter(([name, t]) => isFloat(t.dtype) && !name.startsWith(FIXED_PREFIX)),
+  )
+  for (const node of model.graph.nodes) {
+    const tied = splitTie(model, node)
+    if (tied) weights.set(node.outputs[0]!, tied)
+  }
+  return weights
 }
 
 function fitted(name: string, old: Tensor, tensor: Tensor): Tensor {
@@ -109,4 +124,36 @@ export function standardize(model: Model, input: string, mean: readonly number[]
   }))
   const nodes = [node('Sub', [input, meanName], centred), node('Mul', [centred, stdName], scaled), ...renamed]
   return { ...model, graph: { ...model.graph, initializers, nodes } }
+}
+
+/**
+ * Puts y · std + mean behind the first output, as constants that training leaves alone: for a model that learnt to tell standardised
+ * numbers, which so tells them in their own units. @param mean one value for each element of a sample; @param std the same
+ * @throws PinGoError GRAPH_OUTPUT_UNKNOWN
+ */
+export function restoreScale(model: Model, mean: readonly number[], std: readonly number[]): Model {
+  const [output, ...others] = model.graph.outputs
+  if (!output) throw new PinGoError('GRAPH_OUTPUT_UNKNOWN', 'The model has no output.')
+  const sample = output.shape.slice(1)
+  const shape = sample.every((n) => typeof n === 'number') ? (sample as number[]) : [mean.length]
+  const name = (label: string) => `${FIXED_PREFIX}${output.name}/${label}`
+  const initializers = new Map(model.graph.initializers)
+  initializers.set(name('mean'), tensorOf('float32', shape, mean))
+  initializers.set(name('std'), tensorOf('float32', shape, std))
+  const inner = name('standard')
+  const renamed = (names: string[]) => names.map((each) => (each === output.name ? inner : each))
+  const nodes = model.graph.nodes.map((n) => ({ ...n, inputs: renamed(n.inputs), outputs: renamed(n.outputs) }))
+  const node = (op: string, inputs: string[], to: string): Node => ({
+    name: to,
+    op,
+    domain: '',
+    inputs,
+    outputs: [to],
+    attributes: {},
+  })
+  nodes.push(
+    node('Mul', [inner, name('std')], name('scaled')),
+    node('Add', [name('scaled'), name('mean')], output.name),
+  )
+  return { ...model, graph: { ...model.graph, nodes, initializers, outputs: [output, ...others] } }
 }

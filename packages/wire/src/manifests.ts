@@ -58,6 +58,11 @@ export const ColumnSchema = z.strictObject({
   classes: z.array(z.string().max(1000)).max(MAX_CLASSES).optional(),
   /** For tokens: the vocabulary, in the order of the ids. */
   vocabulary: z.array(z.string().max(100)).max(MAX_CLASSES).optional(),
+  /**
+   * For byte-level tokens (byte-pair encoding): the two tokens of each merge, joined by a space, in their order. The vocabulary is then
+   * written in the byte alphabet of GPT-2; without merges each token is a character.
+   */
+  merges: z.array(z.string().max(201)).max(MAX_CLASSES).optional(),
   /** Names of the fields that a packed tabular column holds, in order. */
   fields: z.array(z.string().max(1000)).max(MAX_CLASSES).optional(),
   /** Categories of a packed field that was one-hot encoded or coded, by field name. */

@@ -33,6 +33,7 @@ function importCommand({ signal }: Context): Command {
     'pingo data import flowers.csv --target species --test 0.2',
     'pingo data import photos/ --image-size 64x64',
     'pingo data import book.txt --context 128 --json',
+    'pingo data import book.txt --tokenizer bpe --vocabulary 1024',
   ])
     .argument('<path...>', 'file, or folder of one folder of images per class')
     .option('--name <name>', "name of the dataset (default: the file's)")
@@ -50,6 +51,9 @@ function importCommand({ signal }: Context): Command {
     .option('--labels <file>', 'idx, npy: the file of labels')
     .option('--test <fraction>', 'set this part apart as test data', numberFrom(0, 0.9))
     .option('--context <tokens>', 'text: tokens of a sample', numberFrom(2, 65_536, { integer: true }))
+    .addOption(new Option('--tokenizer <kind>', 'text: characters or byte-pair encoding').choices(['char', 'bpe']))
+    .option('--vocabulary <tokens>', 'text, bpe: tokens to learn', numberFrom(257, 50_000, { integer: true }))
+    .option('--unlabelled', 'tables: take all columns as inputs, for an autoencoder')
     .option('--image-size <HxW>', 'images: the size that all are brought to', imageSize)
     .addOption(new Option('--missing <how>', 'tables: what to do about empty cells').choices(['error', 'mean', 'drop']))
     .option('--seed <n>', 'seed of the shuffle', numberFrom(0, 2 ** 32 - 1, { integer: true }))

@@ -193,17 +193,37 @@ const SENTENCES: [what: string, text: string, message: string][] = [
   [
     'no model',
     'version: 1\nmodel: {}\ndata: { train: x }',
-    "job.yaml:2:8: 'model' needs either a template (mlp, cnn, gpt) or the path of an onnx file.",
+    "job.yaml:2:8: 'model' needs either a template (mlp, cnn, resnet, gpt, vit, lstm, autoencoder) or the path of an onnx file.",
   ],
   [
     'two models',
     'version: 1\nmodel: { template: mlp, onnx: m.onnx }\ndata: { train: x }',
-    "job.yaml:2:8: 'model' needs either a template (mlp, cnn, gpt) or the path of an onnx file.",
+    "job.yaml:2:8: 'model' needs either a template (mlp, cnn, resnet, gpt, vit, lstm, autoencoder) or the path of an onnx file.",
+  ],
+  [
+    'a size for a vocabulary of characters',
+    'version: 1\nmodel: { template: gpt }\ndata: { train: x, vocabulary: 512 }',
+    "job.yaml:3:19: 'data.vocabulary' is a size for data.tokenizer: bpe; characters are counted.",
+  ],
+  [
+    'an option of one other template',
+    'version: 1\nmodel: { template: cnn, patch: 3 }\ndata: { train: x }',
+    "job.yaml:2:25: 'model.patch' is an option of the vit template; remove it.",
+  ],
+  [
+    'heads of a vit',
+    'version: 1\nmodel: { template: vit, heads: 5 }\ndata: { train: x }',
+    "job.yaml:2:32: 'model.heads' must divide the width (96), not be 5.",
+  ],
+  [
+    'an autoencoder of classes',
+    'version: 1\nmodel: { template: autoencoder, loss: cross_entropy }\ndata: { train: x }',
+    "job.yaml:2:39: 'model.loss' of an autoencoder is one of mse, l1, huber, smooth_l1, cosine, not cross_entropy: it tells the numbers of its input.",
   ],
   [
     'an option of another template',
     'version: 1\nmodel: { template: cnn, hidden: [3] }\ndata: { train: x }',
-    "job.yaml:2:25: 'model.hidden' is an option of the mlp template; remove it.",
+    "job.yaml:2:25: 'model.hidden' is an option of the templates mlp, autoencoder; remove it.",
   ],
   [
     'heads that do not divide',

@@ -50,11 +50,14 @@ const patterns = (description: string) =>
     description,
   )
 
-export const templateNames = ['mlp', 'cnn', 'gpt'] as const
+export const templateNames = ['mlp', 'cnn', 'resnet', 'gpt', 'vit', 'lstm', 'autoencoder'] as const
 
 const Model = z
   .strictObject({
-    template: choice(templateNames, 'A ready-made network: mlp (tables), cnn (images) or gpt (text).').optional(),
+    template: choice(
+      templateNames,
+      'A ready-made network: mlp (tables), cnn, resnet or vit (images), gpt (text), lstm (text and sequences of numbers), autoencoder (tables and images; learns to tell its own input, not the target).',
+    ).optional(),
     onnx: text(
       4096,
       'the path of an .onnx file',
@@ -85,16 +88,45 @@ const Model = z
       'the name of one of the model’s outputs',
       'Which output of the ONNX model is trained. Default: the first.',
     ).optional(),
-    hidden: widths(20, 'mlp: widths of the hidden layers. Default [128].').optional(),
-    channels: widths(4, 'cnn: channels of the convolutions. Default [32, 64].').optional(),
+    hidden: widths(
+      20,
+      'mlp: widths of the hidden layers, default [128]. autoencoder of tables: widths on the way to the latent numbers and, mirrored, back; default [64].',
+    ).optional(),
+    channels: widths(
+      4,
+      'cnn: channels of the convolutions, default [32, 64]. autoencoder of images: the same, each halves the size; default [16, 32].',
+    ).optional(),
     dense: number(1, 65_536, 'cnn: width of the dense layer before the output. Default 128.', { integer: true }),
-    layers: number(1, 100, 'gpt: blocks. Default 4.', { integer: true }),
-    heads: number(1, 256, 'gpt: attention heads; must divide the width. Default 4.', { integer: true }),
-    width: number(1, 16_384, 'gpt: width of the residual stream. Default 128.', { integer: true }),
+    blocks: widths(6, 'resnet: residual blocks of each stage. Default [2, 2, 2, 2], as ResNet-18.').optional(),
+    layers: number(1, 100, 'gpt: blocks, default 4. vit: blocks, default 6. lstm: stacked LSTMs, default 2.', {
+      integer: true,
+    }),
+    heads: number(1, 256, 'gpt, vit: attention heads; must divide the width. Default 4 (gpt), 3 (vit).', {
+      integer: true,
+    }),
+    width: number(
+      1,
+      16_384,
+      'gpt, vit: width of the residual stream, default 128 and 96. lstm: width of the states, default 128. resnet: channels of the first stage, default 32 (ResNet-18: 64).',
+      { integer: true },
+    ),
+    patch: number(
+      1,
+      4096,
+      'vit: side of a patch in pixels; must divide the height and the width. Default: about an eighth of the smaller one.',
+      { integer: true },
+    ),
+    latent: number(
+      1,
+      65_536,
+      'autoencoder: numbers that a sample is squeezed into. Default 32 for images; half the columns, at most 8, for tables.',
+      { integer: true },
+    ),
+    dropout: number(0, 0.9, 'gpt, vit, lstm: part of the values dropped while training. Default 0.'),
     context: number(
       2,
       65_536,
-      'gpt: positions that the model sees at once. Default: the tokens of a sample (data.context).',
+      'gpt, lstm: tokens that the model sees at once. Default: the tokens of a sample (data.context).',
       {
         integer: true,
       },
@@ -137,6 +169,16 @@ const Data = z
       "standard bakes (x − mean) / deviation of the training data into the model's input. Default: standard for templates on tables, else none.",
     ).optional(),
     context: number(2, 65_536, 'Text: tokens of a sample. Default 64.', { integer: true }),
+    tokenizer: choice(
+      ['char', 'bpe'],
+      'Text: char makes each character a token; bpe learns frequent pieces of words (byte-pair encoding), which take any text. Default char.',
+    ).optional(),
+    vocabulary: number(
+      257,
+      50_000,
+      'Text, bpe: tokens to learn, the 256 bytes among them; a short text may give fewer. Default 512.',
+      { integer: true },
+    ),
     imageSize: setting(
       z.union([z.int().min(1).max(4096), z.tuple([z.int().min(1).max(4096), z.int().min(1).max(4096)])]),
       'a whole number or [height, width], each from 1 to 4096',

@@ -1,17 +1,34 @@
 import { basename, resolve } from 'node:path'
-import { CidText, type LoraSettings, type LossInput, type OptimizerInput, parseCid, type Schedule } from '@pingo/wire'
+import {
+  CidText,
+  type LoraSettings,
+  type LossInput,
+  type LossKind,
+  lossKindOf,
+  type OptimizerInput,
+  parseCid,
+  type Schedule,
+} from '@pingo/wire'
 import type { Problem } from './problems.ts'
 import { parseBytes, parseCountRange, parseDuration } from './quantities.ts'
-import type { JobFile } from './schema.ts'
+import { type JobFile, templateNames } from './schema.ts'
 
 /** Data named in a job: a path on this machine or a dataset in the network. */
 export type DataSource = { path: string } | { cid: string }
 
-export type ModelSource =
-  | { onnx: string }
+export type ModelSource = { onnx: string } | TemplateSource
+/** A template and those of its options that the user set. */
+export type TemplateSource =
   | { template: 'mlp'; hidden?: number[] }
   | { template: 'cnn'; channels?: number[]; dense?: number }
-  | { template: 'gpt'; layers?: number; heads?: number; width?: number; context?: number }
+  | { template: 'resnet'; width?: number; blocks?: number[] }
+  | { template: 'gpt'; layers?: number; heads?: number; width?: number; context?: number; dropout?: number }
+  | { template: 'vit'; layers?: number; heads?: number; width?: number; patch?: number; dropout?: number }
+  | { template: 'lstm'; layers?: number; width?: number; context?: number; dropout?: number }
+  | { template: 'autoencoder'; latent?: number; channels?: number[]; hidden?: number[] }
+
+/** Whether a model learns to tell its own input, whatever the data's target. */
+export const learnsItself = (model: ModelSource): boolean => 'template' in model && model.template === 'autoencoder'
 
 /** A job with all defaults settled and all paths absolute. */
 export interface Job {
@@ -32,6 +49,8 @@ export interface Job {
     task?: 'classification' | 'regression'
     normalize?: 'standard' | 'none'
     context?: number
+    tokenizer?: 'char' | 'bpe'
+    vocabulary?: number
     imageSize?: [number, number]
     labels?: string
     missing?: 'error' | 'mean' | 'drop'
@@ -114,36 +133,53 @@ export function settle(file: JobFile, where: { folder: string; name: string }): 
 
 type Wrong = (path: string, sentence: string, at?: 'key' | 'value') => void
 
+/** Options of each template. */
 const OPTIONS_OF = {
   mlp: ['hidden'],
   cnn: ['channels', 'dense'],
-  gpt: ['layers', 'heads', 'width', 'context'],
-} as const
+  resnet: ['width', 'blocks'],
+  gpt: ['layers', 'heads', 'width', 'context', 'dropout'],
+  vit: ['layers', 'heads', 'width', 'patch', 'dropout'],
+  lstm: ['layers', 'width', 'context', 'dropout'],
+  autoencoder: ['latent', 'channels', 'hidden'],
+} as const satisfies Record<TemplateSource['template'], readonly (keyof JobFile['model'])[]>
+
+/** Losses that compare numbers with numbers. */
+const OF_NUMBERS: readonly LossKind[] = ['mse', 'l1', 'huber', 'smooth_l1', 'cosine']
+
+/** Defaults that attention heads are checked against. */
+const ATTENTION = { gpt: { width: 128, heads: 4 }, vit: { width: 96, heads: 3 } } as const
 
 function modelOf({ model }: JobFile, folder: string, wrong: Wrong): ModelSource | undefined {
   if ((model.template === undefined) === (model.onnx === undefined)) {
-    wrong('model', "'model' needs either a template (mlp, cnn, gpt) or the path of an onnx file")
+    wrong('model', `'model' needs either a template (${templateNames.join(', ')}) or the path of an onnx file`)
     return undefined
   }
-  for (const [template, options] of Object.entries(OPTIONS_OF))
-    for (const option of options)
-      if (model[option] !== undefined && template !== model.template)
-        wrong(`model.${option}`, `'model.${option}' is an option of the ${template} template; remove it`, 'key')
+  const { template } = model
+  const mine: readonly string[] = template ? OPTIONS_OF[template] : []
+  for (const option of new Set(Object.values(OPTIONS_OF).flat()))
+    if (model[option] !== undefined && !mine.includes(option)) {
+      const owners = templateNames.filter((name) => (OPTIONS_OF[name] as readonly string[]).includes(option))
+      const whose = owners.length > 1 ? `the templates ${owners.join(', ')}` : `the ${owners[0]} template`
+      wrong(`model.${option}`, `'model.${option}' is an option of ${whose}; remove it`, 'key')
+    }
   if (model.onnx !== undefined) return { onnx: resolve(folder, model.onnx) }
   if (model.output !== undefined)
     wrong('model.output', "'model.output' names an output of an ONNX file; a template has one; remove it", 'key')
-  switch (model.template!) {
-    case 'mlp':
-      return { template: 'mlp', hidden: model.hidden }
-    case 'cnn':
-      return { template: 'cnn', channels: model.channels, dense: model.dense }
-    case 'gpt': {
-      const width = model.width ?? 128
-      if (width % (model.heads ?? 4) !== 0)
-        wrong('model.heads', `'model.heads' must divide the width (${width}), not be ${model.heads ?? 4}`)
-      return { template: 'gpt', layers: model.layers, heads: model.heads, width: model.width, context: model.context }
-    }
+  if (template === 'gpt' || template === 'vit') {
+    const { width = ATTENTION[template].width, heads = ATTENTION[template].heads } = model
+    if (width % heads !== 0) wrong('model.heads', `'model.heads' must divide the width (${width}), not be ${heads}`)
   }
+  if (template === 'autoencoder' && model.loss !== undefined && !OF_NUMBERS.includes(lossKindOf(model.loss)))
+    wrong(
+      'model.loss',
+      `'model.loss' of an autoencoder is one of ${OF_NUMBERS.join(', ')}, not ${lossKindOf(model.loss)}: it tells the numbers of its input`,
+    )
+  const set = mine.flatMap((option) => {
+    const value = model[option as keyof typeof model]
+    return value === undefined ? [] : [[option, value]]
+  })
+  return { template, ...Object.fromEntries(set) } as TemplateSource
 }
 
 function dataOf({ data, model }: JobFile, folder: string, wrong: Wrong): Job['data'] | undefined {
@@ -167,12 +203,25 @@ function dataOf({ data, model }: JobFile, folder: string, wrong: Wrong): Job['da
   if ('cid' in train) {
     if (test && 'fraction' in test)
       wrong('data.test', "a dataset in the network is not split: let 'data.test' name another one (pingo://CID)")
-    for (const option of ['target', 'features', 'format', 'task', 'context', 'imageSize', 'labels', 'missing'] as const)
+    for (const option of [
+      'target',
+      'features',
+      'format',
+      'task',
+      'context',
+      'tokenizer',
+      'vocabulary',
+      'imageSize',
+      'labels',
+      'missing',
+    ] as const)
       if (data[option] !== undefined && !(test && 'path' in test && (option === 'format' || option === 'labels')))
         wrong(`data.${option}`, `'data.${option}' is settled when data are imported; remove it for pingo://CID`, 'key')
   }
   if (data.context !== undefined && model.context !== undefined && data.context !== model.context)
     wrong('model.context', `'model.context' (${model.context}) and 'data.context' (${data.context}) must be equal`)
+  if (data.vocabulary !== undefined && data.tokenizer !== 'bpe')
+    wrong('data.vocabulary', "'data.vocabulary' is a size for data.tokenizer: bpe; characters are counted", 'key')
   const { imageSize } = data
   return {
     train,
@@ -183,6 +232,8 @@ function dataOf({ data, model }: JobFile, folder: string, wrong: Wrong): Job['da
     task: data.task,
     normalize: data.normalize,
     context: data.context ?? ('cid' in train ? undefined : model.context),
+    tokenizer: data.tokenizer,
+    vocabulary: data.vocabulary,
     imageSize: typeof imageSize === 'number' ? [imageSize, imageSize] : imageSize,
     labels: data.labels === undefined ? undefined : resolve(folder, data.labels),
     missing: data.missing,

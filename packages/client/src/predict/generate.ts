@@ -1,3 +1,4 @@
+import { textCodec } from '@pingo/data'
 import type { Session, ValueSpec } from '@pingo/engine'
 import { type Column, PinGoError } from '@pingo/wire'
 import { feedOf } from './reading.ts'
@@ -16,7 +17,7 @@ export interface GenerateOptions {
 }
 
 /**
- * Goes on with a prompt, token by token: the model sees the last tokens that fit its context. Padding stands behind the text, where a
+ * Goes on with a prompt, token by token (texts of whole characters): the model sees the last tokens that fit its context. Padding stands behind the text, where a
  * causal model does not look.
  */
 export async function* generateText(
@@ -27,24 +28,14 @@ export async function* generateText(
   options: GenerateOptions = {},
 ): AsyncGenerator<string> {
   const { length = 200, temperature = 0.8, seed = 0, signal } = options
-  const { vocabulary = [] } = column
   const context = column.shape[0]!
-  const ids = new Map(vocabulary.map((token, id) => [token, id]))
-  const tokens = Array.from(prompt, (character) => {
-    const id = ids.get(character)
-    if (id === undefined)
-      throw new PinGoError(
-        'PROMPT_UNKNOWN_CHARACTER',
-        `The model does not know the character '${character}' of the prompt.`,
-        {
-          hint: `It was trained on ${vocabulary.length} characters: ${vocabulary.join('').replace(/\s+/g, ' ').slice(0, 80)}`,
-        },
-      )
-    return id
-  })
+  mustKnow(prompt, column)
+  const codec = textCodec(column)
+  const tokens = [...codec.encode(prompt)]
   if (!tokens.length)
     throw new PinGoError('PROMPT_EMPTY', 'The prompt is empty.', { hint: 'Give a few characters to go on from.' })
   const random = uniform(seed)
+  const said = codec.decoder()
   for (let n = 0; n < Math.min(length, MAX_GENERATED_TOKENS); n++) {
     signal?.throwIfAborted()
     const seen = tokens.slice(-context)
@@ -55,8 +46,25 @@ export async function* generateText(
     const scores = scoresOf(output, 0, fed.shape[0]!, seen.length - 1)
     const next = temperature > 0 ? sample(softmax(scores, temperature), random()) : greatest(scores)
     tokens.push(next)
-    yield vocabulary[next] ?? ''
+    const text = said.next(next)
+    if (text) yield text
   }
+  const rest = said.end()
+  if (rest) yield rest
+}
+
+/** A vocabulary of characters has only those of its text; one of bytes takes any prompt. */
+function mustKnow(prompt: string, { vocabulary = [], merges }: Column): void {
+  const known = new Set(vocabulary)
+  const unknown = merges ? undefined : [...prompt].find((character) => !known.has(character))
+  if (unknown === undefined) return
+  throw new PinGoError(
+    'PROMPT_UNKNOWN_CHARACTER',
+    `The model does not know the character '${unknown}' of the prompt.`,
+    {
+      hint: `It was trained on ${vocabulary.length} characters: ${vocabulary.join('').replace(/\s+/g, ' ').slice(0, 80)}`,
+    },
+  )
 }
 
 const batchOf = ({ shape }: ValueSpec): number => (typeof shape[0] === 'number' ? shape[0] : 1)

@@ -3,6 +3,7 @@ import { copyFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { importDataset } from '@pingo/data'
 import { templates, writeModel } from '@pingo/graph'
 import type { Column } from '@pingo/wire'
 import { temporaryFolder } from '../testing/gateway.ts'
@@ -122,6 +123,61 @@ test('a gpt goes on with a prompt: equal seeds, equal text; unknown characters a
   await writeFile(join(folder.path, 'text.txt'), 'abc def gh')
   const rows = await all(predictor.predict(join(folder.path, 'text.txt')))
   assert.equal(rows.length, 2, 'a prediction of what follows each sample')
+})
+
+test('a gpt of byte-level tokens takes any prompt and gives whole characters', async () => {
+  await using folder = await temporaryFolder()
+  const source = join(folder.path, 'book.txt')
+  await writeFile(source, 'größer als groß, größer als größer. '.repeat(40))
+  const files = new Map<string, Uint8Array>()
+  const { train } = await importDataset(
+    source,
+    {
+      async put(bytes) {
+        const whole = bytes instanceof Uint8Array ? bytes : Buffer.concat(await Array.fromAsync(bytes))
+        const cid = `bafkrei${'a'.repeat(40 + files.size)}`
+        files.set(cid, whole)
+        return { cid, bytes: whole.length }
+      },
+    },
+    { tokenizer: 'bpe', vocabulary: 264, context: 6 },
+  )
+  const { columns } = train
+  const vocabulary = columns[0]!.vocabulary!
+  const model = templates.gpt({ vocabulary: vocabulary.length, context: 6, layers: 1, heads: 2, width: 8, seed: 3 })
+  const path = join(folder.path, 'model.onnx')
+  await writeFile(path, writeModel(model))
+  const inputs = [{ name: 'input', column: 'input', dtype: 'int32', shape: [6] }]
+  await writeFile(join(folder.path, 'model.json'), cardFor('text', columns, inputs))
+  await using predictor = await Predictor.open(path)
+  const parts = await Array.fromAsync(predictor.generate('größer 日本 ', { length: 60, seed: 1, temperature: 2 }))
+  assert.ok(parts.length > 10)
+  for (const part of parts) assert.ok(part.length && !/[\ud800-\udbff]$/.test(part))
+  await writeFile(join(folder.path, 'text.txt'), 'größer als 日本')
+  const rows = await all(predictor.predict(join(folder.path, 'text.txt')))
+  assert.ok(rows.length >= 1)
+  assert.ok(
+    rows.every((row) => !row.class!.includes('Ġ')),
+    'tokens are told as text',
+  )
+})
+
+test('a model that told numbers tells numbers, though its data have classes', async () => {
+  await using folder = await temporaryFolder()
+  const model = templates.autoencoder({ shape: [2], latent: 1, hidden: [3] })
+  const path = join(folder.path, 'model.onnx')
+  await writeFile(path, writeModel(model))
+  const columns: Column[] = [
+    { name: 'input', role: 'input', dtype: 'float32', shape: [2], fields: ['a', 'b'] },
+    { name: 'target', role: 'target', dtype: 'int32', shape: [], classes: ['one', 'two'] },
+  ]
+  const inputs = [{ name: 'input', column: 'input', dtype: 'float32', shape: [2] }]
+  await writeFile(join(folder.path, 'model.json'), cardFor('tabular', columns, inputs).replace('cross_entropy', 'mse'))
+  await writeFile(join(folder.path, 'x.csv'), 'a,b\n1,2\n')
+  await using predictor = await Predictor.open(path)
+  const [row] = await all(predictor.predict(join(folder.path, 'x.csv')))
+  assert.equal(row!.values?.length, 2)
+  assert.equal(row!.class, undefined)
 })
 
 test('scores as predictions', () => {

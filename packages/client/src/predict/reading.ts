@@ -1,5 +1,5 @@
 import { basename, dirname, join } from 'node:path'
-import { type InputBatch, importInputs } from '@pingo/data'
+import { type InputBatch, importInputs, tokenText } from '@pingo/data'
 import type { ValueSpec } from '@pingo/engine'
 import {
   arrayOf,
@@ -45,9 +45,23 @@ export async function readingFromCard(model: string): Promise<Reading | undefine
     kind: card.kind as Reading['kind'],
     columns,
     columnOf: (input) => inputs.find(({ name }) => name === input)?.column ?? columns[0]!.name,
-    target: columns.find(({ role }) => role === 'target'),
+    target: targetOf(card, columns),
     card,
   }
+}
+
+/** Losses after which a model tells numbers, whatever its data's target holds. */
+const OF_NUMBERS = ['mse', 'l1', 'huber', 'smooth_l1', 'cosine']
+
+/** What the model tells: classes after a loss of classes; else numbers, as an autoencoder does whose data have classes too. */
+function targetOf({ loss }: ModelCard, columns: Column[]): Column | undefined {
+  const target = columns.find(({ role }) => role === 'target')
+  const tokens = columns.find(({ role, merges }) => role === 'input' && merges)
+  if (!OF_NUMBERS.includes(loss))
+    return target?.vocabulary && tokens
+      ? { ...target, vocabulary: target.vocabulary.map((_, id) => tokenText(tokens, id)) }
+      : target
+  return target?.dtype === 'float32' ? target : { name: 'output', role: 'target', dtype: 'float32', shape: [] }
 }
 
 const ARRAY_FILE = /\.(npy|safetensors)$/i

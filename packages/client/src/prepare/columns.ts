@@ -6,8 +6,17 @@ export interface Columns {
   target: Column
 }
 
-export function columnsOf(dataset: DatasetManifest): Columns {
+/**
+ * The columns of a dataset. @param own true for a model that learns to tell its own input (as numbers): the target, if there is one,
+ * is left aside
+ * @throws PinGoError DATA_SHAPE_MISMATCH
+ */
+export function columnsOf(dataset: DatasetManifest, own = false): Columns {
   const inputs = dataset.columns.filter(({ role }) => role === 'input')
+  if (own && inputs.length === 1) {
+    const { name, shape, fields } = inputs[0]!
+    return { inputs, target: { name, role: 'target', dtype: 'float32', shape, ...(fields ? { fields } : {}) } }
+  }
   const targets = dataset.columns.filter(({ role }) => role === 'target')
   if (!inputs.length || targets.length !== 1)
     throw new PinGoError(

@@ -10,7 +10,7 @@ import {
   PinGoError,
 } from '@pingo/wire'
 import type { Endpoint } from '../connection.ts'
-import type { DataSource, Job } from '../job-file/settle.ts'
+import { type DataSource, type Job, learnsItself } from '../job-file/settle.ts'
 import type { Staging } from '../staging.ts'
 import type { Progress } from './progress.ts'
 
@@ -95,9 +95,10 @@ async function readFromNetwork(cid: string, { staging, endpoint, signal }: Conte
 }
 
 /** The job's seed is not among them: jobs that differ in it alone share one dataset and one split. */
-function importSettingsOf({ data }: Job): ImportSettings {
-  const { target, features, format, task, context, imageSize, labels, missing } = data
-  return { target, features, format, task, context, imageSize, labels, missing }
+function importSettingsOf({ data, model }: Job): ImportSettings {
+  const { target, features, format, task, context, tokenizer, vocabulary, imageSize, labels, missing } = data
+  const unlabelled = learnsItself(model)
+  return { target, features, format, task, context, tokenizer, vocabulary, imageSize, labels, missing, unlabelled }
 }
 
 function mustHaveColumnsOf(test: DatasetManifest, train: DatasetManifest): void {

@@ -1,9 +1,10 @@
 import { basename } from 'node:path'
-import { checkModel, type Model, parseModel, templates } from '@pingo/graph'
-import { type Column, lossKindOf, PinGoError, sizeOf } from '@pingo/wire'
-import type { Job, ModelSource } from '../job-file/settle.ts'
-import { type Columns, classesOf, describeColumn, holdsClasses } from './columns.ts'
+import { checkModel, type Model, parseModel } from '@pingo/graph'
+import { PinGoError } from '@pingo/wire'
+import type { Job } from '../job-file/settle.ts'
+import type { Columns } from './columns.ts'
 import { readModelBytes } from './model-file.ts'
+import { fromTemplate } from './template.ts'
 
 /** The model of a job: the template made to fit the data, or the user's own file, checked. */
 export async function loadModel(job: Job, columns: Columns): Promise<Model> {
@@ -26,60 +27,4 @@ export async function readModel(path: string): Promise<Model> {
     )
   }
   return model
-}
-
-function fromTemplate(job: Job, source: Exclude<ModelSource, { onnx: string }>, { inputs, target }: Columns): Model {
-  const input = inputs[0]!
-  const isText = input.vocabulary !== undefined
-  const isImage = input.shape.length === 3 || (input.shape.length === 2 && !isText)
-  const misfit = (reads: string, instead: string) =>
-    new PinGoError(
-      'DATA_SHAPE_MISMATCH',
-      `The ${source.template} template reads ${reads}; the data's input is ${describeColumn(input)}${isText ? ', text' : ''}.`,
-      { hint: `Use template ${instead}.` },
-    )
-  if (inputs.length > 1)
-    throw new PinGoError(
-      'DATA_SHAPE_MISMATCH',
-      `A template reads one input; the data have ${inputs.length}: ${inputs.map(({ name }) => name).join(', ')}.`,
-      { hint: 'Name the columns with data.features, or bring your own ONNX model.' },
-    )
-  const { seed } = job
-  switch (source.template) {
-    case 'mlp':
-      if (isText) throw misfit('numbers', 'gpt')
-      return templates.mlp({ inputs: [...input.shape], ...outputsFor(job, target), hidden: source.hidden, seed })
-    case 'cnn': {
-      if (!isImage || isText) throw misfit('images', isText ? 'gpt' : 'mlp')
-      const shape = (input.shape.length === 3 ? input.shape : [1, ...input.shape]) as [number, number, number]
-      const { channels, dense } = source
-      const wide = outputsFor(job, target)
-      return templates.cnn({ shape, classes: 'classes' in wide ? wide.classes : wide.outputs, channels, dense, seed })
-    }
-    case 'gpt': {
-      if (!isText || !target.vocabulary) throw misfit('text', isImage ? 'cnn' : 'mlp')
-      const tokens = input.shape[0]!
-      const context = source.context ?? tokens
-      if (context !== tokens)
-        throw new PinGoError(
-          'DATA_SHAPE_MISMATCH',
-          `The model sees ${context} tokens at once; a sample of the data has ${tokens}.`,
-          { hint: `Remove model.context, or import the text with context ${context}.` },
-        )
-      const { layers, heads, width } = source
-      return templates.gpt({ vocabulary: input.vocabulary!.length, context, layers, heads, width, seed })
-    }
-  }
-}
-
-/** How wide a template's output is: a logit per class (one for bce), or a number per target. */
-function outputsFor(job: Job, target: Column): { classes: number } | { outputs: number } {
-  if (!holdsClasses(target)) return { outputs: sizeOf(target.shape) }
-  const classes = classesOf(target)
-  if (classes === undefined)
-    throw new PinGoError('DATA_SHAPE_MISMATCH', `The data do not say how many classes '${target.name}' has.`, {
-      hint: 'Import them with labels, or bring your own ONNX model.',
-    })
-  if (job.loss !== undefined && lossKindOf(job.loss) === 'bce') return { outputs: 1 }
-  return { classes }
 }

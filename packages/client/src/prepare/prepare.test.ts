@@ -181,6 +181,51 @@ test('text: a gpt whose samples are as long as its context', async () => {
   assert.deepEqual([program.inputs[0]!.shape, program.target.shape, program.predictionsPerSample], [[16], [16], 16])
 })
 
+test('text of byte-level tokens: the vocabulary is the asked one, the merges are in the dataset', async () => {
+  await using gateway = await startGateway()
+  await using folder = await temporaryFolder()
+  await writeFile(join(folder.path, 'book.txt'), 'to be or not to be, that is the question. '.repeat(40))
+  const model = { template: 'gpt', layers: 1, heads: 2, width: 8 } as const
+  const data = { train: 'book.txt', context: 8, tokenizer: 'bpe', vocabulary: 270 } as const
+  await clientOf(gateway).submit({ version: 1, model, data }, { folder: folder.path })
+  await assertWhole(gateway)
+  const { program, train } = await manifests(gateway)
+  assert.deepEqual(program.parameters[0], { name: 'token.weight', dtype: 'float32', shape: [270, 8] })
+  assert.equal(train.columns[0]!.merges!.length, 270 - 256)
+  assert.equal(train.columns[1]!.vocabulary!.length, 270)
+})
+
+const IMAGES = join(MNIST, 't10k-images-idx3-ubyte')
+const TEMPLATES: [model: JobFile['model'], data: string, expected: Partial<ProgramManifest>][] = [
+  [{ template: 'resnet', width: 4, blocks: [1, 1] }, IMAGES, { loss: 'cross_entropy', metric: 'accuracy' }],
+  [{ template: 'vit', width: 8, heads: 2, layers: 1 }, IMAGES, { loss: 'cross_entropy', metric: 'accuracy' }],
+  [{ template: 'vit', width: 8, heads: 2, layers: 1, patch: 7, dropout: 0.1 }, IMAGES, { loss: 'cross_entropy' }],
+  [
+    { template: 'autoencoder', latent: 4, channels: [2, 4] },
+    IMAGES,
+    { loss: 'mse', metric: 'mae', target: { name: 'target', column: 'input', dtype: 'float32', shape: [1, 28, 28] } },
+  ],
+  [
+    { template: 'autoencoder', hidden: [8], latent: 2 },
+    'flowers.csv',
+    // width, height, and one of three colours: no column is left out as the target.
+    { loss: 'mse', metric: 'mae', target: { name: 'target', column: 'input', dtype: 'float32', shape: [5] } },
+  ],
+  [{ template: 'lstm', width: 8, layers: 1 }, 'flowers.csv', { loss: 'cross_entropy' }],
+  [{ template: 'lstm', width: 8 }, 'book.txt', { loss: 'cross_entropy', predictionsPerSample: 64 }],
+]
+for (const [model, data, expected] of TEMPLATES)
+  test(`the template ${model.template} on ${data.split('/').at(-1)}`, async () => {
+    await using gateway = await startGateway()
+    await using folder = await temporaryFolder()
+    await writeFile(join(folder.path, 'flowers.csv'), FLOWERS)
+    await writeFile(join(folder.path, 'book.txt'), 'to be or not to be, that is the question. '.repeat(40))
+    await clientOf(gateway).submit({ version: 1, model, data: { train: data } }, { folder: folder.path })
+    await assertWhole(gateway)
+    const { program } = await manifests(gateway)
+    for (const [key, value] of Object.entries(expected)) assert.deepEqual(program[key as keyof ProgramManifest], value)
+  })
+
 test('a network exported by PyTorch and a CSV', async () => {
   await using gateway = await startGateway()
   await clientOf(gateway).submit(join(OWN_ONNX, 'job.yaml'))

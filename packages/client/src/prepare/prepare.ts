@@ -1,4 +1,13 @@
-import { buildProgram, type Model, type Program, standardize, withLora, writeModel } from '@pingo/graph'
+import {
+  buildProgram,
+  type Model,
+  type Program,
+  restoreScale,
+  type Scaling,
+  standardize,
+  withLora,
+  writeModel,
+} from '@pingo/graph'
 import { pushFile } from '@pingo/storage'
 import {
   type Column,
@@ -13,7 +22,7 @@ import {
 } from '@pingo/wire'
 import { z } from 'zod'
 import type { Gateway } from '../gateway.ts'
-import { DEFAULT_BATCH, type Job } from '../job-file/settle.ts'
+import { DEFAULT_BATCH, type Job, learnsItself } from '../job-file/settle.ts'
 import { openStaging, type Staging } from '../staging.ts'
 import { columnsOf } from './columns.ts'
 import { type ImportedDataset, type ImportSettings, importData, openJobData } from './data.ts'
@@ -116,9 +125,10 @@ async function build(job: Job, staging: Staging, context: PrepareContext, option
   const { train, test } = await openJobData(job, { staging, endpoint, signal, onProgress })
   signal?.throwIfAborted()
   onProgress?.({ stage: 'model', message: 'Building the training program' })
-  const columns = columnsOf(train.manifest)
-  const own = await loadModel(job, columns)
-  const found = fit(own, columns, { loss: job.loss, output: job.output })
+  const own = learnsItself(job.model)
+  const columns = columnsOf(train.manifest, own)
+  const given = await loadModel(job, columns)
+  const found = fit(given, columns, { loss: job.loss, output: job.output })
   for (const message of found.notes) onProgress?.({ stage: 'note', message })
   const { samples } = train.manifest
   if (job.batch !== undefined && job.batch > samples)
@@ -130,8 +140,21 @@ async function build(job: Job, staging: Staging, context: PrepareContext, option
       },
     )
   const batch = job.batch ?? Math.min(DEFAULT_BATCH, samples)
-  const whole = normalized(own, job, train, found)
+  const standard = isStandardized(job, train)
+  const whole = standard ? standardized(given, train, found) : given
   const model = job.lora ? withLora(whole, { ...job.lora, seed: job.seed }) : whole
+  const logical = Object.fromEntries(
+    found.inputs.map((input): [string, Scaling] => [
+      input.name,
+      scaleOf([...columns.inputs, columns.target], input.column),
+    ]),
+  )
+  // A model that tells its own input is trained on it as it sees it: rows with mean 0 and deviation 1, pixels from 0 to 1.
+  const rows = own && standard && train.manifest.kind === 'tabular' ? momentsOf(train, found.target.column) : undefined
+  if (own)
+    logical[found.target.name] = rows
+      ? { scale: rows.std.map((s) => 1 / s), shift: rows.mean.map((m, i) => -m / rows.std[i]!) }
+      : scaleOf(columns.inputs, found.target.column)
   const program = buildProgram(model, {
     loss: found.loss,
     optimizer: job.optimizer,
@@ -139,33 +162,33 @@ async function build(job: Job, staging: Staging, context: PrepareContext, option
     accumulate: job.accumulate,
     batch,
     inputs: found.inputs,
-    logical: Object.fromEntries(
-      found.inputs.map((input) => [input.name, scaleOf([...columns.inputs, columns.target], input.column)]),
-    ),
+    logical,
     target: found.target,
     output: job.output,
   })
   for (const message of program.notes) onProgress?.({ stage: 'note', message })
-  return { train, test, program, model, fit: found, batch }
+  return { train, test, program, model: rows ? restoreScale(model, rows.mean, rows.std) : model, fit: found, batch }
 }
 
-/** (x − mean) / deviation of the training data in front of the model's inputs, where the job wants it. */
-function normalized(model: Model, job: Job, { manifest }: ImportedDataset, { inputs }: Fit): Model {
-  const wanted = job.data.normalize ?? (manifest.kind === 'tabular' && !('onnx' in job.model) ? 'standard' : 'none')
-  if (wanted === 'none') return model
-  return inputs.reduce((standardized, input) => {
-    const { mean, std } = manifest.columns.find(({ name }) => name === input.column)!
-    if (!mean || !std)
-      throw new PinGoError('NORMALIZE_IMPOSSIBLE', `The data's '${input.column}' has no mean and deviation.`, {
-        hint: 'Remove data.normalize.',
-      })
-    return standardize(
-      standardized,
-      input.name,
-      mean,
-      std.map((value) => (value > 0 ? value : 1)),
-    )
+const isStandardized = (job: Job, { manifest }: ImportedDataset): boolean =>
+  (job.data.normalize ?? (manifest.kind === 'tabular' && !('onnx' in job.model) ? 'standard' : 'none')) === 'standard'
+
+/** (x − mean) / deviation of the training data in front of the model's inputs. */
+function standardized(model: Model, train: ImportedDataset, { inputs }: Fit): Model {
+  return inputs.reduce((changed, input) => {
+    const { mean, std } = momentsOf(train, input.column)
+    return standardize(changed, input.name, mean, std)
   }, model)
+}
+
+/** Mean and deviation of a column of the training data; a deviation of 0 counts as 1. @throws PinGoError NORMALIZE_IMPOSSIBLE */
+function momentsOf({ manifest }: ImportedDataset, column: string): { mean: number[]; std: number[] } {
+  const { mean, std } = manifest.columns.find(({ name }) => name === column)!
+  if (!mean || !std)
+    throw new PinGoError('NORMALIZE_IMPOSSIBLE', `The data's '${column}' has no mean and deviation.`, {
+      hint: 'Remove data.normalize.',
+    })
+  return { mean, std: std.map((value) => (value > 0 ? value : 1)) }
 }
 
 function scaleOf(columns: Column[], name: string): { scale?: number; shift?: number } {

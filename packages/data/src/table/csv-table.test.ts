@@ -56,6 +56,25 @@ test('the target is label, target, class or y, else the last column', async () =
   assert.deepEqual((await load('a,b,c\n1,5,x\n0,6,z\n')).train.columns[1]!.fields, ['c'])
 })
 
+test('an unlabelled table has inputs alone, whatever its columns are called; a second file may follow it', async () => {
+  await inDirectory(async (directory) => {
+    const path = join(directory, 'table.csv')
+    const files = new MemoryFiles()
+    await writeFile(path, 'a,label,b\n1,x,2.5\n3,y,4.5\n')
+    const { train } = await importDataset(path, files, { unlabelled: true })
+    assert.deepEqual(
+      train.columns.map(({ name, fields }) => [name, fields]),
+      [['input', ['a', 'label=x', 'label=y', 'b']]],
+    )
+    await writeFile(path, 'b,a,label\n5,6,y\n')
+    const { train: second } = await importDataset(path, files, { like: train })
+    const { input } = await everything(second, files)
+    assert.deepEqual([...input!], [6, 0, 1, 5])
+    const { train: named } = await importDataset(path, files, { unlabelled: true, target: 'b' })
+    assert.deepEqual(named.columns[1]!.fields, ['b'], 'a named target is one')
+  })
+})
+
 test('texts, booleans and few whole numbers are classes, fractions and many numbers are quantities', async () => {
   const target = async (cells: (string | number)[], options: ImportOptions = {}) =>
     (await load(`x,t\n${cells.map((cell, i) => `${i / 7},${cell}`).join('\n')}\n`, options)).train.columns[1]!

@@ -14,7 +14,8 @@ const TARGET_NAMES = ['label', 'target', 'class', 'y']
 const BATCH_VALUES = 1 << 18
 
 /**
- * A table as samples: one packed column `input` float32 [fields], and `target` (class ids int32 [], or float32 [] or [k]).
+ * A table as samples: one packed column `input` float32 [fields], and, unless it is `unlabelled`, `target` (class ids int32 [], or
+ * float32 [] or [k]).
  * Reads the file twice: once to learn what the columns hold, once to encode them.
  */
 export async function tableSource(table: Table, options: ImportOptions): Promise<Source> {
@@ -48,7 +49,7 @@ async function freshPlan(
   options: ImportOptions,
   missing: NonNullable<ImportOptions['missing']>,
 ): Promise<Plan> {
-  const targets = targetColumns(table, options.target)
+  const targets = options.unlabelled && options.target === undefined ? [] : targetColumns(table, options.target)
   const features = featureColumns(table, options.features, targets)
   const { rows, columns } = await profile(table, [...features, ...targets], new Set(targets), options.signal)
   if (rows === 0)
@@ -69,12 +70,14 @@ async function freshPlan(
     throw new PinGoError('DATA_NO_FEATURES', `'${table.path}' has no column to predict from besides the target.`, {
       hint: 'A table needs at least two columns: check its delimiter.',
     })
-  const target = planTarget(table.path, new Map(targets.map((i) => [i, columns.get(i)!])), rows, options.task)
+  const target = targets.length
+    ? planTarget(table.path, new Map(targets.map((i) => [i, columns.get(i)!])), rows, options.task)
+    : undefined
   const fields = planFields(table.path, profiles)
   return {
     columns: [
       { name: 'input', role: 'input', dtype: 'float32', ...packedColumn(fields) },
-      targetColumn(target, targets.length > 1),
+      ...(target ? [targetColumn(target, targets.length > 1)] : []),
     ],
     encoder: new RowEncoder(table, fields, target, missing),
     samples: missing === 'drop' ? undefined : rows,
@@ -148,7 +151,12 @@ function likePlan(
 ): Plan {
   const { fields, means } = inputPlan(table, like)
   const column = like.columns.find(({ role }) => role === 'target')
-  if (!column) throw new PinGoError('DATA_UNLIKE', 'The dataset to follow has no target.')
+  if (!column)
+    return {
+      columns: like.columns,
+      encoder: new RowEncoder(table, fields, undefined, missing, means),
+      samples: undefined,
+    }
   const indexOf = namedIndex(table, like)
   const names = column.fields ?? ['target']
   const target: TargetPlan = column.classes

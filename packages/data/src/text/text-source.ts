@@ -1,17 +1,18 @@
 import { type Column, PinGoError } from '@pingo/wire'
 import { SourceFile } from '../files.ts'
 import type { ImportOptions } from '../import-options.ts'
-import { DEFAULT_CONTEXT, type ImportLimits, MAX_CONTEXT, MAX_VOCABULARY } from '../limits.ts'
+import { DEFAULT_CONTEXT, type ImportLimits, MAX_CONTEXT } from '../limits.ts'
 import type { Source } from '../store/source.ts'
-import { readText } from './utf8.ts'
-import { CharacterIds, vocabularyOf } from './vocabulary.ts'
+import { tokensOf } from './codec.ts'
+import { countedLike, freshVocabulary } from './text-vocabulary.ts'
 
 /** Samples handed on at once. */
 const BATCH_TOKENS = 1 << 17
 
 /**
- * A text as samples of `context` characters whose target is the same text one character on: `input` and `target` int32
- * [context]. Samples do not overlap. The test split is the last part of the text, cut so that no character is in both.
+ * A text as samples of `context` tokens (characters, or by `tokenizer: 'bpe'` byte-level ones) whose target is the same text one token
+ * on: `input` and `target` int32 [context]. Samples do not overlap. The test split is the last part of the text, cut so that no token
+ * is in both.
  */
 export async function textSource(path: string, options: ImportOptions, limits: ImportLimits): Promise<Source> {
   const likeColumn = options.like?.columns.find(({ role }) => role === 'input')
@@ -22,17 +23,10 @@ export async function textSource(path: string, options: ImportOptions, limits: I
   const context = likeColumn?.shape[0] ?? options.context ?? DEFAULT_CONTEXT
   if (!Number.isInteger(context) || context < 1 || context > MAX_CONTEXT)
     throw new PinGoError('DATA_OPTION', `context must be a whole number of 1 … ${MAX_CONTEXT}, it is ${context}.`)
-  const { tokens, characters, totalBytes } = await vocabularyOf(path, limits, options.signal)
-  const vocabulary = likeColumn?.vocabulary ?? characters
-  if (vocabulary.length > MAX_VOCABULARY)
-    throw new PinGoError(
-      'DATA_TOO_LARGE',
-      `'${path}' holds ${vocabulary.length} different characters, at most ${MAX_VOCABULARY} make a vocabulary.`,
-      {
-        hint: 'Give a text in one language, or check that the file is text.',
-      },
-    )
-  const ids = new CharacterIds(vocabulary)
+  const { vocabulary, merges, tokens, totalBytes } = likeColumn
+    ? await countedLike(path, likeColumn, limits, options.signal)
+    : await freshVocabulary(path, options, limits)
+  const words = merges ? 'tokens' : 'characters'
 
   const testTokens = Math.round(tokens * (options.test ?? 0))
   const cut = tokens - testTokens
@@ -41,7 +35,7 @@ export async function textSource(path: string, options: ImportOptions, limits: I
   if (trainSamples === 0 || (testTokens > 0 && testSamples === 0))
     throw new PinGoError(
       'DATA_EMPTY',
-      `'${path}' has ${tokens} characters, too few for a sample of ${context} + 1${testTokens > 0 ? ' in each split' : ''}.`,
+      `'${path}' has ${tokens} ${words}, too few for a sample of ${context} + 1${testTokens > 0 ? ' in each split' : ''}.`,
       {
         hint: 'Use a longer text or a smaller context.',
       },
@@ -52,7 +46,10 @@ export async function textSource(path: string, options: ImportOptions, limits: I
     dtype: 'int32',
     shape: [context],
     vocabulary,
+    // The target's tokens are the input's.
+    ...(merges && name === 'input' ? { merges } : {}),
   })
+  const read = { vocabulary, merges }
 
   return {
     kind: 'text',
@@ -67,8 +64,7 @@ export async function textSource(path: string, options: ImportOptions, limits: I
       let position = 0
       const file = await SourceFile.open(path, limits)
       try {
-        for await (const { text, bytesRead } of readText(file, signal)) {
-          const encoded = ids.encode(text, path, position)
+        for await (const { tokens: encoded, bytesRead } of tokensOf(file, read, signal)) {
           for (const id of encoded) {
             const inTest = position >= cut
             const at = inTest ? position - cut : position
@@ -76,7 +72,7 @@ export async function textSource(path: string, options: ImportOptions, limits: I
             position++
             const sample = Math.floor(at / context)
             const place = at % context
-            // Each character but the first is the target of the one before; each but the last begins or goes on a sample.
+            // Each token but the first is the target of the one before; each but the last begins or goes on a sample.
             if (at > 0 && Math.floor((at - 1) / context) < samples) {
               batch[rows * 2 * context + context + ((at - 1) % context)] = id
               if (place === 0 && ++rows === capacity) {

@@ -4,8 +4,8 @@
  */
 import { type LossKind, type Model, templates, withWeights } from '@pingo/graph'
 import { type BatchInput, type Optimizer, OptimizerSchema, sizeOf, type Tensor } from '@pingo/wire'
+import { Draft } from '../../../graph/src/layers/draft.ts'
 import { float, int, ints } from '../../../graph/src/model.ts'
-import { Draft } from '../../../graph/src/templates/draft.ts'
 import { uniforms } from './hashed.ts'
 
 export interface BenchmarkModel {
@@ -186,10 +186,6 @@ export const benchmarkModels = { mlp, cnn, gpt, resnet18, lstm, vit_tiny: vitTin
 
 /** Layers over {@link Draft}, with hashed weights. */
 class Net extends Draft {
-  constructor() {
-    super(0)
-  }
-
   weight(name: string, shape: number[], fanIn: number): string {
     return this.tensor(name, { dtype: 'float32', shape, data: uniforms(name, sizeOf(shape), 1 / Math.sqrt(fanIn)) })
   }

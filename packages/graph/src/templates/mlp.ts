@@ -1,6 +1,6 @@
-import { PinGoError, sizeOf } from '@pingo/wire'
-import { int, type Model } from '../model.ts'
-import { Draft, glorot } from './draft.ts'
+import { PinGoError } from '@pingo/wire'
+import { dense, flatten, relu, sequential } from '../layers/index.ts'
+import type { Model } from '../model.ts'
 
 export interface MlpOptions {
   /** Shape of a sample. */
@@ -16,17 +16,6 @@ export interface MlpOptions {
 /** A multi-layer perceptron with ReLU: `input` [batch, …inputs] → `output` [batch, classes] (logits). He and Glorot initial weights. */
 export function mlp({ inputs, classes, outputs = classes, hidden = [128], seed = 0 }: MlpOptions): Model {
   if (!outputs) throw new PinGoError('TEMPLATE_INVALID', 'The template mlp wants `classes` or `outputs`.')
-  const draft = new Draft(seed)
-  let width = sizeOf(inputs)
-  let x = inputs.length === 1 ? 'input' : draft.node('Flatten', ['input'], 'flat', { axis: int(1) })
-  hidden.forEach((size, i) => {
-    x = draft.node('Relu', [draft.dense(x, `dense${i + 1}`, width, size)], `relu${i + 1}`)
-    width = size
-  })
-  draft.node('Identity', [draft.dense(x, 'head', width, outputs, glorot(width, outputs))], 'output')
-  return draft.model(
-    'mlp',
-    [{ name: 'input', dtype: 'float32', shape: ['batch', ...inputs] }],
-    [{ name: 'output', dtype: 'float32', shape: ['batch', outputs] }],
-  )
+  const layers = hidden.flatMap((width) => [dense(width, { initial: 'he' }), relu()])
+  return sequential([flatten(), ...layers, dense(outputs, { name: 'head' })], { input: inputs, seed, name: 'mlp' })
 }

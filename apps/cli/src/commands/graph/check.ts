@@ -1,18 +1,11 @@
 import { basename } from 'node:path'
-import { Command } from 'commander'
-import { type Context, command, type JsonOption } from '../context.ts'
-import { EXIT, Exit } from '../exit.ts'
-import { count, whole } from '../format.ts'
-import { Output } from '../output.ts'
+import type { Command } from 'commander'
+import { type Context, command, type JsonOption } from '../../context.ts'
+import { EXIT, Exit } from '../../exit.ts'
+import { count, whole } from '../../format.ts'
+import { Output } from '../../output.ts'
 
-export function graphCommand(context: Context): Command {
-  return new Command('graph')
-    .description('Look at models.')
-    .addCommand(checkCommand(context))
-    .addHelpText('after', '\nExamples:\n  $ pingo graph check model.onnx')
-}
-
-function checkCommand(_: Context): Command {
+export function checkCommand(_: Context): Command {
   return command('check', 'Tell whether an ONNX model can be trained, its inputs, outputs and size.', [
     'pingo graph check examples/own-onnx/model.onnx',
     'pingo graph check model.onnx --json',
