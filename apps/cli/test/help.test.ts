@@ -23,6 +23,7 @@ const COMMANDS = [
   'job verify',
   'predict',
   'graph check',
+  'graph grad',
   'graph export',
 ]
 

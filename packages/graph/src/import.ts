@@ -3,27 +3,31 @@ import { adapterNames } from './adapters.ts'
 import type { GraphBuilder } from './builder.ts'
 import { bind, type Scope, sequenceOperators, unrollLoop } from './control-flow.ts'
 import { located, type Place, placeOf, unsupported } from './failures.ts'
-import type { Graph, Model, Node } from './model.ts'
+import { type Graph, intOf, type Model, type Node } from './model.ts'
 import type { Value } from './operator.ts'
 import { operatorOf } from './operators/index.ts'
 import type { NoiseSource } from './operators/random.ts'
 import { matchesAny } from './patterns.ts'
 import { castTensor, isFloat, numbersOf } from './tensors.ts'
+import { foldedTies, MADE_UP_NAME, STATE_NAME, splitTie } from './ties.ts'
 
 /** Prefix of the names of constants that training never changes, whatever they look like. */
 export const FIXED_PREFIX = 'pingo.fixed/'
 /** A weight as low as this is an attention mask's "never", not a weight. */
 const MASK_VALUE = -1e4
-/** A weight's name in PyTorch, as against the name of a value in between. */
-const STATE_NAME = /^(?!\d+$)\w+(\.\w+)*$/
 /** Names that exporters give to numbers of the source code. */
 const EXPORTED_CONSTANT = /^(onnx::|val_|const|scalar|_)/i
 /** Producers whose files keep a lone learnt number apart from a constant by its name. */
 const KEEPS_NAMES = ['pytorch', 'pingo']
 
+/** How nodes behave that differ in training: as there, as in inference, or BatchNormalization as its own node says. */
+export type TrainingMode = boolean | 'file'
+
 export interface ImportOptions {
   /** True for the step graph: batch statistics, buffers move. */
-  training: boolean
+  training: TrainingMode
+  /** `all`: every float initialiser counts as a weight but lone constants; default: masks and what looks like a constant do not. */
+  weights?: 'likely' | 'all' | undefined
   /** Where Dropout and random nodes get their numbers; without it Dropout passes its input through, and random nodes give their mean. */
   noise?: NoiseSource
   /** Names of initialisers that stay as they are, or patterns of them; running statistics move all the same. */
@@ -69,7 +73,7 @@ export function importModel(
   inputs: ReadonlyMap<string, Value>,
   asked: ImportOptions,
 ): Imported {
-  const options: Settled = { ...asked, isFrozen: freezer(model, asked.frozen) }
+  const options: Settled = { ...asked, isFrozen: asked.weights === 'all' ? () => false : freezer(model, asked.frozen) }
   const buffers = new Map(options.after?.buffers)
   const imported: Imported = {
     values: new Map(inputs),
@@ -80,9 +84,18 @@ export function importModel(
     frozen: [],
     notes: [],
   }
+  const ties = foldedTies(model)
   const used = new Set([...namesRead(model.graph), ...model.graph.outputs.map(({ name }) => name)])
   for (const [name, tensor] of model.graph.initializers)
-    if (used.has(name)) imported.values.set(name, leaf(b, model, name, tensor, imported, options))
+    if (used.has(name) && !ties.has(name)) imported.values.set(name, leaf(b, model, name, tensor, imported, options))
+  for (const [copy, original] of ties) {
+    if (!used.has(copy)) continue
+    const weight = imported.weights.get(original)
+    const tensor = model.graph.initializers.get(copy)!
+    const value = weight ? b.transpose(weight, [1, 0]) : leaf(b, model, copy, tensor, imported, options)
+    imported.values.set(copy, value)
+    if (weight) imported.notes.push(`'${copy}' is '${original}' transposed: they are one weight, as in PyTorch.`)
+  }
   for (const node of model.graph.nodes) importNode(b, model, node, imported, options)
   b.origin = ''
   return imported
@@ -110,7 +123,7 @@ function leaf(
   const held = isFloat(tensor.dtype) ? castTensor(tensor, 'float32') : tensor
   if (tensor.dtype !== held.dtype)
     imported.notes.push(`'${name}' is ${tensor.dtype}: it is trained as float32 and rounded back in the result.`)
-  if (!maybeWeight(model, name, held)) return b.constant(held)
+  if (!(options.weights === 'all' ? anyWeight(name, held) : maybeWeight(model, name, held))) return b.constant(held)
   if (options.isFrozen(name)) {
     imported.frozen.push(name)
     return b.constant(held)
@@ -141,6 +154,17 @@ function maybeWeight(model: Model, name: string, tensor: Tensor): boolean {
   for (let i = 0; i < numbers.length; i++) if (numbers[i]! <= MASK_VALUE) return false
   return sizeOf(tensor.shape) > 0
 }
+
+/** Whether an initialiser is a weight where nothing is to be left out: only lone numbers with made-up names are constants. */
+const anyWeight = (name: string, { dtype, shape }: Tensor): boolean =>
+  dtype === 'float32' &&
+  !name.startsWith(FIXED_PREFIX) &&
+  sizeOf(shape) > 0 &&
+  (sizeOf(shape) > 1 || !MADE_UP_NAME.test(name))
+
+/** Whether a node was exported in training mode: by its attribute, or (opset 13 and older) by the statistics among its outputs. */
+export const saysTraining = ({ op, outputs, attributes }: Node): boolean =>
+  op === 'BatchNormalization' && (intOf(attributes, 'training_mode', 0) === 1 || outputs.slice(1).some(Boolean))
 
 function importNode(b: GraphBuilder, model: Model, node: Node, imported: Imported, options: Settled): void {
   const name = node.name || node.outputs.find((output) => output) || node.op
@@ -202,7 +226,7 @@ function importNode(b: GraphBuilder, model: Model, node: Node, imported: Importe
           attributes: node.attributes,
           inputs,
           opset: model.opset,
-          training: options.training,
+          training: options.training === 'file' ? saysTraining(node) : options.training,
           noise: options.noise && ((shape) => options.noise!.take(shape)),
           ...(options.exported ? { exported: exportedShapes(node, options.exported) } : {}),
           currentBuffer: (buffer) => imported.buffers.get(buffer.name) ?? buffer,
@@ -245,19 +269,6 @@ function importBranch(
     bind(imported, output, branch.value.outputs[i]?.name ?? '')
   })
   return true
-}
-
-/**
- * The weight that an Identity of an initialiser stands for, where that is not a tie. PyTorch's exporter stores equal tensors once,
- * so that the ones and zeros of many normalisations, and the copies of one layer, become one (a tie it writes without Identity). Of other
- * tools' files only vectors of one repeated value are split: an embedding tied to its head stays one parameter.
- */
-export function splitTie(model: Model, { op, inputs, outputs }: Node): Tensor | undefined {
-  const tensor = op === 'Identity' && outputs[0] ? model.graph.initializers.get(inputs[0] ?? '') : undefined
-  if (!tensor || !isFloat(tensor.dtype)) return undefined
-  if (model.producer === 'pytorch' && STATE_NAME.test(outputs[0]!)) return tensor
-  if (tensor.shape.length !== 1) return undefined
-  return Array.from<number | bigint>(tensor.data).every((x) => x === tensor.data[0]) ? tensor : undefined
 }
 
 const isHalf = (dtype: DType) => dtype === 'float16' || dtype === 'bfloat16' || dtype === 'float64'

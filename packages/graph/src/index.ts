@@ -24,6 +24,7 @@ import { vit } from './templates/vit.ts'
 
 export * from './check.ts'
 export { type InferenceOptions, toInference } from './export/inference.ts'
+export { type BatchGradientOptions, type BatchGradients, buildBatchGradients } from './gradients.ts'
 export { type InferredType, inferShapes } from './infer-shapes.ts'
 export * from './layers/index.ts'
 export { hasLora, type LoraOptions, mergeLora, withLora } from './lora.ts'
@@ -53,6 +54,7 @@ export {
   type Scaling,
 } from './program.ts'
 export { MAX_MODEL_BYTES, parseModel } from './proto/read.ts'
+export type { ExternalData } from './proto/tensor.ts'
 export { writeModel } from './proto/write.ts'
 export type { AutoencoderOptions } from './templates/autoencoder.ts'
 export type { CnnOptions } from './templates/cnn.ts'
@@ -61,7 +63,7 @@ export type { LstmOptions } from './templates/lstm.ts'
 export type { MlpOptions } from './templates/mlp.ts'
 export type { ResnetOptions } from './templates/resnet.ts'
 export type { VitOptions } from './templates/vit.ts'
-export { numbersOf } from './tensors.ts'
+export { castTensor, numbersOf } from './tensors.ts'
 export { restoreScale, standardize, weightsOf, withWeights } from './weights.ts'
 
 /** Models for people who have none: seeded initial weights, input `input`, output `output` (logits). */

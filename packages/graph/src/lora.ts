@@ -1,10 +1,10 @@
 import { type LoraAdapter as Adapter, type LoraSettings, PinGoError, sizeOf, type Tensor } from '@pingo/wire'
 import { adaptersOf, METADATA_KEY, nameA, nameB } from './adapters.ts'
-import { splitTie } from './import.ts'
 import { intOf, ints, type Model, type Node } from './model.ts'
 import { checkPatterns, matchesAny } from './patterns.ts'
 import { Random } from './templates/random.ts'
 import { isFloat, numbersOf, tensorOf } from './tensors.ts'
+import { splitTie } from './ties.ts'
 import { withWeights } from './weights.ts'
 
 /** Of the names of nodes, values and constants that adapters are made of. */

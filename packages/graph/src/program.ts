@@ -21,7 +21,7 @@ import { bindInputs, pairOf } from './binding.ts'
 import { GraphBuilder } from './builder.ts'
 import { Choices } from './choices.ts'
 import { flopsOf } from './flops.ts'
-import { type Imported, importModel } from './import.ts'
+import { type Imported, importModel, type TrainingMode } from './import.ts'
 import { lossOf } from './loss.ts'
 import type { Model } from './model.ts'
 import type { Value } from './operator.ts'
@@ -60,6 +60,8 @@ export interface GradientOptions {
   output?: string
   /** Names of initialisers that are not trained, or patterns of them (`backbone.*`). Running statistics move all the same. */
   frozen?: string[]
+  /** `all`: also what looks like a constant is differentiated by, and nothing is frozen; default `likely`. */
+  weights?: 'likely' | 'all'
 }
 
 export interface ProgramOptions extends GradientOptions {
@@ -198,17 +200,21 @@ export interface GradientProgram {
 /**
  * Builds the graph of the loss and of its gradient by each parameter. Its inputs are the parameters, the buffers, the model's inputs,
  * the target and `sample_weight`.
- * @param training false: BatchNormalization uses its running statistics, as PyTorch's eval() does
+ * @param training false: BatchNormalization uses its running statistics, as PyTorch's eval() does; `file`: as each node says
  * @param random true: Dropout is active and the graph has the input `noise`, as the step graph; else it passes its input through, so that
  * gradients can be compared
  */
 export function buildGradients(
   model: Model,
   options: GradientOptions,
-  training = true,
+  training: TrainingMode = true,
   random = false,
 ): GradientProgram {
-  const step = forward(model, options, training, { random })
+  return gradientProgram(forward(model, options, training, { random }))
+}
+
+/** The graph of a loss and its gradients. */
+export function gradientProgram(step: Forward): GradientProgram {
   const { weights, gradients, imported, loss } = trained(passOf(step))
   const { b, output } = step
   const buffers = [...imported.weights.values()].filter((v) => imported.buffers.has(v.name))
@@ -238,7 +244,7 @@ interface Passes {
  * Imports the model behind its inputs' prelude and puts the loss on its output. Where a model with a fixed batch can be given another
  * in several ways, the first that fits together is taken.
  */
-function forward(model: Model, options: GradientOptions, training: boolean, how: Passes = {}): Forward {
+function forward(model: Model, options: GradientOptions, training: TrainingMode, how: Passes = {}): Forward {
   const choices = new Choices()
   let first: unknown
   for (;;)
@@ -253,7 +259,7 @@ function forward(model: Model, options: GradientOptions, training: boolean, how:
 function forwardWith(
   model: Model,
   options: GradientOptions,
-  training: boolean,
+  training: TrainingMode,
   choices: Choices,
   { parts = 1, random = false }: Passes,
 ): Forward {
@@ -273,7 +279,7 @@ function forwardWith(
     bound.exportedBatch === undefined ? undefined : exportedShapes(model, options, bound.exportedBatch, size, choices)
   const sampleWeight = b.input('sample_weight', 'float32', [batch])
   const repeats =
-    (training && model.graph.nodes.some(({ op }) => op === 'BatchNormalization')) ||
+    (training === true && model.graph.nodes.some(({ op }) => op === 'BatchNormalization')) ||
     lossKindOf(lossSettings) === 'output'
   const real = repeats ? realSample(b, sampleWeight) : undefined
   const stored = new Map(
@@ -297,6 +303,7 @@ function forwardWith(
       training,
       ...(noise ? { noise } : {}),
       frozen: options.frozen,
+      weights: options.weights,
       ...(after ? { after } : {}),
       ...(exported ? { exported: part === 0 ? exported : { ...exported, choose: choices.again() } } : {}),
     })
@@ -319,7 +326,7 @@ function forwardWith(
 }
 
 /** Stored values as the model's input type: stored * scale + shift for floats. */
-function prelude(b: GraphBuilder, stored: Value, dtype: Value['dtype'], { scale = 1, shift = 0 }: Scaling = {}): Value {
+export function prelude(b: GraphBuilder, stored: Value, dtype: Value['dtype'], { scale = 1, shift = 0 }: Scaling = {}): Value {
   const model = dtype === 'float16' || dtype === 'float64' || dtype === 'bfloat16' ? 'float32' : dtype
   if (model !== 'float32') return stored.dtype === model ? stored : b.cast(stored, model)
   const x = stored.dtype === 'float32' ? stored : b.cast(stored, 'float32')
@@ -351,7 +358,7 @@ function trained(pass: Pass): Pass {
   )
 }
 
-function outputOf(model: Model, imported: Imported, wanted: string | undefined): Value {
+export function outputOf(model: Model, imported: Imported, wanted: string | undefined): Value {
   const names = model.graph.outputs.map(({ name }) => name)
   const name = wanted ?? names[0]
   const value = name === undefined ? undefined : imported.values.get(name)

@@ -1,8 +1,9 @@
 import { PinGoError, sizeOf, type Tensor } from '@pingo/wire'
-import { FIXED_PREFIX, splitTie } from './import.ts'
+import { FIXED_PREFIX } from './import.ts'
 import type { Model, Node } from './model.ts'
 import { sameShape, shapeText } from './shape.ts'
 import { castTensor, isFloat, tensorOf } from './tensors.ts'
+import { foldedTies, splitTie, transposed } from './ties.ts'
 
 /**
  * The model with trained parameters and buffers in place of its initial ones; everything else is the user's own graph, untouched.
@@ -38,6 +39,8 @@ export function withWeights(model: Model, weights: ReadonlyMap<string, Tensor>):
     }
     nodes[at] = { ...nodes[at]!, attributes }
   }
+  for (const [copy, original] of foldedTies(model))
+    if (weights.has(original) && !weights.has(copy)) initializers.set(copy, transposed(initializers.get(original)!))
   nodes = nodes.filter((node) => node.op !== 'Identity' || !split.has(node.outputs[0] ?? ''))
   return { ...model, graph: { ...model.graph, initializers, nodes } }
 }

@@ -12,7 +12,7 @@ import { contribOperators } from '../operators/index.ts'
 import * as F from './fields.ts'
 import { inlineFunctions, type LocalFunction, type RawNode } from './functions.ts'
 import { type Field, malformed, readMessage } from './message.ts'
-import { knownDtype, MAX_TENSOR_RANK, readTensor } from './tensor.ts'
+import { type ExternalData, knownDtype, MAX_TENSOR_RANK, readTensor } from './tensor.ts'
 
 /** Longest ONNX file that is read (protobuf's own limit is 2 GiB). */
 export const MAX_MODEL_BYTES = 2 ** 31 - 1
@@ -24,22 +24,30 @@ const unsupported = (message: string, hint?: string) => new PinGoError('ONNX_UNS
 
 /**
  * Reads an ONNX file (ModelProto). Names, shapes and weights are kept; documentation strings are not.
- * @throws PinGoError ONNX_MALFORMED when cut off or not ONNX at all; ONNX_UNSUPPORTED for what PinGo refuses: weights in
- * other files, sparse tensors, training information, foreign operator domains, opsets before 11 or after 23. The model's own functions
+ * @param external reads weights that are in other files; without it a model that has such is refused
+ * @throws PinGoError ONNX_MALFORMED when cut off or not ONNX at all; ONNX_UNSUPPORTED for what PinGo refuses: sparse
+ * tensors, training information, foreign operator domains, opsets before 11 or after 23. The model's own functions
  * are put in the place of their calls
  */
-export function parseModel(bytes: Uint8Array): Model {
+export function parseModel(bytes: Uint8Array, external?: ExternalData): Model {
   if (bytes.byteLength > MAX_MODEL_BYTES) throw unsupported('The model file is over 2 GiB.')
   if (bytes.byteLength === 0) throw malformed('it is empty')
   try {
-    return readModel(bytes)
+    return readModel(bytes, { inFunction: false, external })
   } catch (cause) {
     if (cause instanceof PinGoError) throw cause
     throw malformed('it cannot be decoded', cause)
   }
 }
 
-function readModel(bytes: Uint8Array): Model {
+/** What reading of a part depends on. */
+interface Reading {
+  /** Attributes of nodes may refer to a function's. */
+  inFunction: boolean
+  external?: ExternalData | undefined
+}
+
+function readModel(bytes: Uint8Array, reading: Reading): Model {
   let irVersion = 0
   let producer = ''
   let opset = 0
@@ -49,7 +57,7 @@ function readModel(bytes: Uint8Array): Model {
   readMessage(bytes, (f) => {
     if (f.number === F.MODEL.irVersion) irVersion = f.int
     else if (f.number === F.MODEL.producer) producer = f.string
-    else if (f.number === F.MODEL.graph) graph = readGraph(f)
+    else if (f.number === F.MODEL.graph) graph = readGraph(f, reading)
     else if (f.number === F.MODEL.opsets) {
       const { domain, version } = readOpset(f)
       if (domain === '' || domain === 'ai.onnx') opset = version
@@ -63,7 +71,7 @@ function readModel(bytes: Uint8Array): Model {
       )
     else if (f.number === F.MODEL.functions) {
       if (functions.length >= MAX_FUNCTIONS) throw unsupported(`The model has more than ${MAX_FUNCTIONS} functions.`)
-      functions.push(readFunction(f))
+      functions.push(readFunction(f, { ...reading, inFunction: true }))
     }
   })
   if (!graph) throw malformed('it has no graph')
@@ -91,7 +99,7 @@ function checkDomains({ nodes }: Graph): void {
   }
 }
 
-function readFunction(field: Field): LocalFunction {
+function readFunction(field: Field, reading: Reading): LocalFunction {
   const made: LocalFunction = {
     name: '',
     domain: '',
@@ -110,12 +118,12 @@ function readFunction(field: Field): LocalFunction {
     else if (f.number === F.FUNCTION.outputs) made.outputs.push(f.string)
     else if (f.number === F.FUNCTION.nodes) {
       if (made.nodes.length >= MAX_NODES) throw unsupported(`A function has more than ${MAX_NODES} nodes.`)
-      made.nodes.push(readNode(f, true))
+      made.nodes.push(readNode(f, reading))
     } else if (f.number === F.FUNCTION.opsets) {
       const { domain, version } = readOpset(f)
       if (domain === '' || domain === 'ai.onnx') made.opset = version
     } else if (f.number === F.FUNCTION.defaults) {
-      const { name, attribute } = readAttribute(f, false)
+      const { name, attribute } = readAttribute(f, { ...reading, inFunction: false })
       if (name !== '__proto__' && attribute) made.defaults[name] = attribute
     }
   })
@@ -147,17 +155,16 @@ function readEntry(field: Field): { key: string; value: string } {
   return entry
 }
 
-/** @param inFunction attributes of its nodes may refer to a function's */
-function readGraph(field: Field, inFunction = false): Graph {
+function readGraph(field: Field, reading: Reading): Graph {
   const graph: Graph = { name: '', nodes: [], inputs: [], outputs: [], initializers: new Map() }
   const valueInfo: ValueInfo[] = []
   field.message((f) => {
     if (f.number === F.GRAPH.name) graph.name = f.string
     else if (f.number === F.GRAPH.nodes) {
       if (graph.nodes.length >= MAX_NODES) throw unsupported(`The model has more than ${MAX_NODES} nodes.`)
-      graph.nodes.push(readNode(f, inFunction))
+      graph.nodes.push(readNode(f, reading))
     } else if (f.number === F.GRAPH.initializers) {
-      const { name, tensor } = readTensor(f)
+      const { name, tensor } = readTensor(f, reading.external)
       if (graph.initializers.size >= MAX_INITIALIZERS)
         throw unsupported(`The model has more than ${MAX_INITIALIZERS} initialisers.`)
       if (!name || graph.initializers.has(name)) throw malformed('an initialiser has no name of its own')
@@ -179,7 +186,7 @@ function readGraph(field: Field, inFunction = false): Graph {
   return graph
 }
 
-function readNode(field: Field, inFunction: boolean): RawNode {
+function readNode(field: Field, reading: Reading): RawNode {
   const node: RawNode = { name: '', op: '', domain: '', inputs: [], outputs: [], attributes: {} }
   field.message((f) => {
     if (f.number === F.NODE.inputs) node.inputs.push(f.string)
@@ -188,7 +195,7 @@ function readNode(field: Field, inFunction: boolean): RawNode {
     else if (f.number === F.NODE.op) node.op = f.string
     else if (f.number === F.NODE.domain) node.domain = f.string
     else if (f.number === F.NODE.attributes) {
-      const { name, attribute, reference } = readAttribute(f, inFunction)
+      const { name, attribute, reference } = readAttribute(f, reading)
       if (name === '__proto__') return
       if (attribute) node.attributes[name] = attribute
       else node.references = { ...node.references, [name]: reference }
@@ -214,7 +221,7 @@ const IMPLIED_TYPE: Readonly<Record<number, number>> = {
 /** An attribute's value; inside a function, instead, the name of the function's attribute that gives it. */
 function readAttribute(
   field: Field,
-  inFunction: boolean,
+  reading: Reading,
 ):
   | { name: string; attribute: Attribute; reference?: undefined }
   | { name: string; attribute?: undefined; reference: string } {
@@ -236,14 +243,14 @@ function readAttribute(
     else if (f.number === F.ATTRIBUTE.f) scalar = f.float
     else if (f.number === F.ATTRIBUTE.i) scalar = f.int
     else if (f.number === F.ATTRIBUTE.s) text = f.string
-    else if (f.number === F.ATTRIBUTE.t) tensor = readTensor(f).tensor
-    else if (f.number === F.ATTRIBUTE.g) graph = readGraph(f, inFunction)
+    else if (f.number === F.ATTRIBUTE.t) tensor = readTensor(f, reading.external).tensor
+    else if (f.number === F.ATTRIBUTE.g) graph = readGraph(f, reading)
     else if (f.number === F.ATTRIBUTE.floats) f.floats(numbers)
     else if (f.number === F.ATTRIBUTE.ints) f.ints(numbers)
     else if (f.number === F.ATTRIBUTE.strings) strings.push(f.string)
     else if (f.number === F.ATTRIBUTE.reference) {
       reference = f.string
-      if (!inFunction) refused = 'refers to a function’s attribute'
+      if (!reading.inFunction) refused = 'refers to a function’s attribute'
     } else if (f.number === F.ATTRIBUTE.sparse || f.number === F.ATTRIBUTE.sparses) refused = 'is a sparse tensor'
     else if (f.number === F.ATTRIBUTE.tensors || f.number === F.ATTRIBUTE.graphs)
       refused = 'is a list of tensors or graphs'

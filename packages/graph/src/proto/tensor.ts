@@ -1,5 +1,5 @@
 import { arrayOf, arrayView, bytesOf, type DType, PinGoError, sizeOf, type Tensor } from '@pingo/wire'
-import { DATA_TYPE, dtypeOf, TENSOR } from './fields.ts'
+import { DATA_TYPE, dtypeOf, ENTRY, TENSOR } from './fields.ts'
 import { type Field, malformed } from './message.ts'
 
 /** Greatest rank of a tensor and greatest number of elements (2^31 bytes of float32). */
@@ -27,15 +27,37 @@ export function checkedShape(dims: readonly number[], what: string): number[] {
   return [...dims]
 }
 
+/**
+ * Gives `length` bytes (all that follow when undefined) from `offset` on of a file that a model keeps weights in; `location` is what
+ * the model calls it, a path that nobody has judged. Throws where it cannot or will not.
+ */
+export type ExternalData = (location: string, offset: number, length: number | undefined) => Uint8Array
+
+/** Where a tensor's bytes are, as its entries say (onnx/docs/ExternalData.md). */
+function externalBytes(entries: ReadonlyMap<string, string>, what: string, read: ExternalData): Uint8Array {
+  const number = (key: string): number | undefined => {
+    const text = entries.get(key)
+    if (text === undefined) return undefined
+    const value = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN
+    if (!Number.isSafeInteger(value)) throw malformed(`${what} has an impossible ${key}`)
+    return value
+  }
+  const location = entries.get('location')
+  if (!location) throw malformed(`${what} does not say which file holds its data`)
+  return read(location, number('offset') ?? 0, number('length'))
+}
+
 /** Reads a TensorProto. Element data are a view on the file where alignment allows. */
-export function readTensor(field: Field): { name: string; tensor: Tensor } {
+export function readTensor(field: Field, external?: ExternalData): { name: string; tensor: Tensor } {
   let name = ''
   let code = 0
   let raw: Uint8Array | undefined
   let refused: string | undefined
+  let isElsewhere = false
   const dims: number[] = []
   const numbers: number[] = []
   const bigints: bigint[] = []
+  const elsewhere = new Map<string, string>()
   field.message((f) => {
     if (f.number === TENSOR.name) name = f.string
     else if (f.number === TENSOR.dims) f.ints(dims)
@@ -45,16 +67,18 @@ export function readTensor(field: Field): { name: string; tensor: Tensor } {
     else if (f.number === TENSOR.doubleData) f.doubles(numbers)
     else if (f.number === TENSOR.int32Data) f.ints(numbers)
     else if (f.number === TENSOR.int64Data || f.number === TENSOR.uint64Data) f.bigints(bigints)
-    else if (f.number === TENSOR.externalData || (f.number === TENSOR.dataLocation && f.int !== 0))
-      refused = 'keeps its data in another file'
+    else if (f.number === TENSOR.externalData) readEntry(f, elsewhere)
+    else if (f.number === TENSOR.dataLocation) isElsewhere = f.int !== 0
     else if (f.number === TENSOR.segment) refused = 'is cut into segments'
     else if (f.number === TENSOR.stringData) refused = 'holds strings'
   })
   const what = `The tensor '${name.slice(0, 100)}'`
+  if ((isElsewhere || elsewhere.size) && !external) refused = 'keeps its data in another file'
   if (refused) throw unsupported(`${what} ${refused}.`, 'Save the model as one file with all weights inside.')
   const dtype = knownDtype(code, what)
   const shape = checkedShape(dims, what)
   const size = sizeOf(shape)
+  if (external && (isElsewhere || elsewhere.size)) raw = externalBytes(elsewhere, what, external)
   if (raw) {
     if (raw.byteLength !== size * bytesOf(dtype))
       throw malformed(`${what} has ${raw.byteLength} bytes, not those of its shape`)
@@ -67,6 +91,15 @@ export function readTensor(field: Field): { name: string; tensor: Tensor } {
   for (let i = 0; i < size; i++)
     data[i] = wide ? (bigints[i] ?? BigInt(Math.trunc(numbers[i] ?? 0))) : Number(numbers[i] ?? bigints[i])
   return { name, tensor: { dtype, shape, data } }
+}
+
+function readEntry(field: Field, into: Map<string, string>): void {
+  let [key, value] = ['', '']
+  field.message((f) => {
+    if (f.number === ENTRY.key) key = f.string
+    else if (f.number === ENTRY.value) value = f.string
+  })
+  into.set(key, value)
 }
 
 export { DATA_TYPE }
