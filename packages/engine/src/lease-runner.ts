@@ -77,7 +77,7 @@ export class LeaseRunner {
     } catch (error) {
       this.#flush()
       this.#loop.reset()
-      this.#send({ type: 'failed', lease, step: done, fault: faultOf(error, done) })
+      this.#send({ type: 'failed', lease, step: done, overwrote: this.#loop.overwrote, fault: faultOf(error, done) })
     } finally {
       clearTimeout(timer)
     }
@@ -110,13 +110,14 @@ export class LeaseRunner {
   }
 }
 
+const DIVERGED_HINT = "Lower the learning rate, or set the optimiser's clip."
+
 class Diverged extends Error {}
 
-const diverged = (what: string): Diverged =>
-  new Diverged(`Training diverged: ${what}. Lower the learning rate, or set the optimiser's clip.`)
+const diverged = (what: string): Diverged => new Diverged(`Training diverged: ${what}.`)
 
 function faultOf(error: unknown, done: number): Fault {
-  if (error instanceof Diverged) return { code: 'TRAINING_DIVERGED', message: error.message }
+  if (error instanceof Diverged) return { code: 'TRAINING_DIVERGED', message: error.message, hint: DIVERGED_HINT }
   const message = error instanceof Error ? error.message : String(error)
   return { code: 'ENGINE_RUN_FAILED', message: `Step ${done + 1} failed: ${message}` }
 }

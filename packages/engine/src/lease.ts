@@ -1,8 +1,9 @@
 import { optimizerScalars } from '@pingo/graph'
 import { PinGoError, sizeOf } from '@pingo/wire'
+import { findOrigin, originSentence } from './diagnose.ts'
 import { MAX_BATCHES_AHEAD, MAX_BYTES_AHEAD, MIN_BATCHES_AHEAD } from './limits.ts'
 import type { LeaseListener, Link } from './link.ts'
-import type { FromChild } from './protocol.ts'
+import type { FromChild, Spread } from './protocol.ts'
 import { batchArrays, type TrainerProgram, type TrainRequest, type TrainResult } from './trainer.ts'
 
 export interface LeaseOrder {
@@ -75,9 +76,36 @@ export class Lease implements LeaseListener {
     if (message.type === 'steps') this.#advance(message)
     else if (message.type === 'failed') {
       this.failedInChild = true
-      const { fault, step } = message
-      this.#end(() => this.#reject(new PinGoError(fault.code, fault.message, { details: { step } })))
+      const { fault, step, overwrote } = message
+      const failure = new PinGoError(fault.code, fault.message, { hint: fault.hint, details: { step } })
+      if (fault.code !== 'TRAINING_DIVERGED') this.#end(() => this.#reject(failure))
+      else this.#end(() => void this.#located(failure, step, overwrote).then((error) => this.#reject(error)))
     } else this.#finish(message)
+  }
+
+  /** The failure with where it began, if that can be found. */
+  async #located(failure: PinGoError, step: number, overwrote: boolean): Promise<PinGoError> {
+    const { inputs, target, step: graph } = this.#program
+    const batch = new Set([...inputs, target].map(({ name }) => name))
+    const { trainer, stallMs } = this.#order
+    const probe = async (part?: Uint8Array) =>
+      (await this.#link.call({ type: 'probe', trainer, ...(part ? { graph: part } : {}) }, stallMs)) as Record<
+        string,
+        Spread
+      >
+    try {
+      const origin = await findOrigin(graph, batch, probe)
+      if (!origin) return failure
+      const { kind, node, phase, op, tensor } = origin
+      const seen = overwrote ? step + 1 : step
+      return new PinGoError(failure.code, `${failure.message} ${originSentence(origin, seen)}`, {
+        hint: failure.hint,
+        details: { step: kind === 'before' ? seen - 1 : step, node, phase, op, tensor },
+      })
+    } catch {
+      // The search is a service beside: what is known stands without it, unless the engine itself is gone.
+      return this.#link.death ?? failure
+    }
   }
 
   died(error: PinGoError): void {

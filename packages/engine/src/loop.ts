@@ -2,7 +2,7 @@ import { fillNoise } from '@pingo/graph/noise'
 import type { TensorSpec, TypedArray } from '@pingo/wire'
 import type { Tensor as OrtTensor } from 'onnxruntime-common'
 import { Kernels } from './kernel/kernels.ts'
-import type { LoopProgram } from './protocol.ts'
+import type { LoopProgram, Spread } from './protocol.ts'
 import type { Runtime, RuntimeSession } from './runtime.ts'
 
 /** A tensor that goes from step to step: the graph reads it, and a kernel or the graph gives its next value. */
@@ -37,6 +37,9 @@ export class TrainingLoop {
   readonly #feeds: Record<string, OrtTensor> = {}
   /** Outputs that the graph writes to memory of ours: gradients for kernels. */
   readonly #cuts: Record<string, OrtTensor> = {}
+  #forgotten = false
+  /** Whether the last step's update overwrote what it read. */
+  overwrote = false
 
   constructor(runtime: Runtime, session: RuntimeSession, program: LoopProgram) {
     this.#runtime = runtime
@@ -71,13 +74,15 @@ export class TrainingLoop {
 
   /** Sets parameters and buffers from flat vectors in the program's order. The optimiser's state stays as it is. */
   load(theta: Float32Array, buffers: Float32Array): void {
+    if (this.#forgotten) for (const { name } of this.#program.state) this.#slots.get(name)!.view.fill(0)
+    this.#forgotten = false
     this.#spread(this.#program.parameters, theta)
     this.#spread(this.#program.buffers, buffers)
   }
 
-  /** Forgets the optimiser's state, as it was before the first step. */
+  /** Forgets the optimiser's state, as it was before the first step, once parameters are loaded: until then {@link probe} may want it. */
   reset(): void {
-    for (const { name } of this.#program.state) this.#slots.get(name)!.view.fill(0)
+    this.#forgotten = true
   }
 
   /** The parameters and buffers as flat vectors, copied. */
@@ -115,7 +120,8 @@ export class TrainingLoop {
     const results = await this.#run(this.#feeds, places)
     let loss = scalarOf(results.loss!)
     if (this.#kernels) {
-      if (Number.isFinite(loss) && this.#kernels.finite()) this.#kernels.run()
+      this.overwrote = Number.isFinite(loss) && this.#kernels.finite()
+      if (this.overwrote) this.#kernels.run()
       else loss = Number.NaN
     }
     for (const slot of this.#slots.values()) {
@@ -126,6 +132,25 @@ export class TrainingLoop {
       this.#feed(slot.spec.name, slot.tensor)
     }
     return { loss, metric: scalarOf(results.metric_sum!) }
+  }
+
+  /**
+   * For a step that went wrong: how the values lie that `graph` (the whole step graph or a part of it) computes from the inputs of the last
+   * step; without a graph, how those inputs lie. Where kernels have stepped since, parameters and state are those after it.
+   */
+  async probe(graph?: Uint8Array): Promise<Record<string, Spread>> {
+    const inputs = { ...this.#feeds }
+    for (const [name, data] of this.#scalars) inputs[name] = this.#runtime.tensor({ dtype: 'float32', shape: [], data })
+    // Places that take turns have done so: the step read what is next now.
+    for (const { spec, tensor, next } of this.#slots.values()) inputs[spec.name] = next?.tensor ?? tensor
+    if (!graph) return spreads(inputs)
+    const session = await this.#runtime.open(graph)
+    try {
+      const feeds = Object.fromEntries(session.inputs.map(({ name }) => [name, inputs[name]!]))
+      return spreads(await session.run(feeds, Object.fromEntries(session.outputs.map(({ name }) => [name, null]))))
+    } finally {
+      await session.release()
+    }
   }
 
   async release(): Promise<void> {
@@ -165,6 +190,22 @@ export class TrainingLoop {
     }
     return flat
   }
+}
+
+function spreads(tensors: Record<string, OrtTensor>): Record<string, Spread> {
+  const floats = Object.entries(tensors).filter(([, { type }]) => type === 'float32')
+  return Object.fromEntries(floats.map(([name, { data }]) => [name, spreadOf(data as Float32Array)]))
+}
+
+function spreadOf(data: Float32Array): Spread {
+  let [nan, infinite, largest] = [0, 0, 0]
+  for (let i = 0; i < data.length; i++) {
+    const size = Math.abs(data[i]!)
+    if (Number.isNaN(size)) nan++
+    else if (size === Number.POSITIVE_INFINITY) infinite++
+    else if (size > largest) largest = size
+  }
+  return { size: data.length, nan, infinite, largest }
 }
 
 /** True when no element is NaN or infinite: such a value makes the sum NaN or infinite, and finite float32 cannot overflow it. */

@@ -40,6 +40,17 @@ export type Call =
   | { type: 'openTrainer'; graph: Uint8Array; program: LoopProgram }
   | { type: 'run'; session: number; feeds: Record<string, PlainTensor>; fetches: string[] }
   | { type: 'close'; session: number }
+  /** Runs a graph on the inputs of the trainer's last step; the answer is a {@link Spread} by output. Without a graph: of those inputs. */
+  | { type: 'probe'; trainer: number; graph?: Uint8Array }
+
+/** How the elements of a float tensor lie. */
+export interface Spread {
+  size: number
+  nan: number
+  infinite: number
+  /** Greatest size of a finite element. */
+  largest: number
+}
 
 export interface LeaseMessage {
   type: 'lease'
@@ -72,6 +83,7 @@ export type ToChild =
 export interface Fault {
   code: string
   message: string
+  hint?: string
 }
 
 export interface OpenReply {
@@ -86,7 +98,8 @@ export type FromChild =
   /** Steps done since the last such message, oldest first; `millis` is the time they took. */
   | { type: 'steps'; lease: number; losses: number[]; metrics: number[]; millis: number }
   | { type: 'done'; lease: number; steps: number; theta: Float32Array; buffers: Float32Array; millis: number }
-  | { type: 'failed'; lease: number; step: number; fault: Fault }
+  /** `overwrote`: parameters and state are those after the step, not those before it. */
+  | { type: 'failed'; lease: number; step: number; overwrote: boolean; fault: Fault }
 
 /** How the parent tells the child what to load; one JSON argument. */
 export interface ChildSettings {

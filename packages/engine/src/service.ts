@@ -61,6 +61,8 @@ export class Service {
         for (const [name, tensor] of Object.entries(results)) plain[name] = fromOrt(tensor)
         return plain
       }
+      case 'probe':
+        return this.#loops.get(call.trainer)!.probe(call.graph)
       case 'close': {
         const session = this.#sessions.get(call.session)
         this.#sessions.delete(call.session)
@@ -80,5 +82,5 @@ export class Service {
 
 function faultOf(type: string, error: unknown): Fault {
   const message = error instanceof Error ? error.message : String(error)
-  return { code: type === 'run' ? 'ENGINE_RUN_FAILED' : 'GRAPH_REFUSED', message }
+  return { code: type === 'run' || type === 'probe' ? 'ENGINE_RUN_FAILED' : 'GRAPH_REFUSED', message }
 }

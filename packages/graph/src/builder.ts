@@ -29,6 +29,9 @@ const MAX_VALUE_ELEMENTS = 2 ** 31
 /** Largest value (elements) whose initial elements are kept known although it depends on weights: a shape or scale made of constants. */
 const MAX_KNOWN_ELEMENTS = 64
 
+/** Names that the builder makes up. */
+const GENERATED_NAME = /^[cv]:\d+$/
+
 /** One emitted operation. */
 export interface Operation {
   op: string
@@ -54,6 +57,7 @@ export class GraphBuilder {
   readonly #reserved = new Set<string>()
   #next = 0
   #foldedElements = 0
+  readonly #labels = new Map<string, string>()
   /** Name of the user's node being translated, for messages. */
   origin = ''
 
@@ -76,6 +80,15 @@ export class GraphBuilder {
     if (this.#names.has(name)) throw taken(name)
     this.#names.add(name)
     return { name, dtype: data.dtype, shape: data.shape, data, variable: true }
+  }
+
+  /** The name that a value gets in the finished graph where it is free: that in the user's model. The first label stands. */
+  label(value: Value, name: string): void {
+    if (this.producers.has(value.name) && !this.#labels.has(value.name)) this.#labels.set(value.name, name)
+  }
+
+  labelOf(value: Value): string | undefined {
+    return this.#labels.get(value.name)
   }
 
   /** A constant; equal small ones are shared. */
@@ -236,7 +249,8 @@ export class GraphBuilder {
   }
 
   /**
-   * The graph as a model: operations that no output needs are left out.
+   * The graph as a model: operations that no output needs are left out. A node is named `origin:value`, so that whoever runs the graph can
+   * say which node of the user's it stems from.
    * @param outputs values by the name they get; @param weights weights that become inputs (in this order); the others that
    * are used become initialisers
    */
@@ -259,10 +273,17 @@ export class GraphBuilder {
     for (const weight of weights) inform(weight)
     for (const input of this.#inputs.values()) inform(input)
     for (const [output] of outputs) if (inputs.has(output)) throw taken(output)
+    const given = new Set([...inputs.keys(), ...this.#names, ...this.#reserved, ...outputs.map(([output]) => output)])
+    for (const v of live.flatMap((operation) => operation.outputs)) {
+      const label = this.#labels.get(v.name)
+      if (label === undefined || names.has(v.name) || given.has(label) || GENERATED_NAME.test(label)) continue
+      names.set(v.name, label)
+      given.add(label)
+    }
     for (const operation of live) {
       for (const v of operation.inputs) keep(v)
       nodes.push({
-        name: operation.outputs[0]!.name,
+        name: [...(operation.origin ? [operation.origin] : []), operation.outputs[0]!.name].join(':'),
         op: operation.op,
         domain: EMITTED_CONTRIB.includes(operation.op) ? CONTRIB_DOMAIN : '',
         inputs: trimmed(operation.inputs.map(rename)),

@@ -49,7 +49,8 @@ export function differentiate(
     if (!wants.some(Boolean) || !given.some(Boolean) || rule.stopsGradient) continue
     const place = placeOf(origin, op, inputs)
     if (!rule.gradient) throw unsupported(place, 'its gradient is not supported')
-    b.origin = origin
+    b.origin = origin ? `${origin}/grad` : 'grad'
+    for (const [i, v] of outputs.entries()) nameGradient(b, v, given[i])
     if (slices.take(operation, given[0]!) || gathers.take(operation, given[0]!)) continue
     try {
       const taken = products.take(operation, given[0]!, wants)
@@ -60,10 +61,16 @@ export function differentiate(
       throw located(error, place)
     }
   }
+  b.origin = ''
   return new Map(
     weights.flatMap((w): [string, Value][] => {
       const g = gradientOf(w)
       return g ? [[w.name, g]] : []
     }),
   )
+}
+
+function nameGradient(b: GraphBuilder, v: Value, g: Value | undefined): void {
+  const name = b.labelOf(v)
+  if (g && name !== undefined) b.label(g, `${name}/grad`)
 }

@@ -236,7 +236,10 @@ function importNode(b: GraphBuilder, model: Model, node: Node, imported: Importe
       : b.emit(node.op, inputs, node.attributes)
     node.outputs.forEach((output, i) => {
       const value = outputs[i]
-      if (output && value) imported.values.set(output, isHalf(value.dtype) ? b.cast(value, 'float32') : value)
+      if (!output || !value) return
+      const held = isHalf(value.dtype) ? b.cast(value, 'float32') : value
+      imported.values.set(output, held)
+      b.label(held, output)
     })
   } catch (error) {
     blocked(located(error instanceof PinGoError ? error : misfit(error), place))

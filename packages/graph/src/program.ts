@@ -119,6 +119,7 @@ export function buildProgram(model: Model, options: ProgramOptions): Program {
   const { weights, gradients, imported } = trained(pass)
   checkGroups(asked, options, imported)
   const optimizer = settleOptimizer(b, asked, weights, step.output)
+  b.origin = 'optimizer'
   const update = emitUpdate(b, optimizer, weights, gradients)
   const buffers = [...imported.weights.values()].filter((v) => imported.buffers.has(v.name))
   const outputs: [string, Value][] = [
@@ -318,6 +319,7 @@ function forwardWith(
         },
       )
     const weight = rowsOf(b, sampleWeight, part, size)
+    b.origin = 'loss'
     const loss = lossOf(b, lossSettings, output, rowsOf(b, targets, part, size), weight)
     const next = (index: number, after: Value) => partOf(index, after, imported)
     return { b, imported, output, loss, sampleWeight, noise, parts, part: next }
