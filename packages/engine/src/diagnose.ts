@@ -1,6 +1,7 @@
-import { inferShapes, type Model, type Node, parseModel, writeModel } from '@pingo/graph'
+import { type Model, type Node, writeModel } from '@pingo/graph'
 import { bytesOf, sizeOf } from '@pingo/wire'
 import type { Spread } from './protocol.ts'
+import { type Admitted, admit } from './screen.ts'
 
 /** Bytes of values that one run hands out, and runs of one diagnosis. */
 const MAX_PROBE_BYTES = 64 << 20
@@ -36,10 +37,11 @@ export async function findOrigin(
   batchNames: ReadonlySet<string>,
   probe: Probe,
 ): Promise<Origin | undefined> {
-  const model = parseModel(step)
+  const admitted = admit(step)
+  const { model } = admitted
   const feeds = await probe()
   const found = new Map(Object.entries(feeds))
-  for (const part of partsOf(model)) for (const [name, s] of Object.entries(await probe(part))) found.set(name, s)
+  for (const part of partsOf(admitted)) for (const [name, s] of Object.entries(await probe(part))) found.set(name, s)
   const { nodes, outputs } = model.graph
   const masked = maskedValues(model, found)
   const producers = new Map(nodes.flatMap((node, i) => node.outputs.map((output) => [output, i] as const)))
@@ -94,9 +96,8 @@ function maskedValues({ graph }: Model, found: ReadonlyMap<string, Spread>): Set
 }
 
 /** The step graph cut into graphs that hand out all float values, some at a time, each with the nodes that it needs. */
-function* partsOf(model: Model): Generator<Uint8Array> {
+function* partsOf({ model, shapes: types }: Pick<Admitted, 'model' | 'shapes'>): Generator<Uint8Array> {
   const { nodes, inputs } = model.graph
-  const types = inferShapes(model)
   const values = nodes.flatMap(({ outputs }, i) =>
     outputs.flatMap((name) => {
       const type = types.get(name)

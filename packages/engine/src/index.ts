@@ -11,7 +11,10 @@
  * thread unless told otherwise, and no way to the network of its own; it ends when its parent does.
  * @module
  */
+export { type Checkpoint, readCheckpoint, writeCheckpoint } from './checkpoint.ts'
 export { Engine } from './engine.ts'
+export { type FitEpoch, type FitOptions, type FitProgress, type FitResult, fit } from './fit.ts'
+export type { FitData, FitTensors } from './fit-data.ts'
 export { type EngineInfo, engineInfo } from './info.ts'
 export * from './limits.ts'
 export type { EngineLogger, EngineOptions } from './options.ts'
@@ -28,6 +31,7 @@ export {
 } from './screen.ts'
 export type { Session } from './session.ts'
 export type {
+  OptimizerState,
   StepProgress,
   TrainBatch,
   Trainer,

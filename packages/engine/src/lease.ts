@@ -140,11 +140,14 @@ export class Lease implements LeaseListener {
   }
 
   #scalarsOf(i: number): Float32Array {
-    const {
-      learningRate: { from, to },
-      steps,
-    } = this.#request
-    const values = this.#scalars.at(this.#order.firstStep + i, from + ((to - from) * i) / steps)
+    const { learningRate, steps } = this.#request
+    const rate =
+      typeof learningRate === 'function'
+        ? learningRate(i)
+        : learningRate.from + ((learningRate.to - learningRate.from) * i) / steps
+    if (!Number.isFinite(rate))
+      throw new PinGoError('TRAIN_REQUEST_INVALID', `Cannot train: the learning rate of step ${i + 1} is ${rate}.`)
+    const values = this.#scalars.at(this.#order.firstStep + i, rate)
     return Float32Array.from(this.#scalars.names, (name) => values[name]!)
   }
 

@@ -74,8 +74,7 @@ export class TrainingLoop {
 
   /** Sets parameters and buffers from flat vectors in the program's order. The optimiser's state stays as it is. */
   load(theta: Float32Array, buffers: Float32Array): void {
-    if (this.#forgotten) for (const { name } of this.#program.state) this.#slots.get(name)!.view.fill(0)
-    this.#forgotten = false
+    this.#forget()
     this.#spread(this.#program.parameters, theta)
     this.#spread(this.#program.buffers, buffers)
   }
@@ -83,6 +82,22 @@ export class TrainingLoop {
   /** Forgets the optimiser's state, as it was before the first step, once parameters are loaded: until then {@link probe} may want it. */
   reset(): void {
     this.#forgotten = true
+  }
+
+  #forget(): void {
+    if (this.#forgotten) for (const { name } of this.#program.state) this.#slots.get(name)!.view.fill(0)
+    this.#forgotten = false
+  }
+
+  /** The optimiser's state as a flat vector, copied; and back. */
+  saveState(): Float32Array {
+    this.#forget()
+    return this.#gather(this.#program.state)
+  }
+
+  loadState(state: Float32Array): void {
+    this.#forgotten = false
+    this.#spread(this.#program.state, state)
   }
 
   /** The parameters and buffers as flat vectors, copied. */

@@ -40,6 +40,8 @@ export type Call =
   | { type: 'openTrainer'; graph: Uint8Array; program: LoopProgram }
   | { type: 'run'; session: number; feeds: Record<string, PlainTensor>; fetches: string[] }
   | { type: 'close'; session: number }
+  | { type: 'saveState'; trainer: number }
+  | { type: 'loadState'; trainer: number; state: Float32Array }
   /** Runs a graph on the inputs of the trainer's last step; the answer is a {@link Spread} by output. Without a graph: of those inputs. */
   | { type: 'probe'; trainer: number; graph?: Uint8Array }
 

@@ -61,6 +61,10 @@ export class Service {
         for (const [name, tensor] of Object.entries(results)) plain[name] = fromOrt(tensor)
         return plain
       }
+      case 'saveState':
+        return this.#loops.get(call.trainer)!.saveState()
+      case 'loadState':
+        return this.#loops.get(call.trainer)!.loadState(call.state)
       case 'probe':
         return this.#loops.get(call.trainer)!.probe(call.graph)
       case 'close': {

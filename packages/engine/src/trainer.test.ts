@@ -25,7 +25,8 @@ const request = (changes: Partial<TrainRequest> = {}): TrainRequest => ({
 })
 
 /** Plain SGD on least squares in float64: what the step graph of `linearProgram` computes. */
-function reference({ theta, steps, learningRate: { from, to } }: TrainRequest, batch = (i: number) => batchOf(i)) {
+function reference({ theta, steps, learningRate }: TrainRequest, batch = (i: number) => batchOf(i)) {
+  const { from, to } = learningRate as { from: number; to: number }
   const w = Array.from(theta)
   let lossSum = 0
   for (let i = 0; i < steps; i++) {

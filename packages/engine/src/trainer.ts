@@ -65,9 +65,10 @@ export interface TrainRequest {
   /** Steps to do, each of one batch. */
   steps: number
   /**
-   * The rate of step i (from 0) is `from + (to - from) * i / steps`, so that leases in a row with touching ends make one straight line.
+   * The rate of step i (from 0) is `from + (to - from) * i / steps`, so that leases in a row with touching ends make one straight line; or
+   * what a function says.
    */
-  learningRate: { from: number; to: number }
+  learningRate: { from: number; to: number } | ((i: number) => number)
   /** The batch of step `i`, 0 … steps - 1; asked for in order, some batches ahead of the step that runs. */
   batch(i: number): Promise<TrainBatch>
   /** Ends at the first step boundary after this much time, milliseconds. */
@@ -104,12 +105,22 @@ export interface Training {
   stop(): void
 }
 
+export interface OptimizerState {
+  state: Float32Array
+  /** Steps done since the optimiser began. */
+  steps: number
+}
+
 /**
  * A training program loaded in a child. The optimiser's moments and its step count live there and go on from one `train` to
  * the next, even where parameters were replaced in between; after an error they start anew. One `train` at a time.
  */
 export interface Trainer {
   train(request: TrainRequest): Training
+  /** The optimiser's state between two trainings: moments, flat, in the program's order, and the steps they have seen. */
+  saveState(): Promise<OptimizerState>
+  /** Goes on from a state that was saved: the next step is the one that would have come. @throws PinGoError TRAIN_REQUEST_INVALID */
+  loadState(state: OptimizerState): Promise<void>
   close(): Promise<void>
 }
 
@@ -170,6 +181,31 @@ export class ChildTrainer implements Trainer {
     return { result: result.finally(() => (this.#busy = false)), stop: () => lease.stop() }
   }
 
+  async saveState(): Promise<OptimizerState> {
+    this.#refuseUnlessIdle()
+    const call = { type: 'saveState', trainer: this.#session } as const
+    const state = (await this.#link.call(call, this.#runTimeoutMs)) as Float32Array
+    if (!(state instanceof Float32Array) || state.length !== total(this.#program.state))
+      throw new PinGoError('ENGINE_RUN_FAILED', "The engine returned no whole state of the program's optimiser.")
+    return { state, steps: this.#stepsDone }
+  }
+
+  async loadState({ state, steps }: OptimizerState): Promise<void> {
+    this.#refuseUnlessIdle()
+    const wanted = total(this.#program.state)
+    if (state.length !== wanted)
+      throw invalid(`the optimiser's state has ${state.length} elements, the program's has ${wanted}`)
+    if (!Number.isSafeInteger(steps) || steps < 0) throw invalid(`the optimiser's state has seen ${steps} steps`)
+    await this.#link.call({ type: 'loadState', trainer: this.#session, state }, this.#runTimeoutMs)
+    this.#stepsDone = steps
+  }
+
+  #refuseUnlessIdle(): void {
+    if (this.#link.death) throw this.#link.death
+    if (this.#closed) throw closed()
+    if (this.#busy) throw invalid('the trainer is still training; wait for the result first')
+  }
+
   async close(): Promise<void> {
     if (this.#closed || this.#link.death) return
     this.#closed = true
@@ -178,7 +214,7 @@ export class ChildTrainer implements Trainer {
 
   #refusal(request: TrainRequest): PinGoError | undefined {
     if (this.#link.death) return this.#link.death
-    if (this.#closed) return new PinGoError('ENGINE_CLOSED', 'The trainer was closed. Open the program again.')
+    if (this.#closed) return closed()
     if (this.#busy) return invalid('the trainer is still training; wait for the result first')
     if (request.signal?.aborted)
       return new PinGoError('ENGINE_ABORTED', "The engine's work was aborted.", { cause: request.signal.reason })
@@ -188,8 +224,10 @@ export class ChildTrainer implements Trainer {
     if (request.buffers.length !== total(buffers))
       return invalid(`buffers have ${request.buffers.length} elements, the program's have ${total(buffers)}`)
     if (!Number.isSafeInteger(request.steps) || request.steps < 0) return invalid(`steps is ${request.steps}`)
-    const { from, to } = request.learningRate
-    if (!Number.isFinite(from) || !Number.isFinite(to)) return invalid(`the learning rate goes from ${from} to ${to}`)
+    if (typeof request.learningRate !== 'function') {
+      const { from, to } = request.learningRate
+      if (!Number.isFinite(from) || !Number.isFinite(to)) return invalid(`the learning rate goes from ${from} to ${to}`)
+    }
     if (request.softMs !== undefined && !(request.softMs >= 0)) return invalid(`softMs is ${request.softMs}`)
     return undefined
   }
@@ -235,5 +273,7 @@ export function batchArrays(program: TrainerProgram, { tensors, samples, seed }:
 }
 
 const total = (specs: TensorSpec[]): number => specs.reduce((sum, { shape }) => sum + sizeOf(shape), 0)
+
+const closed = (): PinGoError => new PinGoError('ENGINE_CLOSED', 'The trainer was closed. Open the program again.')
 
 const invalid = (why: string): PinGoError => new PinGoError('TRAIN_REQUEST_INVALID', `Cannot train: ${why}.`)

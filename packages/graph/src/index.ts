@@ -63,7 +63,7 @@ export type { LstmOptions } from './templates/lstm.ts'
 export type { MlpOptions } from './templates/mlp.ts'
 export type { ResnetOptions } from './templates/resnet.ts'
 export type { VitOptions } from './templates/vit.ts'
-export { castTensor, numbersOf } from './tensors.ts'
+export { castTensor, numbersOf, storable } from './tensors.ts'
 export { restoreScale, standardize, weightsOf, withWeights } from './weights.ts'
 
 /** Models for people who have none: seeded initial weights, input `input`, output `output` (logits). */

@@ -1,4 +1,4 @@
-import { arrayOf, type DType, sizeOf, type Tensor } from '@pingo/wire'
+import { arrayOf, type BatchInput, type DType, sizeOf, type Tensor } from '@pingo/wire'
 
 /** A tensor from numbers; integers are cut to their type's range (int64's greatest stands for "to the end" in slices). */
 export function tensorOf(dtype: DType, shape: readonly number[], values: ArrayLike<number>): Tensor {
@@ -23,6 +23,29 @@ export function numbersOf(tensor: Tensor): ArrayLike<number> {
   if (dtype === 'float16') return Float32Array.from(data as Uint16Array, fromHalf)
   if (dtype === 'bfloat16') return Float32Array.from(data as Uint16Array, fromBrain)
   return data as Float32Array
+}
+
+/** Element types that graphs are fed, for each: without loss where it holds whole numbers, else float32. */
+const STORABLE = {
+  float32: 'float32',
+  float64: 'float32',
+  float16: 'float32',
+  bfloat16: 'float32',
+  uint8: 'uint8',
+  bool: 'uint8',
+  int8: 'int32',
+  int16: 'int32',
+  uint16: 'int32',
+  int32: 'int32',
+  int64: 'int64',
+  uint32: 'int64',
+  uint64: 'int64',
+} as const satisfies Record<DType, BatchInput['dtype']>
+
+/** A tensor in the nearest of the four element types that the tensors of a batch may have. */
+export function storable(tensor: Tensor): Tensor & { dtype: BatchInput['dtype'] } {
+  const dtype = STORABLE[tensor.dtype]
+  return { ...castTensor(tensor, dtype), dtype }
 }
 
 /** The same values in another element type: floats are rounded, integers of floats truncated, bool is "not zero". */

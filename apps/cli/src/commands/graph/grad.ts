@@ -2,7 +2,6 @@ import { open, readFile, rename, rm, stat } from 'node:fs/promises'
 import { basename } from 'node:path'
 import type { BatchGradients } from '@pingo/graph'
 import {
-  type DType,
   LOSS_KINDS,
   type LossInput,
   LossSchema,
@@ -20,23 +19,6 @@ import { Output } from '../../output.ts'
 
 /** Largest batch file, bytes. */
 const MAX_BATCH_FILE_BYTES = 1 << 30
-
-/** Element types that a graph is fed: the others are converted without loss where they hold whole numbers, else to float32. */
-const FED: Readonly<Record<DType, 'float32' | 'uint8' | 'int32' | 'int64'>> = {
-  float32: 'float32',
-  float64: 'float32',
-  float16: 'float32',
-  bfloat16: 'float32',
-  uint8: 'uint8',
-  bool: 'uint8',
-  int8: 'int32',
-  int16: 'int32',
-  uint16: 'int32',
-  int32: 'int32',
-  int64: 'int64',
-  uint32: 'int64',
-  uint64: 'int64',
-}
 
 interface GradOptions extends JsonOption {
   batch: string
@@ -78,11 +60,11 @@ async function grad(path: string, options: GradOptions, signal: AbortSignal): Pr
   const say = new Output(options)
   const loss = lossFrom(options.loss)
   const { readModelBytes } = await import('@pingo/client')
-  const { buildBatchGradients, castTensor, parseModel } = await import('@pingo/graph')
+  const { buildBatchGradients, castTensor, parseModel, storable } = await import('@pingo/graph')
   const { Engine } = await import('@pingo/engine')
   const model = parseModel(await readModelBytes(path))
   const given = await readBatch(options.batch)
-  const fed = new Map([...given].map(([name, t]) => [name, castTensor(t, FED[t.dtype])]))
+  const fed = new Map([...given].map(([name, t]) => [name, storable(t)]))
   const weight = fed.get('sample_weight')
   const inputNames = new Set(model.graph.inputs.map(({ name }) => name))
   const target = fed.get('target')
