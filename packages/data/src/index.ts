@@ -18,6 +18,7 @@ export { importDataset, MAX_TEST_FRACTION } from './import.ts'
 export { type FileSink, FORMATS, type Format, type ImportOptions, type ImportProgress } from './import-options.ts'
 export { type InputBatch, type InputOptions, importInputs } from './inputs.ts'
 export { DEFAULT_LIMITS, DEFAULT_SHARD_BYTES, type ImportLimits } from './limits.ts'
+export { type LoadedDataset, loadDataset, MAX_LOADED_BYTES } from './load.ts'
 export {
   DEFAULT_BLOCK_SAMPLES,
   DEFAULT_WINDOW_BLOCKS,
