@@ -328,7 +328,12 @@ function forwardWith(
 }
 
 /** Stored values as the model's input type: stored * scale + shift for floats. */
-export function prelude(b: GraphBuilder, stored: Value, dtype: Value['dtype'], { scale = 1, shift = 0 }: Scaling = {}): Value {
+export function prelude(
+  b: GraphBuilder,
+  stored: Value,
+  dtype: Value['dtype'],
+  { scale = 1, shift = 0 }: Scaling = {},
+): Value {
   const model = dtype === 'float16' || dtype === 'float64' || dtype === 'bfloat16' ? 'float32' : dtype
   if (model !== 'float32') return stored.dtype === model ? stored : b.cast(stored, model)
   const x = stored.dtype === 'float32' ? stored : b.cast(stored, 'float32')
