@@ -96,3 +96,36 @@ test('a model whose weights lie in a file beside it is read; one that points els
   const outside = await place.run(['graph', 'check', 'alone/outside.onnx'])
   assert.match(outside.stderr, /'..\/model.onnx.data', which is not in the folder of the model/)
 })
+
+test('graph check tells what a training step takes, in a table and as JSON; wrong sizes are refused', async () => {
+  await using place = await Place.create()
+  const model = join(FIXTURES, 'resnet.onnx')
+  const people = await place.run(['graph', 'check', model, '--batch', '2,64', '--verbose'])
+  assert.equal(people.code, 0, people.stderr)
+  assert.match(people.stdout, /resnet.onnx can be trained/)
+  assert.match(people.stdout, /training +[\d.]+ [kM] FLOP a sample/)
+  assert.match(people.stdout, /batch +at most\n +2 +[\d.]+ [KM]iB\n +64 +[\d.]+ [KM]iB\n/)
+  assert.match(people.stdout, /fc.weight +\[5, 16\] +80/)
+  const json = await place.run(['graph', 'check', model, '--json'])
+  const { training, parameters } = JSON.parse(json.stdout) as {
+    parameters: number
+    training: { flopsPerSample: number; batches: { batch: number; peakBytes: number }[] }
+  }
+  assert.deepEqual(
+    training.batches.map(({ batch }) => batch),
+    [1, 8, 32, 128],
+  )
+  assert.ok(training.batches.every(({ peakBytes }) => peakBytes > 16 * parameters))
+  for (const wrong of [
+    ['--batch', '0'],
+    ['--batch', 'a,b'],
+    ['--size', 'length'],
+    ['--size', 'length=0'],
+  ]) {
+    const { code, stderr } = await place.run(['graph', 'check', model, ...wrong])
+    assert.equal(code, 2, stderr)
+  }
+  const blocked = await place.run(['graph', 'check', join(FIXTURES, 'batches', 'offsets.onnx')])
+  assert.equal(blocked.code, 1)
+  assert.match(blocked.stdout, /cannot be trained.\n +✗ .*Slice.*depends on the data/)
+})

@@ -1,4 +1,12 @@
-import { allowedOperators, inferShapes, type Model, type Node, parseModel, type ValueInfo } from '@pingo/graph'
+import {
+  allowedOperators,
+  inferShapes,
+  type Model,
+  type Node,
+  parseModel,
+  peakBytes,
+  type ValueInfo,
+} from '@pingo/graph'
 import { bytesOf, isPinGoError, PinGoError, sizeOf } from '@pingo/wire'
 
 /** Longest graph file that is looked at, bytes. */
@@ -80,10 +88,10 @@ export function admit(graph: Uint8Array, limits: ScreenLimits = {}): Admitted {
     throw refusal(`its input has the symbolic dimension '${clip(symbols[0]!)}'; its shapes must be fixed`)
   const nodes = withStandIns(model.graph.nodes)
   const shapes = inferred({ ...model, graph: { ...model.graph, inputs, nodes } }, symbols, limits.symbols)
-  const peakBytes = peak(model, shapes) + initializerBytes
+  const peakSize = peak(model, shapes) + initializerBytes
   const maxPeak = limits.maxPeakBytes ?? MAX_PEAK_BYTES
-  if (peakBytes > maxPeak)
-    throw refusal(`it needs about ${mebibytes(peakBytes)} MiB of memory, over the limit of ${mebibytes(maxPeak)} MiB`)
+  if (peakSize > maxPeak)
+    throw refusal(`it needs about ${mebibytes(peakSize)} MiB of memory, over the limit of ${mebibytes(maxPeak)} MiB`)
   const operators: Record<string, number> = {}
   for (const { op } of model.graph.nodes) operators[op] = (operators[op] ?? 0) + 1
   return {
@@ -93,7 +101,7 @@ export function admit(graph: Uint8Array, limits: ScreenLimits = {}): Admitted {
       inputs: model.graph.inputs,
       outputs: model.graph.outputs,
       initializerBytes,
-      peakBytes,
+      peakBytes: peakSize,
       symbols,
     },
     model: plain(model, shapes),
@@ -212,37 +220,17 @@ function inferred(model: Model, symbols: readonly string[], given: Record<string
   throw refusalOf(first, 'its nodes do not fit together')
 }
 
-/**
- * Greatest sum of the bytes of values alive at once when nodes run in the order of the file and a value is freed after its last
- * reader. Each node's own outputs are checked on the way: a value whose size is unknown is refused.
- */
-function peak(model: Model, shapes: Shapes): number {
-  const { nodes, inputs, outputs } = model.graph
-  const lastRead = new Map<string, number>()
-  for (const [i, node] of nodes.entries()) for (const name of node.inputs) lastRead.set(name, i)
-  for (const { name } of outputs) lastRead.set(name, nodes.length)
-  // Values that nodes make and that are not freed yet; inputs stay, for they are the caller's.
-  const alive = new Map<string, number>()
-  let sum = inputs.reduce((bytes, { name }) => bytes + (sizeIn(shapes, name) ?? 0), 0)
-  let most = sum
-  for (const [i, node] of nodes.entries()) {
-    for (const [k, name] of node.outputs.entries()) {
-      if (name === '') continue
-      const bytes = sizeIn(shapes, name)
-      // An extra output that nobody reads (Dropout's mask) may be unknown.
-      if (bytes === undefined && (k === 0 || lastRead.has(name))) throw unknownSize(name, node)
-      alive.set(name, bytes ?? 0)
-      sum += bytes ?? 0
-    }
-    most = Math.max(most, sum)
-    for (const name of [...node.inputs, ...node.outputs]) {
-      if ((lastRead.get(name) ?? i) > i) continue
-      sum -= alive.get(name) ?? 0
-      alive.delete(name)
-    }
-  }
-  return most
-}
+/** Bytes alive at once at most. Each node's own outputs are checked on the way: a value whose size is unknown is refused. */
+const peak = ({ graph: { nodes, inputs, outputs } }: Model, shapes: Shapes): number =>
+  peakBytes({
+    nodes,
+    inputs: inputs.map(({ name }) => name),
+    outputs: outputs.map(({ name }) => name),
+    bytesOf: (name) => sizeIn(shapes, name),
+    unknown: (name, i) => {
+      throw unknownSize(name, nodes[i]!)
+    },
+  })
 
 function sizeIn(shapes: Shapes, name: string): number | undefined {
   const type = shapes.get(name)

@@ -23,12 +23,14 @@ import { resnet } from './templates/resnet.ts'
 import { vit } from './templates/vit.ts'
 
 export * from './check.ts'
+export { type EstimateOptions, estimateTraining, type TrainingEstimate } from './estimate.ts'
 export { type InferenceOptions, toInference } from './export/inference.ts'
 export { type BatchGradientOptions, type BatchGradients, buildBatchGradients } from './gradients.ts'
 export { type InferredType, inferShapes } from './infer-shapes.ts'
 export * from './layers/index.ts'
 export { hasLora, type LoraOptions, mergeLora, withLora } from './lora.ts'
 export type { LossKind } from './loss.ts'
+export { peakBytes } from './memory.ts'
 export { mergeStats, metricsOf, statsLayout } from './metrics.ts'
 export {
   type Attribute,

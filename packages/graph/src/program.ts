@@ -1,5 +1,6 @@
 import {
   type BatchInput,
+  bytesOf,
   isPinGoError,
   type LossInput,
   LossSchema,
@@ -18,11 +19,12 @@ import {
 } from '@pingo/wire'
 import { type Forward, overSamples, type Pass, passOf, rowsOf } from './accumulate.ts'
 import { bindInputs, pairOf } from './binding.ts'
-import { GraphBuilder } from './builder.ts'
+import { GraphBuilder, type Operation } from './builder.ts'
 import { Choices } from './choices.ts'
 import { flopsOf } from './flops.ts'
 import { type Imported, importModel, type TrainingMode } from './import.ts'
 import { lossOf } from './loss.ts'
+import { peakBytes } from './memory.ts'
 import type { Model } from './model.ts'
 import type { Value } from './operator.ts'
 import { NoiseSource } from './operators/random.ts'
@@ -91,6 +93,8 @@ export interface Program {
   optimizer: Optimizer
   /** Multiplications and additions of a training step, divided by the batch. */
   flopsPerSample: number
+  /** Bytes of parameters, state, batch, constants and values in between alive at once in a step, as estimated from its shapes. */
+  peakBytes: number
   inputs: BatchInput[]
   target: BatchInput
   /** Random numbers that a step takes (see noise.ts); absent when nothing in it is random. */
@@ -155,11 +159,31 @@ export function buildProgram(model: Model, options: ProgramOptions): Program {
     ...(stats ? { stats: stats[0] } : {}),
     optimizer,
     flopsPerSample: Math.round(flopsOf(b.live(outputs.map(([, v]) => v))) / options.batch),
+    peakBytes: stepBytes(b, stepModel, outputs),
     inputs: options.inputs,
     target: options.target,
     ...noise,
     notes: [...new Set([...imported.notes, ...notesOn(step, model)])],
   }
+}
+
+function stepBytes(b: GraphBuilder, { graph }: Model, outputs: readonly (readonly [string, Value])[]): number {
+  const live = b.live(outputs.map(([, v]) => v))
+  const bytes = new Map(live.flatMap((o) => o.outputs.map((v) => [v.name, sizeOf(v.shape) * bytesOf(v.dtype)])))
+  const held = [...graph.initializers.values()].reduce((sum, { data }) => sum + data.byteLength, 0)
+  const fed = graph.inputs.reduce((sum, { dtype, shape }) => sum + sizeOf(shape as number[]) * bytesOf(dtype), 0)
+  const names = (values: Operation['inputs']) => values.map((v) => v?.name ?? '')
+  return (
+    held +
+    fed +
+    peakBytes({
+      nodes: live.map((o) => ({ inputs: names(o.inputs), outputs: names(o.outputs) })),
+      inputs: [],
+      outputs: outputs.map(([, v]) => v.name),
+      bytesOf: (name) => bytes.get(name),
+      unknown: () => 0,
+    })
+  )
 }
 
 /** How many random numbers the graph takes, once all of it is built. */
