@@ -72,8 +72,8 @@ for (const [name, model, loss, x, target] of [
       const whole = await step(model, { loss, x, target, weights })
       const cut = await step(model, { loss, x, target, weights, accumulate })
       assert.deepEqual(
-        { ...cut.program, step: 0, evaluate: 0, flopsPerSample: 0 },
-        { ...whole.program, step: 0, evaluate: 0, flopsPerSample: 0 },
+        { ...cut.program, step: 0, evaluate: 0, flopsPerSample: 0, peakBytes: 0 },
+        { ...whole.program, step: 0, evaluate: 0, flopsPerSample: 0, peakBytes: 0 },
       )
       for (const [key, { data }] of whole.out) {
         const d = distance(cut.out.get(key)!.data, data)

@@ -2,7 +2,7 @@ import { readFileSync, realpathSync, statSync } from 'node:fs'
 import { readFile, stat } from 'node:fs/promises'
 import { basename, dirname, isAbsolute, relative, resolve, sep } from 'node:path'
 import { type ExternalData, parseModel, writeModel } from '@pingo/graph'
-import { PinGoError } from '@pingo/wire'
+import { isPinGoError, PinGoError } from '@pingo/wire'
 
 /** Largest ONNX file that is read, bytes (protobuf's own limit is 2 GiB); what it keeps in other files counts too. */
 export const MAX_MODEL_BYTES = 1 << 30
@@ -11,13 +11,19 @@ export const MAX_DATA_FILES = 1_000
 
 /**
  * The bytes of a model file. Weights that it keeps in files beside it (`model.onnx.data`, as PyTorch 2 writes) are put inside.
- * @throws PinGoError MODEL_NOT_FOUND, MODEL_UNREADABLE, MODEL_TOO_LARGE, MODEL_DATA_REFUSED, and those of `parseModel`
+ * @throws PinGoError MODEL_NOT_FOUND, MODEL_UNREADABLE, MODEL_TOO_LARGE, MODEL_DATA_REFUSED
  */
 export async function readModelBytes(path: string): Promise<Uint8Array> {
   const bytes = await readWhole(path)
   const beside = dataBeside(path, bytes.byteLength)
-  const model = parseModel(bytes, beside.read)
-  return beside.files() ? writeModel(model) : bytes
+  try {
+    const model = parseModel(bytes, beside.read)
+    return beside.files() ? writeModel(model) : bytes
+  } catch (error) {
+    // What is no model is told by whoever makes something of it, in its own words.
+    if (isPinGoError(error) && error.code.startsWith('ONNX_') && !beside.files()) return bytes
+    throw error
+  }
 }
 
 async function readWhole(path: string): Promise<Uint8Array> {
