@@ -10,11 +10,11 @@ import { count, size } from './testing/interpreter/tensor.ts'
 import { centralDifferences, relative } from './testing/numeric/differences.ts'
 import { Draw } from './testing/numeric/draw.ts'
 import { meanLoss } from './testing/numeric/losses.ts'
+import { runs } from './testing/numeric/runs.ts'
 import { runOnce } from './testing/runtime.ts'
 
 /** Loss and gradients of the emitted program in double precision: constants alone are rounded to float32. */
 const TOLERANCE = 1e-6
-const numRuns = Number(process.env.PINGO_NUM_RUNS ?? 20)
 
 interface LossCase {
   /** Shape of the model's output; the batch is its first axis. */
@@ -206,6 +206,6 @@ for (const kind of LOSS_KINDS)
   test(`${kind}: the program's loss and gradients are those of its definition, sample weights included`, async () => {
     await fc.assert(
       fc.asyncProperty(fc.gen(), (g) => check(kind, new Draw(g))),
-      { numRuns },
+      runs(),
     )
   })

@@ -6,9 +6,7 @@ import { kernels } from './testing/interpreter/index.ts'
 import { check, symbolic } from './testing/numeric/check.ts'
 import { Draw } from './testing/numeric/draw.ts'
 import { generators } from './testing/numeric/index.ts'
-
-/** Cases drawn for each operator; more for a soak: PINGO_NUM_RUNS=1000. A failure prints the seed and path that replay it. */
-const numRuns = Number(process.env.PINGO_NUM_RUNS ?? 20)
+import { runs } from './testing/numeric/runs.ts'
 
 /** Their values are not those of any reference: see the tests of noise. */
 const RANDOM = ['RandomNormal', 'RandomNormalLike', 'RandomUniform', 'RandomUniformLike', 'Bernoulli']
@@ -33,7 +31,7 @@ for (const [op, generator] of Object.entries(generators).filter(([op]) => operat
       fc.asyncProperty(fc.gen(), async (g) => {
         await check(generator(new Draw(g)))
       }),
-      { numRuns },
+      runs(),
     )
   })
 
