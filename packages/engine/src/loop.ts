@@ -2,8 +2,8 @@ import { fillNoise } from '@pingo/graph/noise'
 import type { TensorSpec, TypedArray } from '@pingo/wire'
 import type { Tensor as OrtTensor } from 'onnxruntime-common'
 import { Kernels } from './kernel/kernels.ts'
+import type { PlacedSession, Runtime } from './port.ts'
 import type { LoopProgram, Spread } from './protocol.ts'
-import type { Runtime, RuntimeSession } from './runtime.ts'
 
 /** A tensor that goes from step to step: the graph reads it, and a kernel or the graph gives its next value. */
 interface Slot {
@@ -27,7 +27,7 @@ export interface StepResult {
  */
 export class TrainingLoop {
   readonly #runtime: Runtime
-  readonly #session: RuntimeSession
+  readonly #session: PlacedSession
   readonly #program: LoopProgram
   readonly #kernels: Kernels | undefined
   readonly #scalars: Map<string, Float32Array>
@@ -35,13 +35,13 @@ export class TrainingLoop {
   readonly #slots: Map<string, Slot>
   readonly #inputs: ReadonlySet<string>
   readonly #feeds: Record<string, OrtTensor> = {}
-  /** Outputs that the graph writes to memory of ours: gradients for kernels. */
-  readonly #cuts: Record<string, OrtTensor> = {}
+  /** Places of what the graph gives at every step: loss, metric, and gradients for kernels. */
+  readonly #results: Record<string, OrtTensor> = {}
   #forgotten = false
   /** Whether the last step's update overwrote what it read. */
   overwrote = false
 
-  constructor(runtime: Runtime, session: RuntimeSession, program: LoopProgram) {
+  constructor(runtime: Runtime, session: PlacedSession, program: LoopProgram) {
     this.#runtime = runtime
     this.#session = session
     this.#program = program
@@ -65,7 +65,8 @@ export class TrainingLoop {
         },
       ]),
     )
-    for (const cut of tail?.cuts ?? []) this.#cuts[cut.name] = place(cut, this.#kernels!.arrays.get(cut.name)).tensor
+    for (const cut of tail?.cuts ?? []) this.#results[cut.name] = place(cut, this.#kernels!.arrays.get(cut.name)).tensor
+    for (const name of ['loss', 'metric_sum']) this.#results[name] = place({ name, dtype: 'float32', shape: [] }).tensor
     // What kernels alone read is no input of the graph.
     this.#inputs = new Set(session.inputs.map(({ name }) => name))
     for (const [name, data] of this.#scalars) this.#feed(name, runtime.tensor({ dtype: 'float32', shape: [], data }))
@@ -130,10 +131,10 @@ export class TrainingLoop {
       this.#feed('noise', this.#runtime.tensor({ dtype: 'float32', shape: [data.length], data }))
     }
 
-    const places: Record<string, OrtTensor> = { ...this.#cuts }
+    const places: Record<string, OrtTensor> = { ...this.#results }
     for (const { spec, next } of this.#slots.values()) if (next) places[`next.${spec.name}`] = next.tensor
-    const results = await this.#run(this.#feeds, places)
-    let loss = scalarOf(results.loss!)
+    await this.#session.run(this.#feeds, places)
+    let loss = scalarOf(places.loss!)
     if (this.#kernels) {
       this.overwrote = Number.isFinite(loss) && this.#kernels.finite()
       if (this.overwrote) this.#kernels.run()
@@ -146,7 +147,7 @@ export class TrainingLoop {
       slot.next = { view, tensor }
       this.#feed(slot.spec.name, slot.tensor)
     }
-    return { loss, metric: scalarOf(results.metric_sum!) }
+    return { loss, metric: scalarOf(places.metric_sum!) }
   }
 
   /**
@@ -170,16 +171,6 @@ export class TrainingLoop {
 
   async release(): Promise<void> {
     await this.#session.release()
-  }
-
-  /** Runs the graph with results in the places given, and loss and metric as new tensors. */
-  async #run(feeds: Record<string, OrtTensor>, places: Record<string, OrtTensor>): Promise<Record<string, OrtTensor>> {
-    if (this.#runtime.writesOutputs) return this.#session.run(feeds, { loss: null, metric_sum: null, ...places })
-    const wanted = ['loss', 'metric_sum', ...Object.keys(places)]
-    const results = await this.#session.run(feeds, Object.fromEntries(wanted.map((name) => [name, null])))
-    for (const [name, { data }] of Object.entries(places))
-      (data as Float32Array).set(results[name]!.data as Float32Array)
-    return results
   }
 
   #feed(name: string, tensor: OrtTensor): void {

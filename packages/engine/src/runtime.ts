@@ -1,5 +1,5 @@
 import { packageVersion } from './info.ts'
-import { keepHalvesAsBits, type Ort, port, type Runtime, webPort } from './port.ts'
+import { keepHalvesAsBits, nativePort, type Ort, type Runtime, webPort } from './port.ts'
 import type { ChildSettings } from './protocol.ts'
 
 export type { Ort, Runtime, RuntimeSession } from './port.ts'
@@ -32,25 +32,20 @@ export async function loadRuntime(
 }
 
 function native(ort: Ort, threads: number): Runtime {
-  const name = 'onnxruntime-node'
-  return port(
-    ort,
-    { name, version: packageVersion(name), writesOutputs: true },
-    {
-      executionProviders: ['cpu'],
-      intraOpNumThreads: threads,
-      interOpNumThreads: 1,
-      executionMode: 'sequential',
-      // On Linux the system's allocator, as the child's environment sets it up, is as fast as the runtime's arena and holds half as much.
-      ...(process.platform === 'linux' ? { enableCpuMemArena: false, enableMemPattern: false } : {}),
-      // A spinning thread burns a core that the machine's owner may want, and gains nothing with one thread.
-      extra: {
-        session: { intra_op: { allow_spinning: '0' } },
-        // Blocked layouts for convolutions pay in long chains; gradients between them break the chains.
-        optimization: { disable_specified_optimizers: 'NchwcTransformer' },
-      },
+  return nativePort(ort, packageVersion('onnxruntime-node'), {
+    executionProviders: ['cpu'],
+    intraOpNumThreads: threads,
+    interOpNumThreads: 1,
+    executionMode: 'sequential',
+    // On Linux the system's allocator, as the child's environment sets it up, is as fast as the runtime's arena and holds half as much.
+    ...(process.platform === 'linux' ? { enableCpuMemArena: false, enableMemPattern: false } : {}),
+    // A spinning thread burns a core that the machine's owner may want, and gains nothing with one thread.
+    extra: {
+      session: { intra_op: { allow_spinning: '0' } },
+      // Blocked layouts for convolutions pay in long chains; gradients between them break the chains.
+      optimization: { disable_specified_optimizers: 'NchwcTransformer' },
     },
-  )
+  })
 }
 
 const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))

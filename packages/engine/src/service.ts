@@ -43,10 +43,14 @@ export class Service {
 
   async #answer(call: Extract<ToChild, { id: number }>): Promise<unknown> {
     switch (call.type) {
-      case 'open':
-        return this.#opened(await this.#runtime.open(call.graph))
-      case 'openTrainer': {
+      case 'open': {
         const session = await this.#runtime.open(call.graph)
+        const reply = this.#opened(session)
+        this.#sessions.set(reply.session, session)
+        return reply
+      }
+      case 'openTrainer': {
+        const session = await this.#runtime.openPlaced(call.graph)
         const reply = this.#opened(session)
         this.#loops.set(reply.session, new TrainingLoop(this.#runtime, session, call.program))
         return reply
@@ -68,19 +72,17 @@ export class Service {
       case 'probe':
         return this.#loops.get(call.trainer)!.probe(call.graph)
       case 'close': {
-        const session = this.#sessions.get(call.session)
+        const opened = this.#sessions.get(call.session) ?? this.#loops.get(call.session)
         this.#sessions.delete(call.session)
         this.#loops.delete(call.session)
-        await session?.release()
+        await opened?.release()
         return undefined
       }
     }
   }
 
-  #opened(session: RuntimeSession): OpenReply {
-    const id = this.#nextSession++
-    this.#sessions.set(id, session)
-    return { session: id, inputs: session.inputs, outputs: session.outputs }
+  #opened({ inputs, outputs }: Pick<OpenReply, 'inputs' | 'outputs'>): OpenReply {
+    return { session: this.#nextSession++, inputs, outputs }
   }
 }
 
