@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { createPublicKey, verify } from 'node:crypto'
 import { once } from 'node:events'
-import { writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { createServer, type IncomingHttpHeaders } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { test } from 'node:test'
@@ -98,6 +98,10 @@ notify: { webhook: "http://127.0.0.1:${(receiver.address() as AddressInfo).port}
     const job = JobViewSchema.parse(jobs[0])
     assert.equal(job.state, 'done')
     assert.equal(job.samplesDone, 10_000)
+    const card = JSON.parse(await readFile(place.path('out', 'model.json'), 'utf8'))
+    assert.deepEqual(job.testMetrics, card.test.metrics)
+    assert.equal(job.testMetrics?.accuracy, job.testMetric)
+    assert.equal(job.training?.loss, 'cross entropy')
 
     const network = NetworkViewSchema.parse(await getJson(`${url}/v1/network`))
     assert.equal(network.contributors[0]!.samples, 10_000)

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { bytes, count, duration, figure, metric, time } from './format.ts'
+import { bytes, count, duration, figure, metric, metrics, time } from './format.ts'
 
 test('counts, sizes, times and figures as people read them', () => {
   assert.deepEqual([0, 7, 999, 1000, 12_345, 3_100_000, 0.5].map(count), [
@@ -34,6 +34,15 @@ test('counts, sizes, times and figures as people read them', () => {
     [metric('accuracy', 0.98754), metric('mae', 1.5), metric('mae', undefined)],
     ['98.75 %', '1.5000', '–'],
   )
+})
+
+test('metrics have the names of the field; shares of right predictions are in %, scores and errors are not', () => {
+  assert.equal(
+    metrics({ accuracy: 0.9, top5: 0.995, perplexity: 19.123, f1: 0.5, f1_macro: 0.25, auc: 1, mae: 0.1, r2: -0.5 }),
+    'accuracy 90.00 %, top-5 99.50 %, perplexity 19.12, F1 0.5000, F1 (macro) 0.2500, AUC 1.0000, MAE 0.1000, R² -0.5000',
+  )
+  assert.equal(metrics({}), '')
+  assert.equal(metrics({ recall: 0.5 }), 'recall 0.5000')
 })
 
 test('no unit overflows: what rounds up to the next one is said in it', () => {

@@ -1,4 +1,4 @@
-import type { Metric } from '@pingo/wire'
+import type { MetricValues } from '@pingo/wire'
 
 /** Numbers for people: the same form wherever the command prints them. */
 
@@ -54,11 +54,30 @@ export function figure(value: number | undefined): string {
   return value.toFixed(size < 10 ? 4 : size < 1000 ? 2 : 0)
 }
 
-/** Accuracy in %, the others as numbers. */
-export function metric(name: Metric, value: number | undefined): string {
+/** Shares of right predictions in %, the others as numbers. */
+export function metric(name: string, value: number | undefined): string {
   if (value === undefined) return '–'
-  return name === 'accuracy' ? `${(value * 100).toFixed(2)} %` : figure(value)
+  return name === 'accuracy' || /^top\d+$/.test(name) ? `${(value * 100).toFixed(2)} %` : figure(value)
 }
+
+const METRIC_NAMES: Record<string, string> = {
+  accuracy: 'accuracy',
+  perplexity: 'perplexity',
+  f1: 'F1',
+  f1_macro: 'F1 (macro)',
+  auc: 'AUC',
+  mae: 'MAE',
+  r2: 'R²',
+}
+
+/** A metric as the field calls it: f1_macro → F1 (macro), top5 → top-5. */
+export const metricName = (name: string): string => METRIC_NAMES[name] ?? name.replace(/^top(?=\d+$)/, 'top-')
+
+/** Metrics by name as one line: accuracy 98.10 %, F1 (macro) 0.9805. */
+export const metrics = (values: MetricValues): string =>
+  Object.entries(values)
+    .map(([name, value]) => `${metricName(name)} ${metric(name, value)}`)
+    .join(', ')
 
 /** A time of day or, for another day, the date and the time; local. */
 export function time(at: number, now = Date.now()): string {

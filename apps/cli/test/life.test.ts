@@ -57,6 +57,7 @@ const stub = (events: JobEvent[], last = job()) =>
   serve((request, response) => {
     if (request.url === '/v1/jobs') return response.end(JSON.stringify({ jobs: [last] }))
     if (request.url === '/v1/jobs/job-1') return response.end(JSON.stringify(last))
+    if (request.url === '/v1/jobs/job-1/rounds') return response.end(JSON.stringify({ rounds: [round(1)] }))
     if (!request.url?.endsWith('/events'))
       return response.writeHead(404).end('{"error":{"code":"JOB_UNKNOWN","message":"There is no such job."}}')
     response.writeHead(200)
@@ -70,8 +71,9 @@ const history = (last: JobView): JobEvent[] => [
   { type: 'state', seq: 2, at: 1, job: job() },
   { type: 'round', seq: 3, at: 1, round: round(1) },
   { type: 'round', seq: 4, at: 1, round: { ...round(1), testMetric: 0.25, testLoss: 2 } },
-  { type: 'round', seq: 5, at: 1, round: round(2) },
-  { type: 'state', seq: 6, at: 1, job: last },
+  { type: 'round', seq: 5, at: 1, round: { ...round(1), testMetric: 0.25, testLoss: 2 } },
+  { type: 'round', seq: 6, at: 1, round: round(2) },
+  { type: 'state', seq: 7, at: 1, job: last },
 ]
 
 test('following a job ends with its exit code, a line a round', async () => {
@@ -94,7 +96,7 @@ test('following a job ends with its exit code, a line a round', async () => {
     const lines = run.stdout.trimEnd().split('\n')
     assert.equal(lines.filter((line) => /^round \d+ {2}\d+ of/.test(line)).length, 2, run.stdout)
     assert.match(run.stdout, /^round 1 {2}50 of 100 samples {2}loss 1\.0000 {2}accuracy 50\.00 %/m)
-    assert.match(run.stdout, /^round 1 {2}test accuracy 25\.00 %/m)
+    assert.equal(run.stdout.match(/^round 1 {2}test accuracy 25\.00 %/gm)?.length, 1, 'said once')
     assert.match(run.stdout, state === 'done' ? /^Done in 2\.0 s: 100 samples in 2 rounds/m : /because\.$/m)
 
     const json = await place.run(['job', 'logs', '-f', 'job-1', '--fog', gateway.url, '--json'])
@@ -104,9 +106,45 @@ test('following a job ends with its exit code, a line a round', async () => {
         .trimEnd()
         .split('\n')
         .map((line) => JSON.parse(line).seq),
-      [1, 2, 3, 4, 5, 6],
+      [1, 2, 3, 4, 5, 6, 7],
     )
   }
+})
+
+test('a description tells how a job trains and all that the test data told; programs get it as it came', async () => {
+  await using place = await Place.create()
+  const ended = job({
+    state: 'done',
+    endedAt: 2001,
+    metric: 0.5,
+    testMetric: 0.25,
+    testLoss: 2,
+    testMetrics: { accuracy: 0.25, f1_macro: 0.2, auc: 0.75 },
+    training: {
+      loss: 'cross entropy, smoothing 0.1',
+      optimizer: 'Muon, learning rate 0.01',
+      schedule: 'constant',
+      accumulation: '2 parts of 5',
+      adapters: 'LoRA rank 8',
+      frozen: 'embed.*',
+    },
+  })
+  await using gateway = await stub(history(ended), ended)
+  const { code, stdout } = await place.run(['job', 'describe', 'last', '--fog', gateway.url])
+  assert.equal(code, 0)
+  for (const line of [
+    /^progress +50 of 100 samples, 1 epochs of batches of 10 in 2 parts of 5$/m,
+    /^loss +– \(cross entropy, smoothing 0\.1\)$/m,
+    /^test +accuracy 25\.00 %, F1 \(macro\) 0\.2000, AUC 0\.7500, loss 2\.0000$/m,
+    /^optimiser +Muon, learning rate 0\.01; constant$/m,
+    /^adapters +LoRA rank 8$/m,
+    /^frozen +embed\.\*$/m,
+  ])
+    assert.match(stdout, line)
+  const json = JSON.parse((await place.run(['job', 'describe', 'last', '--fog', gateway.url, '--json'])).stdout)
+  assert.deepEqual([json.job.testMetrics, json.job.training], [ended.testMetrics, ended.training])
+  const logs = await place.run(['job', 'logs', 'last', '--fog', gateway.url])
+  assert.match(logs.stdout, /^Accuracy 25\.00 %, F1 \(macro\) 0\.2000, AUC 0\.7500, loss 2\.0000 on the test data\.$/m)
 })
 
 test('logs of a job that runs end when all stored events were told', async () => {

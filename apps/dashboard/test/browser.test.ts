@@ -152,7 +152,7 @@ describe('the page in a browser', { concurrency: 3 }, () => {
       await shows(page, 'mnist-cnn 2026', '.job-list')
       await shows(page, '37.5 %', '.job-list')
       await shows(page, 'Accuracy 93.95 %', '.job-list')
-      await shows(page, 'Mean abs. error 0.3468', '.job-list')
+      await shows(page, 'MAE 0.3468', '.job-list')
       await shows(page, 'mara-laptop paused', 'main')
       await shows(page, 'npx pingo contribute --fog /ip4/192.168.1.20/tcp/4601/p2p/12D3KooW')
       await shows(page, 'mnist train image 60 000 44.9 MiB')
@@ -206,6 +206,9 @@ describe('the page in a browser', { concurrency: 3 }, () => {
       await shows(page, 'Test accuracy 98.38 %', 'dl[aria-label="Numbers of the job"]')
       stage.finish()
       await shows(page, 'Done after 1 min 37 s')
+      await shows(page, 'Accuracy 98.38 % Top-5 99.84 % F1 (macro) 0.9828', '.measured')
+      await shows(page, 'Loss cross entropy, smoothing 0.1 Optimiser AdamW, learning rate 0.001', '.recipe')
+      await shows(page, 'Batch 64, in 4 parts of 16', '.recipe')
       await shows(page, 'model.onnx 1.61 MiB', '.downloads')
       const [download] = await Promise.all([
         page.waitForEvent('download'),
@@ -214,6 +217,37 @@ describe('the page in a browser', { concurrency: 3 }, () => {
       assert.equal(download.suggestedFilename(), 'model.onnx')
       await download.delete()
     }))
+
+  test('a job whose metric is its loss has one chart and one column of it, and nobody speaks of accuracy', () =>
+    visit(
+      {
+        setup: (stage) => {
+          const { job, rounds } = stage.recording
+          Object.assign(job, { metricName: 'loss', lossName: 'output', training: undefined })
+          for (const round of rounds) {
+            round.metric = round.loss
+            if (round.testLoss !== undefined)
+              Object.assign(round, { testMetric: round.testLoss, testMetrics: undefined })
+          }
+          running(stage)
+        },
+        hash: jobHash,
+      },
+      async ({ page, stage }) => {
+        await shows(page, "Loss (the model's own)", '.chart')
+        await shows(page, 'Training loss 0.2643 last round Test loss 0.3373 on test data', '.stats')
+        assert.equal(await page.locator('.chart').count(), 1)
+        assert.deepEqual(
+          (await page.getByRole('columnheader').allInnerTexts()).filter((text) => /loss|test/i.test(text)),
+          ['Loss', 'On test'],
+        )
+        stage.advance(15)
+        stage.finish()
+        await shows(page, 'model.onnx 1.61 MiB', '.downloads')
+        assert.equal(await page.locator('.measured').count(), 0)
+        assert.doesNotMatch(await page.locator('main').innerText(), /accuracy/i)
+      },
+    ))
 
   test('curves run over samples or time, and the cursor reads their values', () =>
     visit({ setup: running, hash: jobHash }, async ({ page }) => {

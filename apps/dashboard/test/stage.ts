@@ -50,7 +50,7 @@ export class Stage {
       const round = this.recording.rounds[this.played]!
       this.played++
       this.inFlight = 0
-      const { testLoss, testMetric, ...committed } = round
+      const { testLoss, testMetric, testMetrics, ...committed } = round
       this.store({ type: 'round', round: committed })
       // A round comes again when its checkpoint has been tested.
       if (testMetric !== undefined && testLoss !== undefined) this.store({ type: 'round', round })
@@ -97,7 +97,7 @@ export class Stage {
       contributors: running ? machines.length : 0,
       ...(running && speed > 0 ? { etaMs: (left / speed) * 1_000 } : {}),
       ...(last ? { loss: last.loss, metric: last.metric } : {}),
-      ...(tested ? { testLoss: tested.testLoss, testMetric: tested.testMetric } : {}),
+      ...(tested ? { testLoss: tested.testLoss, testMetric: tested.testMetric, testMetrics: tested.testMetrics } : {}),
       shares: this.shares(),
     }
   }

@@ -8,14 +8,17 @@ import {
   type JobView,
   type LedgerEntry,
   lossKindOf,
+  type MetricValues,
   PinGoError,
   type ProgramManifest,
   type RoundView,
   type Share,
   sizeOf,
+  type TrainingView,
 } from '@pingo/wire'
 import type { Database, JobRow } from './database.ts'
 import { Speed } from './speed.ts'
+import { trainingView } from './training-view.ts'
 
 /** A job in memory: its durable row, the manifests it names, and what is only worth knowing while it runs. */
 export interface Job {
@@ -23,17 +26,20 @@ export interface Job {
   program: ProgramManifest
   train: DatasetManifest
   test: DatasetManifest | undefined
+  training: TrainingView
   shares: Share[]
   rounds: number
   samplesDone: number
   lastRound: RoundView | undefined
   /** The newest round that was evaluated on test data. */
-  lastTest: { metric: number; loss: number } | undefined
+  lastTest: Tested | undefined
   speed: Speed
   /** Progress that contributors reported of leases that are still out, by lease. */
   inFlight: Map<string, { contributor: string; samples: number }>
   nextSeq: number
 }
+
+type Tested = { metric: number; loss: number; metrics?: MetricValues }
 
 export const parametersOf = (program: ProgramManifest): number =>
   program.parameters.reduce((sum, { shape }) => sum + sizeOf(shape), 0)
@@ -63,11 +69,12 @@ export class Jobs {
       program,
       train,
       test,
+      training: trainingView(row.submission, program),
       shares: this.#db.shares(row.id),
       rounds: lastRound?.round ?? 0,
       samplesDone: lastRound?.samplesDone ?? 0,
       lastRound,
-      lastTest: tested && { metric: tested.testMetric!, loss: tested.testLoss! },
+      lastTest: tested && { metric: tested.testMetric!, loss: tested.testLoss!, metrics: tested.testMetrics },
       speed: new Speed(),
       inFlight: new Map(),
       nextSeq: this.#db.lastEventSeq(row.id) + 1,
@@ -143,11 +150,11 @@ export class Jobs {
   }
 
   /** Adds the result of evaluating a round's checkpoint; followers get the round again, with its test figures. */
-  evaluated(job: Job, round: number, test: { metric: number; loss: number }): void {
+  evaluated(job: Job, round: number, test: Tested): void {
     job.lastTest = test
     const view = this.#db.round(job.row.id, round)
     if (!view) return
-    const complete = { ...view, testMetric: test.metric, testLoss: test.loss }
+    const complete = { ...view, testMetric: test.metric, testLoss: test.loss, testMetrics: test.metrics }
     this.#db.transaction(() => {
       this.#db.saveRound(job.row.id, complete)
       this.#publish(job, { type: 'round', round: complete })
@@ -208,6 +215,7 @@ export class Jobs {
       parameters: parametersOf(program),
       batch: program.batch,
       epochs: row.submission.epochs,
+      training: job.training,
       rounds: job.rounds,
       samplesDone: job.samplesDone,
       samplesTotal: total,
@@ -217,6 +225,7 @@ export class Jobs {
       metric: lastRound?.metric,
       testMetric: job.lastTest?.metric,
       testLoss: job.lastTest?.loss,
+      testMetrics: job.lastTest?.metrics,
       contributors: running
         ? new Set([...job.inFlight.values()].map(({ contributor }) => contributor)).size
         : job.shares.length,

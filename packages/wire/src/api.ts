@@ -57,6 +57,14 @@ export const ShareSchema = z.strictObject({
 })
 export type Share = z.infer<typeof ShareSchema>
 
+/** Most metrics that one evaluation tells. */
+export const MAX_METRICS = 20
+/** Metrics of an evaluation by name: accuracy, top5, perplexity, f1, f1_macro, auc, mae, r2; see `metricsOf` of `@pingo/graph`. */
+export const MetricValuesSchema = z
+  .record(z.string().min(1).max(50), z.number())
+  .refine((values) => Object.keys(values).length <= MAX_METRICS, `has more than ${MAX_METRICS} metrics`)
+export type MetricValues = z.infer<typeof MetricValuesSchema>
+
 /** A committed round. */
 export const RoundViewSchema = z.strictObject({
   round: Count,
@@ -69,9 +77,10 @@ export const RoundViewSchema = z.strictObject({
   /** Mean training loss and metric over the round's samples. */
   loss: z.number(),
   metric: z.number(),
-  /** Metric and loss of the checkpoint on (part of) the test data, when it was evaluated. */
+  /** Metric, loss and all metrics of the checkpoint on (part of) the test data, when it was evaluated. */
   testMetric: z.number().optional(),
   testLoss: z.number().optional(),
+  testMetrics: MetricValuesSchema.optional(),
   learningRate: z.number(),
   checkpoint: CidText,
   shares: z.array(ShareSchema),
@@ -86,6 +95,20 @@ export const JobResultSchema = z.strictObject({
   card: FileRefSchema,
 })
 export type JobResult = z.infer<typeof JobResultSchema>
+
+const Words = z.string().min(1).max(300)
+/** How a job trains, in words for people; the settings themselves are in its program and in the model card. */
+export const TrainingViewSchema = z.strictObject({
+  loss: Words,
+  optimizer: Words,
+  schedule: Words,
+  /** How a batch is cut, when it is. */
+  accumulation: Words.optional(),
+  adapters: Words.optional(),
+  /** Names of weights that stay as they are. */
+  frozen: Words.optional(),
+})
+export type TrainingView = z.infer<typeof TrainingViewSchema>
 
 export const JobViewSchema = z.strictObject({
   id: Name,
@@ -104,6 +127,7 @@ export const JobViewSchema = z.strictObject({
   parameters: Count,
   batch: Count,
   epochs: z.number(),
+  training: TrainingViewSchema.optional(),
   rounds: Count,
   samplesDone: Count,
   samplesTotal: Count,
@@ -114,6 +138,7 @@ export const JobViewSchema = z.strictObject({
   metric: z.number().optional(),
   testMetric: z.number().optional(),
   testLoss: z.number().optional(),
+  testMetrics: MetricValuesSchema.optional(),
   contributors: Count,
   etaMs: z.number().optional(),
   shares: z.array(ShareSchema),
@@ -260,8 +285,7 @@ export const ModelCardSchema = z.strictObject({
       loss: z.number(),
       metric: z.number(),
       samples: Count,
-      /** Further metrics by name: accuracy, top5, perplexity, f1, auc, mae, r2. */
-      metrics: z.record(z.string().max(50), z.number()).optional(),
+      metrics: MetricValuesSchema.optional(),
     })
     .optional(),
   contributors: z.array(ShareSchema),

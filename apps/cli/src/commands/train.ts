@@ -6,7 +6,7 @@ import { type ClientOptions, type Context, clientCommand, withClient } from '../
 import { EXIT, Exit } from '../exit.ts'
 import type { Output } from '../output.ts'
 import { watchJob } from '../view/follow.ts'
-import { summaryLines } from '../view/job-lines.ts'
+import { summaryLines, trainingLines } from '../view/job-lines.ts'
 import { ProgressView } from '../view/progress.ts'
 
 interface TrainOptions extends ClientOptions {
@@ -34,6 +34,7 @@ async function train(file: string, options: TrainOptions, { signal }: Context): 
   const job = await readJobFile(file)
   await withClient(options, async (client, output) => {
     const view = await submitJob(client, job, output, signal)
+    for (const line of trainingLines(view)) output.say(line)
     if (options.detach) {
       output.result(view, () => {
         output.say(`Submitted job ${view.id}.`)

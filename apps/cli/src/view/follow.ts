@@ -45,6 +45,8 @@ export class EventLines {
   #said = ''
   /** The last round that was told; it comes again when the test data were evaluated. */
   #round = 0
+  /** The last that was told of the test data: the end may measure what the last round did. */
+  #tested = ''
 
   of(event: JobEvent): string[] {
     if (event.type === 'log')
@@ -55,7 +57,10 @@ export class EventLines {
         this.#round = round.round
         return [roundLine(round, this.#job)]
       }
-      return round.testMetric === undefined ? [] : [testLine(round, this.#job)]
+      const line = round.testMetric === undefined ? '' : testLine(round, this.#job)
+      if (line === '' || line === this.#tested) return []
+      this.#tested = line
+      return [line]
     }
     this.#job = event.job
     const { state, reason } = event.job

@@ -3,6 +3,7 @@ import { createLogUpdate } from 'log-update'
 import { count, duration, figure, metric, whole } from '../format.ts'
 import type { Colours } from '../output.ts'
 import { bar, curve } from './curve.ts'
+import { metricText } from './job-lines.ts'
 
 const BAR_WIDTH = 28
 const CURVE_WIDTH = 24
@@ -92,7 +93,7 @@ export function jobLines(job: JobView, losses: readonly number[], colour: Colour
       .join(gap),
     [
       `loss ${figure(job.loss)} ${colour.cyan(curve(onLogScale(losses), CURVE_WIDTH))}`.trimEnd(),
-      `${metricName} ${metric(metricName, job.metric)}`,
+      metricText(job, job.metric),
       job.testMetric === undefined ? '' : `test ${metric(metricName, job.testMetric)}`,
     ]
       .filter(Boolean)

@@ -1,6 +1,6 @@
 import type { JobView, RoundView } from '@pingo/wire'
 import { useMemo, useState } from 'react'
-import { lossLabel, loss as lossText, metricLabel, metric as metricText } from '../core/format.ts'
+import { isShare, lossLabel, loss as lossText, metricLabel, percent } from '../core/format.ts'
 import { isFinal } from '../core/job-state.ts'
 import { type Axis, curves } from '../core/series.ts'
 import { AxisSwitch } from './axis-switch.tsx'
@@ -13,7 +13,7 @@ interface Props {
   theme: 'light' | 'dark'
 }
 
-/** Loss and metric over the job, one point a round; both charts share their cursor. */
+/** Loss and metric over the job, one point a round; both charts share their cursor. A metric that is the loss has no chart of its own. */
 export function JobCurves({ job, rounds, theme }: Props) {
   const [axis, setAxis] = useState<Axis>('samples')
   const { metricName } = job
@@ -33,16 +33,18 @@ export function JobCurves({ job, rounds, theme }: Props) {
           kind="number"
           format={lossText}
         />
-        <CurveChart
-          {...shared}
-          title={metricLabel(metricName)}
-          data={metric}
-          kind={metricName === 'accuracy' ? 'fraction' : 'number'}
-          format={metricName === 'accuracy' ? accuracyText : lossText}
-        />
+        {metricName !== 'loss' && (
+          <CurveChart
+            {...shared}
+            title={metricLabel(metricName)}
+            data={metric}
+            kind={isShare(metricName) ? 'fraction' : 'number'}
+            format={isShare(metricName) ? shareText : lossText}
+          />
+        )}
       </div>
     </Section>
   )
 }
 
-const accuracyText = (value: number | undefined): string => metricText('accuracy', value)
+const shareText = (value: number | undefined): string => percent(value, 2)

@@ -3,6 +3,30 @@ import { compact, dateTime, lossLabel, whole } from '../core/format.ts'
 import { Identifier } from './identifier.tsx'
 import { StateChip } from './state-chip.tsx'
 
+/** How it trains. */
+function Recipe({ job: { training, lossName, batch } }: { job: JobView }) {
+  const rows: [string, string | undefined][] = [
+    ['Loss', training?.loss ?? lossLabel(lossName)],
+    ['Optimiser', training?.optimizer],
+    ['Schedule', training?.schedule],
+    ['Batch', `${whole(batch)}${training?.accumulation ? `, in ${training.accumulation}` : ''}`],
+    ['Adapters', training?.adapters],
+    ['Frozen', training?.frozen],
+  ]
+  return (
+    <dl className="facts recipe" aria-label="How it trains">
+      {rows.map(
+        ([what, words]) =>
+          words !== undefined && (
+            <div key={what}>
+              <dt>{what}</dt> <dd>{words}</dd>
+            </div>
+          ),
+      )}
+    </dl>
+  )
+}
+
 /** Which job this is. */
 export function JobHead({ job, dataset }: { job: JobView; dataset: DatasetView | undefined }) {
   return (
@@ -20,9 +44,8 @@ export function JobHead({ job, dataset }: { job: JobView; dataset: DatasetView |
             {dataset.name}, {whole(dataset.samples)} samples
           </span>
         )}
-        <span>{lossLabel(job.lossName)}</span>
-        <span>batch {whole(job.batch)}</span>
       </p>
+      <Recipe job={job} />
     </div>
   )
 }

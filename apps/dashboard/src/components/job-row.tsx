@@ -46,10 +46,14 @@ export function JobRow({ job }: { job: JobView }) {
           <span>{loss(job.testLoss ?? job.loss)}</span>
         </span>
         <span className="job-figure">
-          <span className="figure-label">{metricLabel(job.metricName)}</span>
-          <span title={tested ? 'on the test data' : 'on the training data'}>
-            {metric(job.metricName, job.testMetric ?? job.metric)}
-          </span>
+          {job.metricName !== 'loss' && (
+            <>
+              <span className="figure-label">{metricLabel(job.metricName)}</span>
+              <span title={tested ? 'on the test data' : 'on the training data'}>
+                {metric(job.metricName, job.testMetric ?? job.metric)}
+              </span>
+            </>
+          )}
         </span>
         <span className="job-figure">
           <span className="figure-label">{isFinal(job.state) ? 'Samples' : 'Speed'}</span>

@@ -1,5 +1,16 @@
 import type { JobView, RoundView } from '@pingo/wire'
-import { calmDuration, duration, loss, metric, metricLabel, plural, rate, speed, whole } from '../core/format.ts'
+import {
+  calmDuration,
+  duration,
+  loss,
+  metric,
+  metricLabel,
+  plural,
+  rate,
+  speed,
+  testLabel,
+  whole,
+} from '../core/format.ts'
 import { isFinal } from '../core/job-state.ts'
 import { Sparkline } from './sparkline.tsx'
 import { Stat } from './stat.tsx'
@@ -15,16 +26,29 @@ export function JobStats({ job, rounds, now }: { job: JobView; rounds: readonly 
   const elapsed = from === undefined ? undefined : Math.max(0, (job.endedAt ?? now) - from)
   return (
     <dl className="panel stats" aria-label="Numbers of the job">
-      <Stat
-        label={tested ? `Test ${metricLabel(job.metricName).toLowerCase()}` : metricLabel(job.metricName)}
-        value={metric(job.metricName, job.testMetric ?? job.metric)}
-        note={tested ? `training ${metric(job.metricName, job.metric)}` : 'on training data'}
-      />
-      <Stat
-        label={job.testLoss === undefined ? 'Loss' : 'Test loss'}
-        value={loss(job.testLoss ?? job.loss)}
-        note={job.testLoss === undefined ? 'on training data' : `training ${loss(job.loss)}`}
-      />
+      {job.metricName === 'loss' ? (
+        <>
+          <Stat label="Training loss" value={loss(job.loss)} note="last round" />
+          <Stat
+            label="Test loss"
+            value={loss(job.testLoss)}
+            note={job.test === undefined ? 'no test data' : tested ? 'on test data' : 'not measured yet'}
+          />
+        </>
+      ) : (
+        <>
+          <Stat
+            label={tested ? testLabel(job.metricName) : metricLabel(job.metricName)}
+            value={metric(job.metricName, job.testMetric ?? job.metric)}
+            note={tested ? `training ${metric(job.metricName, job.metric)}` : 'on training data'}
+          />
+          <Stat
+            label={job.testLoss === undefined ? 'Loss' : 'Test loss'}
+            value={loss(job.testLoss ?? job.loss)}
+            note={job.testLoss === undefined ? 'on training data' : `training ${loss(job.loss)}`}
+          />
+        </>
+      )}
       <Stat
         label={isFinal(job.state) ? 'Speed' : 'Speed now'}
         value={speed(job.samplesPerSecond)}

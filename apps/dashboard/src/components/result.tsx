@@ -1,19 +1,30 @@
 import type { JobResult, JobView } from '@pingo/wire'
 import { fileUrl, type ResultFile } from '../core/api.ts'
-import { bytes } from '../core/format.ts'
+import { bytes, metric, metricLabel } from '../core/format.ts'
 import { Command } from './command.tsx'
 import { Section } from './section.tsx'
 
-/** The trained model and what belongs to it. */
+/** What the test data say of the trained model, the model and what belongs to it. */
 export function Result({ job, result }: { job: JobView; result: JobResult }) {
   const files: { file: ResultFile; what: string; size: number }[] = [
     { file: 'model.onnx', what: 'The trained model, for any ONNX runtime', size: result.model.bytes },
     { file: 'checkpoint.safetensors', what: 'The weights alone', size: result.checkpoint.bytes },
-    { file: 'model.json', what: 'Model card: data, rounds, accuracy, who did what', size: result.card.bytes },
+    { file: 'model.json', what: 'Model card: data, rounds, metrics, who did what', size: result.card.bytes },
   ]
+  const measured = Object.entries(job.testMetrics ?? {})
   return (
-    <Section title="Result" className="result">
+    <Section title="Result" className="result" aside={measured.length > 0 ? 'on the test data' : undefined}>
       <div className="panel">
+        {measured.length > 0 && (
+          <dl className="measured" aria-label="On the test data">
+            {measured.map(([name, value]) => (
+              <div key={name}>
+                <dt>{metricLabel(name)}</dt>
+                <dd>{metric(name, value)}</dd>
+              </div>
+            ))}
+          </dl>
+        )}
         <ul className="downloads">
           {files.map(({ file, what, size }) => (
             <li key={file}>

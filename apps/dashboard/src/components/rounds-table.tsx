@@ -35,8 +35,14 @@ export function RoundsTable({ job, rounds, colours }: Props) {
     { key: 'time', label: 'Time', numeric: true, cell: (row) => duration(row.millis) },
     { key: 'speed', label: 'Samples/s', numeric: true, cell: (row) => speed(row.samplesPerSecond) },
     { key: 'loss', label: 'Loss', numeric: true, cell: (row) => loss(row.loss) },
-    { key: 'metric', label: metricLabel(metricName), numeric: true, cell: (row) => metric(metricName, row.metric) },
   ]
+  if (metricName !== 'loss')
+    columns.push({
+      key: 'metric',
+      label: metricLabel(metricName),
+      numeric: true,
+      cell: (row) => metric(metricName, row.metric),
+    })
   if (tested)
     columns.push({
       key: 'test',

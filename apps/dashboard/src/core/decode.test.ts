@@ -38,6 +38,15 @@ test('an answer of another kind is a sentence, never a crash', () => {
   )
 })
 
+test('metrics that are no numbers, and a training without its parts, are refused', () => {
+  const job = stage.job()
+  const training = { loss: 'mse', optimizer: 'SGD', schedule: 'constant' }
+  const whole = { ...job, testMetrics: { auc: 0.5 }, training }
+  assert.deepEqual(decode.decodeJob(whole), whole)
+  for (const wrong of [{ testMetrics: { auc: '0.5' } }, { testMetrics: [1] }, { training: { loss: 'mse' } }])
+    assert.throws(() => decode.decodeJob({ ...whole, ...wrong }), decode.UnexpectedAnswer)
+})
+
 test('text that is not JSON and events of a later version are passed over', () => {
   assert.equal(decode.decodeEvent('<html>'), undefined)
   assert.equal(decode.decodeEvent('{"type":"verdict","seq":1,"at":2}'), undefined)

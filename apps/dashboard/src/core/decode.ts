@@ -23,6 +23,9 @@ const texts = (value: Fields, names: readonly string[]) => names.every((name) =>
 const listOf = <T>(value: unknown, is: (item: unknown) => item is T): value is T[] =>
   Array.isArray(value) && value.every(is)
 
+const isNumbers = (value: unknown): value is Record<string, number> =>
+  isObject(value) && Object.values(value).every((item) => typeof item === 'number')
+
 const isShare = (value: unknown): value is RoundView['shares'][number] =>
   isObject(value) && texts(value, ['contributor', 'name']) && numbers(value, ['samples'])
 
@@ -41,7 +44,10 @@ const isJob = (value: unknown): value is JobView =>
     'batch',
     'epochs',
   ]) &&
-  listOf(value.shares, isShare)
+  listOf(value.shares, isShare) &&
+  (value.testMetrics === undefined || isNumbers(value.testMetrics)) &&
+  (value.training === undefined ||
+    (isObject(value.training) && texts(value.training, ['loss', 'optimizer', 'schedule'])))
 
 const isExcluded = (value: unknown): value is RoundView['excluded'][number] =>
   isObject(value) && texts(value, ['contributor', 'reason'])

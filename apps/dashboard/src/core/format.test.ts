@@ -98,7 +98,18 @@ test('progress never says 100 % before it is', () => {
   assert.equal(plain(format.progress(180_000, 180_000)), '100 %')
 })
 
-test('accuracy is per cent, a mean absolute error is a number', () => {
+test('metrics are called as the field calls them', () => {
+  const names = ['accuracy', 'top5', 'perplexity', 'f1', 'f1_macro', 'auc', 'mae', 'r2', 'recall']
+  const labels = ['Accuracy', 'Top-5', 'Perplexity', 'F1', 'F1 (macro)', 'AUC', 'MAE', 'R²', 'recall']
+  assert.deepEqual(names.map(format.metricLabel), labels)
+  assert.deepEqual(['accuracy', 'mae'].map(format.testLabel), ['Test accuracy', 'Test MAE'])
+  assert.equal(format.lossLabel('smooth_l1'), 'smooth l1')
+})
+
+test('shares of right predictions are per cent, errors and scores are numbers', () => {
+  assert.equal(plain(format.metric('top5', 0.995)), '99.50 %')
+  assert.equal(format.metric('f1_macro', 0.9487), '0.9487')
+  assert.equal(format.metric('r2', -0.4871), '-0.4871')
   assert.equal(plain(format.metric('accuracy', 0.98757)), '98.76 %')
   assert.equal(format.metric('mae', 0.3468), '0.3468')
   assert.equal(format.metric('accuracy', undefined), format.NONE)

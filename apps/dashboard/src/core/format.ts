@@ -126,20 +126,35 @@ export function loss(value: number | undefined): string {
   return size >= 100 ? value.toFixed(1) : size >= 10 ? value.toFixed(2) : value.toFixed(4)
 }
 
-export type MetricName = 'accuracy' | 'mae' | 'loss'
+/** Whether a metric is a share of right predictions, which is told in per cent. */
+export const isShare = (name: string): boolean => name === 'accuracy' || /^top\d+$/.test(name)
 
-/** Accuracy in per cent with two digits; a mean absolute error as a number. */
-export function metric(name: MetricName, value: number | undefined): string {
-  return name === 'accuracy' ? percent(value, 2) : loss(value)
+/** Shares of right predictions in per cent with two digits; the others as numbers. */
+export function metric(name: string, value: number | undefined): string {
+  return isShare(name) ? percent(value, 2) : loss(value)
 }
 
-const METRIC_LABELS: Record<MetricName, string> = { accuracy: 'Accuracy', mae: 'Mean abs. error', loss: 'Mean loss' }
+const METRIC_LABELS: Record<string, string> = {
+  accuracy: 'Accuracy',
+  perplexity: 'Perplexity',
+  f1: 'F1',
+  f1_macro: 'F1 (macro)',
+  auc: 'AUC',
+  mae: 'MAE',
+  r2: 'R²',
+  loss: 'Loss',
+}
 
-/** What the metric is called on the page. */
-export const metricLabel = (name: MetricName): string => METRIC_LABELS[name]
+/** What the metric is called on the page, as the field calls it: f1_macro → "F1 (macro)", top5 → "Top-5". */
+export const metricLabel = (name: string): string => METRIC_LABELS[name] ?? name.replace(/^top(?=\d+$)/, 'Top-')
+
+/** … and behind another word: "Test accuracy", "Test MAE". */
+export const testLabel = (name: string): string =>
+  `Test ${metricLabel(name).replace(/^\p{Lu}(?=\p{Ll})/u, (letter) => letter.toLowerCase())}`
 
 /** What the loss is called on the page: cross_entropy → "cross entropy". */
-export const lossLabel = (name: string): string => name.replaceAll(/[_-]+/g, ' ')
+export const lossLabel = (name: string): string =>
+  name === 'output' ? "the model's own" : name.replaceAll(/[_-]+/g, ' ')
 
 /** Cores as lent: 0.25, 2, 3.5. */
 export function cores(value: number | undefined): string {

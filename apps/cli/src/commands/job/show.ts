@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { type ClientOptions, type Context, clientCommand, withClient } from '../../context.ts'
-import { count, duration, figure, metric, shortId, time, whole } from '../../format.ts'
+import { count, duration, figure, metric, metricName, shortId, time, whole } from '../../format.ts'
+import { testText } from '../../view/job-lines.ts'
 import { findJob } from './find.ts'
 
 export function listCommand({ signal }: Context): Command {
@@ -19,7 +20,7 @@ export function listCommand({ signal }: Context): Command {
                 job.state,
                 `${job.samplesTotal ? Math.floor((job.samplesDone / job.samplesTotal) * 100) : 0} %`,
                 figure(job.loss),
-                `${job.metricName} ${metric(job.metricName, job.testMetric ?? job.metric)}`,
+                `${metricName(job.metricName)} ${metric(job.metricName, job.testMetric ?? job.metric)}`,
                 time(job.submittedAt),
               ]),
             ],
@@ -54,18 +55,21 @@ export function describeCommand({ signal }: Context): Command {
           )
           row(
             'progress',
-            `${whole(job.samplesDone)} of ${whole(job.samplesTotal)} samples, ${job.epochs} epochs of batches of ${job.batch}`,
+            `${whole(job.samplesDone)} of ${whole(job.samplesTotal)} samples, ${job.epochs} epochs of batches of ${job.batch}${job.training?.accumulation ? ` in ${job.training.accumulation}` : ''}`,
           )
           row('time left', job.state === 'running' && job.etaMs !== undefined ? duration(job.etaMs) : undefined)
           row('speed', `${count(job.samplesPerSecond)} samples/s`)
-          row('loss', `${figure(job.loss)} (${job.lossName})`)
-          row(job.metricName, metric(job.metricName, job.metric))
+          row('loss', `${figure(job.loss)} (${job.training?.loss ?? job.lossName})`)
+          if (job.metricName !== 'loss') row(metricName(job.metricName), metric(job.metricName, job.metric))
           row(
             'test',
             job.testMetric === undefined
               ? undefined
-              : `${metric(job.metricName, job.testMetric)}, loss ${figure(job.testLoss)}`,
+              : [testText(job), `loss ${figure(job.testLoss)}`].filter(Boolean).join(', '),
           )
+          row('optimiser', job.training && `${job.training.optimizer}; ${job.training.schedule}`)
+          row('adapters', job.training?.adapters)
+          row('frozen', job.training?.frozen)
           row('parameters', whole(job.parameters))
           row('data', `pingo://${job.train}`)
           row('test data', job.test && `pingo://${job.test}`)
@@ -85,10 +89,20 @@ export function describeCommand({ signal }: Context): Command {
             )
           }
           if (rounds.length) {
+            const counted = job.metricName !== 'loss'
             output.say()
             output.table(
               [
-                ['ROUND', 'TIME', 'SAMPLES', 'LOSS', job.metricName.toUpperCase(), 'TEST', 'SAMPLES/S', 'BY'],
+                [
+                  'ROUND',
+                  'TIME',
+                  'SAMPLES',
+                  'LOSS',
+                  ...(counted ? [job.metricName.toUpperCase()] : []),
+                  'TEST',
+                  'SAMPLES/S',
+                  'BY',
+                ],
                 ...rounds
                   .slice(-20)
                   .map((round) => [
@@ -96,7 +110,7 @@ export function describeCommand({ signal }: Context): Command {
                     duration(round.millis),
                     whole(round.samples),
                     figure(round.loss),
-                    metric(job.metricName, round.metric),
+                    ...(counted ? [metric(job.metricName, round.metric)] : []),
                     metric(job.metricName, round.testMetric),
                     count(round.samplesPerSecond),
                     String(round.shares.length),
