@@ -110,7 +110,7 @@ test('models that cannot be trained or read', async () => {
   await check('cut.onnx', model.subarray(0, 4000), /^pingo: This is not a whole ONNX file/)
   await check('text.onnx', Buffer.from('hello'), /^pingo: .*ONNX/)
   const unknown = Buffer.from(model.toString('latin1').replaceAll('\x22\x03Erf', '\x22\x03Xrf'), 'latin1')
-  await check('unknown.onnx', unknown, /unknown\.onnx cannot be trained:\n.*Xrf/)
+  await check('unknown.onnx', unknown, /unknown\.onnx cannot be trained\.\n.*Xrf/)
   assertSentence(await place.run(['graph', 'check', 'none.onnx']), /^pingo: There is no model at none\.onnx\./)
   assertSentence(await place.run(['predict', 'text.onnx', '--input', 'x.csv']), /^pingo: /)
 
