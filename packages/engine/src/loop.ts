@@ -174,7 +174,11 @@ export class TrainingLoop {
 
   /** Runs the graph with results in the places given, and loss and metric as new tensors. */
   async #run(feeds: Record<string, OrtTensor>, places: Record<string, OrtTensor>): Promise<Record<string, OrtTensor>> {
-    if (this.#runtime.writesOutputs) return this.#session.run(feeds, { loss: null, metric_sum: null, ...places })
+    if (this.#runtime.writesOutputs) {
+      const results = await this.#session.run(feeds, { loss: null, metric_sum: null, ...places })
+      for (const [name, { data }] of Object.entries(places)) release(results[name]!.data as Float32Array, data)
+      return results
+    }
     const wanted = ['loss', 'metric_sum', ...Object.keys(places)]
     const results = await this.#session.run(feeds, Object.fromEntries(wanted.map((name) => [name, null])))
     for (const [name, { data }] of Object.entries(places))
@@ -237,6 +241,14 @@ function padded(array: TypedArray, length: number): TypedArray {
   const full = new (array.constructor as new (length: number) => TypedArray)(length)
   full.set(array as never)
   return full
+}
+
+/**
+ * Frees a result that ONNX Runtime gives back besides the place it was to write to: onnxruntime-node copies it. Left to the collector, which does
+ * not hurry for memory outside its heap, such copies pile up to tens of megabytes.
+ */
+function release({ buffer }: Float32Array, place: unknown): void {
+  if (buffer !== (place as Float32Array).buffer && buffer instanceof ArrayBuffer) buffer.transfer(0)
 }
 
 const scalarOf = (tensor: OrtTensor): number => Number((tensor.data as Float32Array)[0])
