@@ -4,31 +4,48 @@
  */
 import { rmSync } from 'node:fs'
 import { Worker } from 'node:worker_threads'
-import type { ChildSettings, FromChild, ToChild } from './protocol.ts'
+import { BatchInbox, type FromReader } from './batch-inbox.ts'
+import { BATCHES_FD, type ChildSettings, type FromChild, type ToChild } from './protocol.ts'
 import { loadRuntime } from './runtime.ts'
 import { Service } from './service.ts'
 
 const settings = JSON.parse(process.argv[2]!) as ChildSettings
-const send = (message: FromChild): void => {
-  process.send!(message)
+const collect = (globalThis as { gc?(options: { type: 'major' }): void }).gc
+
+/** Results may be hundreds of megabytes: neither they nor the bytes that they are sent as wait for the collector to hurry. */
+function send(message: FromChild): void {
+  if (message.type !== 'done') {
+    process.send!(message)
+    return
+  }
+  process.send!(message, undefined, undefined, () => collect?.({ type: 'major' }))
+  for (const { buffer } of [message.theta, message.buffers]) (buffer as ArrayBuffer).transfer(0)
 }
 
 // Ctrl-C in a terminal reaches the whole group: the parent decides what becomes of work in progress.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {})
 process.on('disconnect', leave)
-// `run` blocks this thread, so a thread of its own notices a parent that was killed meanwhile.
-new Worker(new URL('./orphan-guard.js', import.meta.url), {
-  workerData: { parent: process.ppid, folder: process.cwd() },
+// `run` blocks this thread, so a thread of its own notices a parent that was killed meanwhile, and reads what comes.
+const thread = new Worker(new URL('./side-thread.js', import.meta.url), {
+  workerData: { parent: process.ppid, folder: process.cwd(), batches: BATCHES_FD },
   execArgv: [],
   resourceLimits: { maxOldGenerationSizeMb: 8, maxYoungGenerationSizeMb: 2, codeRangeSizeMb: 4 },
-}).unref()
+})
+thread.unref()
 
 const runtime = await loadRuntime(settings)
 const service = new Service(runtime, send)
+const inbox = new BatchInbox(
+  (place) => thread.postMessage(place),
+  (batch, done) => service.receive(batch, done),
+)
+thread.on('message', (said: FromReader) => inbox.receive(said))
 
 process.on('message', (message: ToChild) => {
   if (message.type === 'exit') leave()
-  else service.receive(message)
+  if (message.type === 'openTrainer') inbox.expect(message.program)
+  service.receive(message)
+  if (message.type === 'lease') inbox.opened(message.lease)
 })
 
 send({ type: 'ready', runtime: runtime.name, version: runtime.version })

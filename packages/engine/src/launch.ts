@@ -1,12 +1,13 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { rmSync } from 'node:fs'
 import { mkdtemp, realpath } from 'node:fs/promises'
+import type { Socket } from 'node:net'
 import { constants, setPriority, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { PinGoError } from '@pingo/wire'
 import { MAX_CAPTURED_BYTES, START_TIMEOUT_MS } from './limits.ts'
-import type { ChildSettings, FromChild } from './protocol.ts'
+import { BATCHES_FD, type ChildSettings, type FromChild } from './protocol.ts'
 
 const CHILD = fileURLToPath(new URL(import.meta.url.replace(/launch\.(ts|js)$/, 'child.$1')))
 /**
@@ -25,6 +26,8 @@ const REMOVE = { recursive: true, force: true, maxRetries: 5 }
 /** A child that has loaded its runtime. */
 export interface Launched {
   child: ChildProcess
+  /** Where batches go, in frames. */
+  batches: Socket
   ready: Extract<FromChild, { type: 'ready' }>
   /** Resolves when the process is gone and its folder removed. */
   gone: Promise<void>
@@ -45,7 +48,7 @@ export async function launch(settings: ChildSettings, niceness: number | undefin
       env: childEnvironment(),
       execArgv: ['--expose-gc'],
       serialization: 'advanced',
-      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+      stdio: ['ignore', 'ignore', 'pipe', 'ipc', 'pipe'],
       windowsHide: true,
     })
   } catch (cause) {
@@ -53,6 +56,11 @@ export async function launch(settings: ChildSettings, niceness: number | undefin
     throw new PinGoError('ENGINE_START_FAILED', `The engine's process cannot be started: ${String(cause)}.`, { cause })
   }
   const output = capture(child)
+  const batches = child.stdio[BATCHES_FD] as Socket | undefined
+  batches
+    ?.on('error', () => {})
+    .resume()
+    .unref()
   const gone = new Promise<void>((resolve) => {
     const ended = (): void => {
       rmSync(folder, REMOVE)
@@ -63,7 +71,7 @@ export async function launch(settings: ChildSettings, niceness: number | undefin
   })
   try {
     if (child.pid !== undefined && niceness !== undefined) renice(child.pid, niceness)
-    return { child, ready: await firstMessage(child, output), gone, output }
+    return { child, batches: batches!, ready: await firstMessage(child, output), gone, output }
   } catch (error) {
     child.kill('SIGKILL')
     await gone

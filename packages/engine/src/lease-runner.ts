@@ -1,30 +1,31 @@
-import { allFinite, type TrainingLoop } from './loop.ts'
+import { allFinite, type StepResult, type TrainingLoop } from './loop.ts'
 import type { BatchMessage, Fault, FromChild, LeaseMessage } from './protocol.ts'
 
 /** Steps are reported together until they took this long or are this many, so that tiny steps do not pay for a message each. */
 const REPORT_EVERY_MS = 5
 const REPORT_EVERY_STEPS = 8
 
-/** After so many bytes of batches the young garbage is collected, most of which are batches that are done. */
-const COLLECT_EVERY_BYTES = 6 << 20
-
 const EMPTY = new Float32Array(0)
 
-/** V8's own collector (`--expose-gc`), which does not hurry for memory outside its heap as batches and parameters are. */
-const collect = (globalThis as { gc?(options: { type: 'minor' | 'major' }): void }).gc
+/** V8's own collector (`--expose-gc`), which does not hurry for memory outside its heap as parameters are. */
+const collect = (globalThis as { gc?(options: { type: 'major' }): void }).gc
+
+interface Arrival {
+  batch: BatchMessage
+  done: () => void
+}
 
 /** One lease in the child: takes batches as they come, steps, reports, and hands back parameters at the end. */
 export class LeaseRunner {
   readonly #loop: TrainingLoop
   #lease: LeaseMessage
   readonly #send: (message: FromChild) => void
-  readonly #batches: BatchMessage[] = []
+  readonly #batches: Arrival[] = []
   #stopped = false
   #wake: (() => void) | undefined
   #losses: number[] = []
   #metrics: number[] = []
   #millis = 0
-  #received = 0
 
   constructor(loop: TrainingLoop, lease: LeaseMessage, send: (message: FromChild) => void) {
     this.#loop = loop
@@ -32,8 +33,9 @@ export class LeaseRunner {
     this.#send = send
   }
 
-  push(batch: BatchMessage): void {
-    this.#batches.push(batch)
+  /** @param done called when nobody reads the batch any more: after its step, or once it is sure that there will be none */
+  push(batch: BatchMessage, done: () => void): void {
+    this.#batches.push({ batch, done })
     this.#wake?.()
   }
 
@@ -44,29 +46,23 @@ export class LeaseRunner {
 
   async run(): Promise<void> {
     const { steps, softMs, lease } = this.#lease
-    const began = performance.now()
-    const timer = softMs === undefined ? undefined : setTimeout(() => this.stop(), softMs)
+    let timer: ReturnType<typeof setTimeout> | undefined
     let done = 0
     let busy = 0
     try {
       this.#loop.load(this.#lease.theta, this.#lease.buffers)
       this.#lease = { ...this.#lease, theta: EMPTY, buffers: EMPTY }
       collect?.({ type: 'major' })
+      const began = performance.now()
+      if (softMs !== undefined) timer = setTimeout(() => this.stop(), softMs)
       while (done < steps && !this.#stopped) {
-        const batch = await this.#next()
-        if (!batch) break
-        const start = performance.now()
-        const { loss, metric } = await this.#loop.step(batch.arrays, batch.samples, batch.scalars, batch.seed)
-        const millis = performance.now() - start
+        const arrival = await this.#next()
+        if (!arrival) break
+        const { loss, metric, millis } = await this.#step(arrival)
         done++
         busy += millis
         if (!Number.isFinite(loss)) throw diverged(`the loss of step ${done} is ${loss}`)
         this.#report(loss, metric, millis)
-        this.#received += batch.arrays.reduce((sum, { byteLength }) => sum + byteLength, 0)
-        if (this.#received > COLLECT_EVERY_BYTES) {
-          this.#received = 0
-          collect?.({ type: 'minor' })
-        }
         if (softMs !== undefined && performance.now() - began >= softMs) break
       }
       this.#flush()
@@ -80,16 +76,29 @@ export class LeaseRunner {
       this.#send({ type: 'failed', lease, step: done, overwrote: this.#loop.overwrote, fault: faultOf(error, done) })
     } finally {
       clearTimeout(timer)
+      for (const { done } of this.#batches.splice(0)) done()
     }
   }
 
-  async #next(): Promise<BatchMessage | undefined> {
+  async #step({ batch: { arrays, samples, scalars, seed }, done }: Arrival): Promise<StepResult & { millis: number }> {
+    const start = performance.now()
+    try {
+      const result = await this.#loop.step(arrays, samples, scalars, seed)
+      return { ...result, millis: performance.now() - start }
+    } finally {
+      done()
+    }
+  }
+
+  async #next(): Promise<Arrival | undefined> {
     while (this.#batches.length === 0 && !this.#stopped) {
       this.#flush()
       await new Promise<void>((resolve) => {
         this.#wake = resolve
       })
     }
+    // The parent sends the next batch when it hears of a step: before the last one that is here, not after it.
+    if (this.#batches.length === 1) this.#flush()
     return this.#stopped ? undefined : this.#batches.shift()
   }
 

@@ -14,10 +14,12 @@ export const MAX_CAPTURED_BYTES = 8 << 10
 export const MEMORY_POLL_MS = 25
 export const MEMORY_POLL_SLOW_MS = 1_000
 
-/** Batches sent ahead of the step that is running: at most this many, and no more bytes than fit, but never fewer than two. */
+/** Batches that were sent and whose steps are not reported: at most this many, and no more bytes than fit, but never fewer than the minimum. */
 export const MAX_BATCHES_AHEAD = 32
 export const MAX_BYTES_AHEAD = 1 << 20
-export const MIN_BATCHES_AHEAD = 2
+export const MIN_BATCHES_AHEAD = 4
+/** Batches that a child has room for, however large they are: one that is stepped on, one that is ready, one that comes in. */
+export const MIN_PLACES = 3
 
 /** Tensors fed to one run. */
 export const MAX_FEEDS = 10_000

@@ -1,5 +1,7 @@
 import type { ChildProcess } from 'node:child_process'
+import type { Socket } from 'node:net'
 import { PinGoError } from '@pingo/wire'
+import { frameOf } from './batch-frame.ts'
 import { type Launched, lastWords, launch } from './launch.ts'
 import { CLOSE_TIMEOUT_MS, MEMORY_POLL_MS, MEMORY_POLL_SLOW_MS } from './limits.ts'
 import type { Host } from './link.ts'
@@ -18,6 +20,7 @@ export class ProcessHost implements Host {
   readonly runtime: RuntimeName
   readonly version: string
   readonly #child: ChildProcess
+  readonly #batches: Socket
   readonly #gone: Promise<void>
   readonly #output: () => string
   readonly #maxMemoryBytes: number | undefined
@@ -29,8 +32,9 @@ export class ProcessHost implements Host {
     return new ProcessHost(await launch(options.settings, options.niceness), options.maxMemoryBytes)
   }
 
-  private constructor({ child, ready, gone, output }: Launched, maxMemoryBytes: number | undefined) {
+  private constructor({ child, batches, ready, gone, output }: Launched, maxMemoryBytes: number | undefined) {
     this.#child = child
+    this.#batches = batches
     this.#gone = gone
     this.#output = output
     this.#maxMemoryBytes = maxMemoryBytes
@@ -54,7 +58,13 @@ export class ProcessHost implements Host {
   }
 
   send(message: ToChild): void {
-    this.#child.send(message, () => {})
+    if (message.type !== 'batch') {
+      this.#child.send(message, () => {})
+      return
+    }
+    this.#batches.cork()
+    for (const piece of frameOf(message)) this.#batches.write(piece)
+    this.#batches.uncork()
   }
 
   busy(): void {

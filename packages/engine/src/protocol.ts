@@ -1,7 +1,13 @@
 import type { DType, TensorSpec, TypedArray } from '@pingo/wire'
 import type { Tail } from './kernel/tail.ts'
 
-/** What parent and child say to each other, over Node's IPC channel with `serialization: 'advanced'` (typed arrays are copied). */
+/**
+ * What parent and child say to each other, over Node's IPC channel with `serialization: 'advanced'` (typed arrays are copied); batches, which
+ * are many and large, go by a pipe of their own (batch-frame.ts).
+ */
+
+/** The child's end of the pipe of batches. */
+export const BATCHES_FD = 4
 
 /** Which build of ONNX Runtime executes graphs. */
 export type RuntimeName = 'onnxruntime-node' | 'onnxruntime-web'

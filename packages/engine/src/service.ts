@@ -17,7 +17,8 @@ export class Service {
     this.#send = send
   }
 
-  receive(message: Exclude<ToChild, { type: 'exit' }>): void {
+  /** @param done called once a batch's arrays are not read any more */
+  receive(message: Exclude<ToChild, { type: 'exit' }>, done: () => void = () => {}): void {
     switch (message.type) {
       case 'lease': {
         const loop = this.#loops.get(message.trainer)
@@ -27,9 +28,12 @@ export class Service {
         void runner.run().finally(() => this.#leases.delete(message.lease))
         return
       }
-      case 'batch':
-        this.#leases.get(message.lease)?.push(message)
+      case 'batch': {
+        const runner = this.#leases.get(message.lease)
+        if (runner) runner.push(message, done)
+        else done()
         return
+      }
       case 'stop':
         this.#leases.get(message.lease)?.stop()
         return

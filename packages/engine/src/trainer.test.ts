@@ -236,6 +236,61 @@ describe('a trainer', () => {
     assert.equal((await trainer.train(request()).result).steps, 40)
   })
 
+  it('takes its own batches alone, whatever its leases and those of a larger one left on the way', async () => {
+    const wide = 20_000
+    const large = await engine.openTrainer(linearProgram(wide, 8))
+    const x = Float32Array.from({ length: 8 * wide }, (_, k) => Math.sin(k) / wide)
+    const target = Float32Array.from({ length: 8 }, (_, k) => Math.cos(k))
+    const ask: TrainRequest = {
+      theta: new Float32Array(wide),
+      buffers: Float32Array.of(0),
+      steps: 6,
+      learningRate: { from: 1, to: 1 },
+      batch: async (i) => ({ samples: 8 - i, tensors: { x: x.subarray(i * wide), target: target.subarray(i) } }),
+    }
+    const [alone, small] = [await large.train(ask).result, await trainer.train(request()).result]
+    for (let round = 0; round < 8; round++) {
+      // Stopped with batches under way, or left by a failure in the middle.
+      const stopped = large.train({
+        ...ask,
+        steps: 1_000,
+        batch: async () => ({ samples: 8, tensors: { x, target } }),
+        onStep: ({ steps }) => {
+          if (steps === round) stopped.stop()
+        },
+      })
+      if (round === 0) stopped.stop()
+      const failed = trainer.train(
+        request({
+          batch: async (i) => {
+            const batch = batchOf(i)
+            if (i === round) (batch.tensors.x as Float32Array)[0] = Number.POSITIVE_INFINITY
+            return batch
+          },
+        }),
+      )
+      await assert.rejects(failed.result, code('TRAINING_DIVERGED'))
+      assert.ok((await stopped.result).steps < 1_000)
+      const [a, b] = await Promise.all([large.train(ask).result, trainer.train(request()).result])
+      assert.deepEqual(a.theta, alone.theta)
+      assert.deepEqual(b.theta, small.theta)
+    }
+    await large.close()
+  })
+
+  it('needs no more memory for more steps', async () => {
+    const wide = 500_000
+    const trainer = await engine.openTrainer(linearProgram(wide, 1))
+    const batch = { samples: 1, tensors: { x: new Float32Array(wide).fill(1e-3), target: Float32Array.of(1) } }
+    let ask = request({ theta: new Float32Array(wide), batch: async () => batch, steps: 20 })
+    for (let lease = 0; lease < 3; lease++) ask = { ...ask, ...(await trainer.train(ask).result), steps: 20 }
+    const { rssBytes } = await engine.memory()
+    await trainer.train({ ...ask, steps: 400 }).result
+    // A step's batch and results are 8 MB: kept for the collector, those of a few tens of steps would show.
+    assert.ok((await engine.memory()).rssBytes - rssBytes < 12 << 20)
+    await trainer.close()
+  })
+
   it('runs sessions between its steps', async () => {
     const training = trainer.train(request({ steps: 1_000_000 }))
     const session = await engine.open(unary('Relu', [1]))

@@ -36,7 +36,10 @@ export interface TrainerProgram {
 
 /** One batch. */
 export interface TrainBatch {
-  /** By input name (and the target's), [samples, ...shape] row-major in the stored element type. */
+  /**
+   * By input name (and the target's), [samples, ...shape] row-major in the stored element type. They are sent from where they are, not copied
+   * first: do not change them before their step is told of.
+   */
   tensors: Record<string, TypedArray>
   /** Real samples, 1 … batch. A short batch is padded in the child with samples of weight 0. */
   samples: number
@@ -71,7 +74,7 @@ export interface TrainRequest {
   learningRate: { from: number; to: number } | ((i: number) => number)
   /** The batch of step `i`, 0 … steps - 1; asked for in order, some batches ahead of the step that runs. */
   batch(i: number): Promise<TrainBatch>
-  /** Ends at the first step boundary after this much time, milliseconds. */
+  /** Ends at the first step boundary after this much time, milliseconds from when the child has the parameters. */
   softMs?: number
   onStep?(progress: StepProgress): void
   /** Kills the child at once when it aborts. To end softly, use `stop`. */
