@@ -5,7 +5,7 @@ import type { BatchMessage, Fault, FromChild, LeaseMessage } from './protocol.ts
 const REPORT_EVERY_MS = 5
 const REPORT_EVERY_STEPS = 8
 
-/** After so many bytes of batches the young garbage is collected, most of which are batches that are done. */
+/** After so many bytes of garbage that is young, most of it batches that are done and the runtime's copies of results, it is collected. */
 const COLLECT_EVERY_BYTES = 6 << 20
 
 const EMPTY = new Float32Array(0)
@@ -62,7 +62,7 @@ export class LeaseRunner {
         busy += millis
         if (!Number.isFinite(loss)) throw diverged(`the loss of step ${done} is ${loss}`)
         this.#report(loss, metric, millis)
-        this.#received += batch.arrays.reduce((sum, { byteLength }) => sum + byteLength, 0)
+        this.#received += batch.arrays.reduce((sum, { byteLength }) => sum + byteLength, this.#loop.copiedBytes)
         if (this.#received > COLLECT_EVERY_BYTES) {
           this.#received = 0
           collect?.({ type: 'minor' })

@@ -72,6 +72,12 @@ export class TrainingLoop {
     for (const { spec, tensor } of this.#slots.values()) this.#feed(spec.name, tensor)
   }
 
+  /** Bytes of the copies that the runtime makes, in each step, of results that are already in their place: garbage at once. */
+  get copiedBytes(): number {
+    const places = [...Object.values(this.#cuts), ...[...this.#slots.values()].map(({ next }) => next?.tensor)]
+    return places.reduce((sum, tensor) => sum + (tensor ? 4 * tensor.size : 0), 0)
+  }
+
   /** Sets parameters and buffers from flat vectors in the program's order. The optimiser's state stays as it is. */
   load(theta: Float32Array, buffers: Float32Array): void {
     this.#forget()
