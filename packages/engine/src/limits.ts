@@ -14,6 +14,20 @@ export const MAX_CAPTURED_BYTES = 8 << 10
 export const MEMORY_POLL_MS = 25
 export const MEMORY_POLL_SLOW_MS = 1_000
 
+/** What a child takes before any tensor, resident: Node, ONNX Runtime and an open session. */
+const RUNTIME_BYTES = 150 << 20
+/** Copies of the parameters on their way in and out. */
+const COPIES = 2
+/** Resident memory for a byte of a step: workspaces of operators and holes between blocks. */
+const RESIDENT_SHARE = 1.15
+
+/**
+ * The `peakBytes` that a program (@pingo/graph) may have for training to stay within an engine's `maxMemoryBytes`, when its parameters have so many
+ * bytes. Within about a quarter of what is measured (`npm run bench -- memory`).
+ */
+export const stepBytesWithin = (maxMemoryBytes: number, parameterBytes: number): number =>
+  Math.max(0, Math.floor((maxMemoryBytes - RUNTIME_BYTES - COPIES * parameterBytes) / RESIDENT_SHARE))
+
 /** Batches that were sent and whose steps are not reported: at most this many, and no more bytes than fit, but never fewer than the minimum. */
 export const MAX_BATCHES_AHEAD = 32
 export const MAX_BYTES_AHEAD = 1 << 20

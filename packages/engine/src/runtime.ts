@@ -4,6 +4,17 @@ import type { ChildSettings } from './protocol.ts'
 
 export type { Ort, Runtime, RuntimeSession } from './port.ts'
 
+/** Passes of the runtime that are not for training. */
+const LEFT_OUT = [
+  // Blocked layouts for convolutions pay in long chains; gradients between them break the chains.
+  'NchwcTransformer',
+  // What a program computes again, to hold less meanwhile, is not to be merged; all else that is equal its builder has shared.
+  'CommonSubexpressionElimination',
+  // These round otherwise, and apply or not by whether the backward pass reads the forward pass's value or one that is computed again.
+  'SkipLayerNormFusion',
+  'BiasGeluFusion',
+]
+
 /** Where the two builds come from. */
 export interface RuntimeSources {
   native(): Promise<Ort>
@@ -42,8 +53,7 @@ function native(ort: Ort, threads: number): Runtime {
     // A spinning thread burns a core that the machine's owner may want, and gains nothing with one thread.
     extra: {
       session: { intra_op: { allow_spinning: '0' } },
-      // Blocked layouts for convolutions pay in long chains; gradients between them break the chains.
-      optimization: { disable_specified_optimizers: 'NchwcTransformer' },
+      optimization: { disable_specified_optimizers: LEFT_OUT.join(';') },
     },
   })
 }

@@ -31,6 +31,8 @@ const MAX_KNOWN_ELEMENTS = 64
 
 /** Names that the builder makes up. */
 const GENERATED_NAME = /^[cv]:\d+$/
+/** Operators that must name all their outputs: a Split's number is that of its parts, batch statistics come with running ones. */
+const NAMES_ALL = new Set(['Split', 'BatchNormalization'])
 
 /** One emitted operation. */
 export interface Operation {
@@ -179,6 +181,19 @@ export class GraphBuilder {
     return outputs
   }
 
+  /** An operation once more on the inputs given, with results of its own: {@link emit} would share those of the first. */
+  repeat({ op, attributes, outputs, origin }: Operation, inputs: Values): Operation {
+    const again: Operation = {
+      op,
+      inputs,
+      attributes,
+      outputs: outputs.map((v) => ({ ...v, name: this.#fresh('v') })),
+      origin,
+    }
+    for (const output of again.outputs) this.producers.set(output.name, again)
+    return again
+  }
+
   #fresh(letter: string): string {
     let name: string
     do name = `${letter}:${this.#next++}`
@@ -252,10 +267,14 @@ export class GraphBuilder {
    * The graph as a model: operations that no output needs are left out. A node is named `origin:value`, so that whoever runs the graph can
    * say which node of the user's it stems from.
    * @param outputs values by the name they get; @param weights weights that become inputs (in this order); the others that
-   * are used become initialisers
+   * are used become initialisers; @param live the operations in the order in which they are written
    */
-  finish(name: string, outputs: readonly (readonly [string, Value])[], weights: readonly Value[] = []): Model {
-    const live = this.live(outputs.map(([, value]) => value))
+  finish(
+    name: string,
+    outputs: readonly (readonly [string, Value])[],
+    weights: readonly Value[] = [],
+    live: readonly Operation[] = this.live(outputs.map(([, value]) => value)),
+  ): Model {
     const used = new Set(live.flatMap((o) => o.inputs.map((v) => v?.name)).concat(outputs.map(([, v]) => v.name)))
     const names = new Map<string, string>()
     const nodes: Node[] = []
@@ -287,8 +306,11 @@ export class GraphBuilder {
         op: operation.op,
         domain: EMITTED_CONTRIB.includes(operation.op) ? CONTRIB_DOMAIN : '',
         inputs: trimmed(operation.inputs.map(rename)),
-        // A Split must name all its parts: their number is that of its outputs.
-        outputs: trimmed(operation.outputs.map((v) => (used.has(v.name) || operation.op === 'Split' ? rename(v) : ''))),
+        outputs: trimmed(
+          operation.outputs.map((v, k) =>
+            k === 0 || used.has(v.name) || NAMES_ALL.has(operation.op) ? rename(v) : '',
+          ),
+        ),
         attributes: operation.attributes,
       })
     }

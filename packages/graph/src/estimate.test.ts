@@ -35,15 +35,15 @@ test('a step of an MLP takes at least its parameters, their moments and its batc
   const { batches, flopsPerSample, sizes } = estimateTraining(model, { batches: [1, 64, 1024] })
   assert.deepEqual(sizes, {})
   const bytes = batches.map((b) => b.peakBytes)
-  // Old and new parameters and both moments.
-  assert.ok(bytes[0]! >= 4 * 6 * parameters && bytes[0]! < 4 * 10 * parameters, `${bytes[0]}`)
+  // Parameters, both moments and gradients.
+  assert.ok(bytes[0]! >= 4 * 4 * parameters && bytes[0]! < 4 * 5 * parameters, `${bytes[0]}`)
   assert.ok(bytes[0]! < bytes[1]! && bytes[1]! < bytes[2]!)
   const perSample = (bytes[2]! - bytes[1]!) / (1024 - 64) / 4
   assert.ok(perSample > 100 + 10 + 50 && perSample < 4 * (100 + 2 * 50 + 2 * 10), `${perSample} numbers a sample`)
   // Three products forward and backward, and the update spread over the batch.
   assert.ok(flopsPerSample > 4 * parameters && flopsPerSample < 8 * parameters, `${flopsPerSample}`)
   const sgd = estimateTraining(model, { batches: [1], optimizer: { kind: 'sgd' } }).batches[0]!.peakBytes
-  assert.ok(sgd < bytes[0]! - 2 * 4 * parameters)
+  assert.ok(sgd <= bytes[0]! - 2 * 4 * parameters)
 })
 
 test('symbolic sizes are taken as asked, else tried', () => {

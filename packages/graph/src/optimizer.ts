@@ -114,7 +114,11 @@ function clipped(b: GraphBuilder, { clip, clipValue }: Optimizer, gradients: rea
 }
 
 function scaled(b: GraphBuilder, gradients: readonly Value[], limit: number): Value[] {
-  const squares = gradients.map((g) => b.reshape(b.sum(b.mul(g, g), range(g.shape.length)), [1]))
+  // Written from the last weight's, whose gradient is there first: the runtime works its way to them in this order.
+  const squares = gradients
+    .toReversed()
+    .map((g) => b.reshape(b.sum(b.mul(g, g), range(g.shape.length)), [1]))
+    .reverse()
   const norm = b.one('Sqrt', [b.sum(b.concat(squares, 0))])
   const factor = b.one('Min', [b.div(b.scalar(limit), b.add(norm, b.scalar(CLIP_EPSILON))), b.scalar(1)])
   return gradients.map((g) => b.mul(g, factor))

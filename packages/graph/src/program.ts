@@ -1,6 +1,5 @@
 import {
   type BatchInput,
-  bytesOf,
   isPinGoError,
   type LossInput,
   LossSchema,
@@ -19,12 +18,12 @@ import {
 } from '@pingo/wire'
 import { type Forward, overSamples, type Pass, passOf, rowsOf } from './accumulate.ts'
 import { bindInputs, pairOf } from './binding.ts'
-import { GraphBuilder, type Operation } from './builder.ts'
+import { GraphBuilder } from './builder.ts'
 import { Choices } from './choices.ts'
 import { flopsOf } from './flops.ts'
 import { type Imported, importModel, type TrainingMode } from './import.ts'
 import { lossOf } from './loss.ts'
-import { peakBytes } from './memory.ts'
+import { planned } from './memory-plan.ts'
 import type { Model } from './model.ts'
 import type { Value } from './operator.ts'
 import { NoiseSource } from './operators/random.ts'
@@ -70,9 +69,14 @@ export interface ProgramOptions extends GradientOptions {
   optimizer: OptimizerInput
   /**
    * Micro-batches that a batch is cut into; must divide it. Default 1. Their gradients are added up before the one update, which is
-   * exact but for models with batch statistics: BatchNormalization then normalises each micro-batch by its own.
+   * exact but for models with batch statistics: BatchNormalization then normalises each micro-batch by its own. Where it is set, `memory` keeps to it.
    */
-  accumulate?: number
+  accumulate?: number | undefined
+  /**
+   * Bytes that a step may need: `peakBytes` of the program, and what a runtime keeps for operations that are added. Where it would need more, the batch is cut into micro-batches (unless samples
+   * of a batch depend on each other: batch statistics, a loss of the model's own), then values are computed again in the backward pass, which changes no bit; GRAPH_MEMORY where that is not enough.
+   */
+  memory?: number | undefined
 }
 
 /** A training program: see ProgramManifestSchema of @pingo/wire for the inputs and outputs of its graphs. */
@@ -93,7 +97,11 @@ export interface Program {
   optimizer: Optimizer
   /** Multiplications and additions of a training step, divided by the batch. */
   flopsPerSample: number
-  /** Bytes of parameters, state, batch, constants and values in between alive at once in a step, as estimated from its shapes. */
+  /**
+   * Bytes that a step needs, estimated from its shapes: parameters, state, their gradients, the batch, constants, and the results
+   * alive at once, where the runtime overwrites parameters and state in place.
+   * What a runtime needs for itself comes on top.
+   */
   peakBytes: number
   inputs: BatchInput[]
   target: BatchInput
@@ -110,31 +118,21 @@ const specOf = ({ name, dtype, shape }: Value): TensorSpec => ({ name, dtype, sh
  *
  * Parameters are the float initialisers (or Constant nodes) that the loss depends on differentiably; running statistics of
  * BatchNormalization are buffers. Dropout is active in the step graph, by the numbers of its input `noise`.
- * @throws PinGoError GRAPH_UNSUPPORTED, GRAPH_SHAPE_MISMATCH, GRAPH_INPUT_MISMATCH, GRAPH_TARGET_MISMATCH, GRAPH_NO_PARAMETERS
+ * @throws PinGoError GRAPH_UNSUPPORTED, GRAPH_SHAPE_MISMATCH, GRAPH_INPUT_MISMATCH, GRAPH_TARGET_MISMATCH, GRAPH_NO_PARAMETERS,
+ * GRAPH_MEMORY
  */
 export function buildProgram(model: Model, options: ProgramOptions): Program {
   const asked = validate(OptimizerSchema, options.optimizer, 'optimizer')
   const thawed = model.graph.initializers
   const frozen = [...(options.frozen ?? []), ...[...thawed.keys()].filter((name) => frozenBy(asked, name))]
   const given = { ...options, frozen }
-  const step = forward(model, given, true, { parts: options.accumulate, random: true })
-  const { b, loss } = step
-  const pass = passOf(step)
-  const { weights, gradients, imported } = trained(pass)
-  checkGroups(asked, options, imported)
-  const optimizer = settleOptimizer(b, asked, weights, step.output)
-  b.origin = 'optimizer'
-  const update = emitUpdate(b, optimizer, weights, gradients)
-  const buffers = [...imported.weights.values()].filter((v) => imported.buffers.has(v.name))
-  const outputs: [string, Value][] = [
-    ...weights.map((w, i): [string, Value] => [`next.${w.name}`, update.parameters[i]!]),
-    ...buffers.map((v): [string, Value] => [`next.${v.name}`, imported.buffers.get(v.name)!]),
-    ...update.state.map(({ value, next }): [string, Value] => [`next.${value.name}`, next]),
-    ['loss', pass.loss],
-    ['metric_sum', pass.metricSum],
-  ]
-  const noise = noiseOf(step)
-  const stepModel = b.finish('step', outputs, [...weights, ...buffers])
+  const plan = planned((parts) => trainingStep(model, given, asked, parts), {
+    limit: options.memory,
+    batch: options.batch,
+    parts: options.accumulate ?? 1,
+    cuts: options.accumulate === undefined && !mixesSamples(model, options),
+  })
+  const { forward: step, parameters: weights, buffers, state, optimizer, noise, imported } = plan.step
   const evaluate = forward(model, given, false)
   const stats = evaluate.loss.stats?.()
   const summed = (sum: Value) => overSamples(evaluate.b, sum, evaluate.loss, evaluate.sampleWeight)
@@ -148,42 +146,63 @@ export function buildProgram(model: Model, options: ProgramOptions): Program {
     [...weights, ...buffers].map((w) => evaluate.imported.weights.get(w.name)!),
   )
   return {
-    step: writeModel(stepModel),
+    step: writeModel(plan.graph),
     evaluate: writeModel(evaluateModel),
     initial: new Map([...weights, ...buffers].map((v) => [v.name, v.data!])),
     parameters: weights.map(specOf),
     buffers: buffers.map(specOf),
-    state: update.state.map(({ value }) => specOf(value)),
-    metric: loss.metric,
-    predictionsPerSample: loss.predictionsPerSample,
+    state: state.map(specOf),
+    metric: step.loss.metric,
+    predictionsPerSample: step.loss.predictionsPerSample,
     ...(stats ? { stats: stats[0] } : {}),
     optimizer,
-    flopsPerSample: Math.round(flopsOf(b.live(outputs.map(([, v]) => v))) / options.batch),
-    peakBytes: stepBytes(b, stepModel, outputs),
+    flopsPerSample: Math.round(flopsOf(plan.operations) / options.batch),
+    peakBytes: plan.bytes,
     inputs: options.inputs,
     target: options.target,
     ...noise,
-    notes: [...new Set([...imported.notes, ...notesOn(step, model)])],
+    notes: [...new Set([...imported.notes, ...notesOn(step, model), ...plan.notes])],
   }
 }
 
-function stepBytes(b: GraphBuilder, { graph }: Model, outputs: readonly (readonly [string, Value])[]): number {
-  const live = b.live(outputs.map(([, v]) => v))
-  const bytes = new Map(live.flatMap((o) => o.outputs.map((v) => [v.name, sizeOf(v.shape) * bytesOf(v.dtype)])))
-  const held = [...graph.initializers.values()].reduce((sum, { data }) => sum + data.byteLength, 0)
-  const fed = graph.inputs.reduce((sum, { dtype, shape }) => sum + sizeOf(shape as number[]) * bytesOf(dtype), 0)
-  const names = (values: Operation['inputs']) => values.map((v) => v?.name ?? '')
-  return (
-    held +
-    fed +
-    peakBytes({
-      nodes: live.map((o) => ({ inputs: names(o.inputs), outputs: names(o.outputs) })),
-      inputs: [],
-      outputs: outputs.map(([, v]) => v.name),
-      bytesOf: (name) => bytes.get(name),
-      unknown: () => 0,
-    })
-  )
+/** Whether a sample's gradient depends on which others are in its batch, as far as one can tell. */
+const mixesSamples = (model: Model, { loss }: GradientOptions): boolean =>
+  lossKindOf(validate(LossSchema, loss, 'loss')) === 'output' ||
+  model.graph.nodes.some(({ op }) => op === 'BatchNormalization')
+
+/** Forward, backward and update of a batch in so many micro-batches. */
+function trainingStep(model: Model, options: ProgramOptions, asked: Optimizer, parts: number) {
+  const step = forward(model, options, true, { parts, random: true })
+  const { b } = step
+  const pass = passOf(step)
+  const { weights, gradients, imported } = trained(pass)
+  checkGroups(asked, options, imported)
+  const optimizer = settleOptimizer(b, asked, weights, step.output)
+  b.origin = 'optimizer'
+  const update = emitUpdate(b, optimizer, weights, gradients)
+  const buffers = [...imported.weights.values()].filter((v) => imported.buffers.has(v.name))
+  const moved = buffers.map((v) => imported.buffers.get(v.name)!)
+  const outputs: [string, Value][] = [
+    ...weights.map((w, i): [string, Value] => [`next.${w.name}`, update.parameters[i]!]),
+    ...buffers.map((v, i): [string, Value] => [`next.${v.name}`, moved[i]!]),
+    ...update.state.map(({ value, next }): [string, Value] => [`next.${value.name}`, next]),
+    ['loss', pass.loss],
+    ['metric_sum', pass.metricSum],
+  ]
+  return {
+    b,
+    outputs,
+    pass: [...gradients, ...moved, pass.loss, pass.metricSum],
+    gradients,
+    weights: [...weights, ...buffers],
+    forward: step,
+    parameters: weights,
+    buffers,
+    state: update.state.map(({ value }) => value),
+    optimizer,
+    imported,
+    noise: noiseOf(step),
+  }
 }
 
 /** How many random numbers the graph takes, once all of it is built. */

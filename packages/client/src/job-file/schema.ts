@@ -228,7 +228,7 @@ const Train = z
     accumulate: number(
       1,
       MAX_ACCUMULATE,
-      'Parts that a batch is handled in, one after the other, to need less memory; must divide the batch. Batch normalisation then uses the statistics of a part. Default 1.',
+      'Parts that a batch is handled in, one after the other, to need less memory; must divide the batch. Batch normalisation then uses the statistics of a part. Default 1, or as many as resources.memory makes necessary.',
       { integer: true },
     ),
     freeze: patterns('Weights that stay as they are. Default: none.').optional(),
@@ -258,7 +258,7 @@ const Resources = z
     memory: setting(
       z.string().regex(MEMORY_FLOOR),
       'the memory a contributor must offer, such as 512Mi..',
-      'Memory that a contributor must at least offer. Default: none asked.',
+      'Memory that a contributor must at least offer. A step that would need more is trained in parts of its batch, or computes some results twice, which changes no more than roundings. Default: none asked.',
     ).optional(),
   })
   .meta({ description: 'What is asked of contributors.' })

@@ -58,8 +58,8 @@ export interface Job {
   optimizer: OptimizerInput
   /** Names of weights that are not trained, or patterns of them. */
   freeze?: string[]
-  /** Micro-batches that a batch is cut into. */
-  accumulate: number
+  /** Micro-batches that a batch is cut into; as many as memory wants when left open. */
+  accumulate?: number
   learningRate: number
   /** As asked; {@link DEFAULT_BATCH} or fewer when left open. */
   batch?: number
@@ -113,7 +113,7 @@ export function settle(file: JobFile, where: { folder: string; name: string }): 
       data,
       optimizer,
       freeze: file.train?.freeze,
-      accumulate: file.train?.accumulate ?? 1,
+      accumulate: file.train?.accumulate,
       learningRate: file.train?.lr ?? 1e-3,
       batch: file.train?.batch,
       epochs: file.train?.epochs ?? 3,

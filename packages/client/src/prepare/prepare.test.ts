@@ -127,6 +127,24 @@ test('a table of numbers is regression', async () => {
   assert.deepEqual([program.loss, program.metric, program.batch, program.target.dtype], ['mse', 'mae', 60, 'float32'])
 })
 
+test("a step must fit the memory that contributors are to offer, and is refused with what it needs where it can't", async () => {
+  await using gateway = await startGateway()
+  await using folder = await temporaryFolder()
+  await writeFile(join(folder.path, 'flowers.csv'), FLOWERS)
+  const job = (hidden: number[]): JobFile => ({
+    ...mlp('flowers.csv'),
+    model: { template: 'mlp', hidden },
+    resources: { memory: '100Mi..' },
+  })
+  // No contributor offers less than 256 MiB, so a small model fits whatever is asked.
+  await clientOf(gateway).submit(job([8]), { folder: folder.path })
+  await assertWhole(gateway)
+  await assert.rejects(clientOf(gateway).submit(job([2500, 2500]), { folder: folder.path }), {
+    code: 'GRAPH_MEMORY',
+    message: /^A step of \d+ samples needs about \d+ MB at least; the limit is \d/,
+  })
+})
+
 test('adapters, frozen weights, groups and a loss with settings reach the program', async () => {
   await using gateway = await startGateway()
   await using folder = await temporaryFolder()

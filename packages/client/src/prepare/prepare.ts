@@ -1,3 +1,4 @@
+import { stepBytesWithin } from '@pingo/engine'
 import {
   buildProgram,
   type Model,
@@ -38,6 +39,9 @@ export interface PrepareOptions {
   signal?: AbortSignal
   onProgress?(progress: Progress): void
 }
+
+/** No contributor offers less. */
+const LEAST_OFFER_BYTES = 256 << 20
 
 /** Data and program of a job, in a staging folder. */
 interface Prepared {
@@ -160,6 +164,7 @@ async function build(job: Job, staging: Staging, context: PrepareContext, option
     optimizer: job.optimizer,
     frozen: job.freeze,
     accumulate: job.accumulate,
+    memory: job.memoryBytes ? memoryFor(model, job.memoryBytes) : undefined,
     batch,
     inputs: found.inputs,
     logical,
@@ -172,6 +177,12 @@ async function build(job: Job, staging: Staging, context: PrepareContext, option
 
 const isStandardized = (job: Job, { manifest }: ImportedDataset): boolean =>
   (job.data.normalize ?? (manifest.kind === 'tabular' && !('onnx' in job.model) ? 'standard' : 'none')) === 'standard'
+
+/** Bytes that a step may need on contributors that offer so much memory. */
+function memoryFor({ graph }: Model, offered: number): number {
+  const weights = [...graph.initializers.values()].reduce((sum, { data }) => sum + data.byteLength, 0)
+  return stepBytesWithin(Math.max(offered, LEAST_OFFER_BYTES), weights)
+}
 
 /** (x − mean) / deviation of the training data in front of the model's inputs. */
 function standardized(model: Model, train: ImportedDataset, { inputs }: Fit): Model {

@@ -62,6 +62,7 @@ export function cutTail(
   }
   const targets = new Set(wanted.map(({ name }) => `next.${name}`))
   const tailNodes = tailOf(nodes, targets, new Set(outputs.map(({ name }) => name)), elements)
+  leaveSums(nodes, tailNodes, keptNames, elements)
 
   const groups = joined(wanted, producers, tailNodes, elements)
   const kernels: Kernel[] = []
@@ -105,6 +106,32 @@ function tailOf(
     tail.add(node)
   }
   return tail
+}
+
+/**
+ * Leaves to the graph what combines several of its own tensors before any kept one comes in, such as the sum of micro-batches' gradients: as
+ * a cut each of them would need memory of its own for the whole step.
+ */
+function leaveSums(
+  nodes: readonly Node[],
+  tail: Set<Node>,
+  kept: ReadonlySet<string>,
+  elements: (name: string) => number | undefined,
+): void {
+  const withKept = new Set(kept)
+  const makers = new Map<string, Node>()
+  for (const node of nodes) {
+    if (!tail.has(node)) continue
+    const [output] = node.outputs as [string]
+    makers.set(output, node)
+    const operands = new Set(node.inputs.filter((name) => elements(name) === elements(output)))
+    if (node.inputs.some((name) => withKept.has(name))) withKept.add(output)
+    else if (operands.size > 1)
+      for (const open = [node]; open.length; ) {
+        const left = open.pop()!
+        if (tail.delete(left)) open.push(...left.inputs.flatMap((name) => makers.get(name) ?? []))
+      }
+  }
 }
 
 /** Kept tensors whose next values share elementwise results belong to one kernel: a moment and the parameter that it moves. */
