@@ -10,16 +10,22 @@ import { loadRuntime } from './runtime.ts'
 import { Service } from './service.ts'
 
 const settings = JSON.parse(process.argv[2]!) as ChildSettings
-const collect = (globalThis as { gc?(options: { type: 'major' }): void }).gc
+/** V8's own collector (`--expose-gc`), which does not hurry for memory outside its heap. */
+const collect = (globalThis as { gc?(options: { type: 'major' | 'minor' }): void }).gc
 
-/** Results may be hundreds of megabytes: neither they nor the bytes that they are sent as wait for the collector to hurry. */
-function send(message: FromChild): void {
-  if (message.type !== 'done') {
+/** Weights may be hundreds of megabytes: each part is gone before the next one is made. */
+function send(message: FromChild): Promise<void> | void {
+  if (message.type !== 'weights') {
     process.send!(message)
     return
   }
-  process.send!(message, undefined, undefined, () => collect?.({ type: 'major' }))
-  for (const { buffer } of [message.theta, message.buffers]) (buffer as ArrayBuffer).transfer(0)
+  return new Promise((resolve) => {
+    process.send!(message, undefined, undefined, () => {
+      ;(message.part.buffer as ArrayBuffer).transfer(0)
+      collect?.({ type: 'minor' })
+      resolve()
+    })
+  })
 }
 
 // Ctrl-C in a terminal reaches the whole group: the parent decides what becomes of work in progress.
@@ -45,6 +51,7 @@ process.on('message', (message: ToChild) => {
   if (message.type === 'exit') leave()
   if (message.type === 'openTrainer') inbox.expect(message.program)
   service.receive(message)
+  if (message.type === 'weights') collect?.({ type: 'minor' })
   if (message.type === 'lease') inbox.opened(message.lease)
 })
 

@@ -1,14 +1,13 @@
-import { allFinite, type StepResult, type TrainingLoop } from './loop.ts'
+import { WEIGHTS_AT_ONCE } from './limits.ts'
+import type { StepResult, TrainingLoop } from './loop.ts'
 import type { BatchMessage, Fault, FromChild, LeaseMessage } from './protocol.ts'
 
 /** Steps are reported together until they took this long or are this many, so that tiny steps do not pay for a message each. */
 const REPORT_EVERY_MS = 5
 const REPORT_EVERY_STEPS = 8
 
-const EMPTY = new Float32Array(0)
-
-/** V8's own collector (`--expose-gc`), which does not hurry for memory outside its heap as parameters are. */
-const collect = (globalThis as { gc?(options: { type: 'major' }): void }).gc
+/** Sends a message to the parent; what it returns resolves when the message has left. */
+export type Send = (message: FromChild) => Promise<void> | void
 
 interface Arrival {
   batch: BatchMessage
@@ -18,8 +17,8 @@ interface Arrival {
 /** One lease in the child: takes batches as they come, steps, reports, and hands back parameters at the end. */
 export class LeaseRunner {
   readonly #loop: TrainingLoop
-  #lease: LeaseMessage
-  readonly #send: (message: FromChild) => void
+  readonly #lease: LeaseMessage
+  readonly #send: Send
   readonly #batches: Arrival[] = []
   #stopped = false
   #wake: (() => void) | undefined
@@ -27,7 +26,7 @@ export class LeaseRunner {
   #metrics: number[] = []
   #millis = 0
 
-  constructor(loop: TrainingLoop, lease: LeaseMessage, send: (message: FromChild) => void) {
+  constructor(loop: TrainingLoop, lease: LeaseMessage, send: Send) {
     this.#loop = loop
     this.#lease = lease
     this.#send = send
@@ -50,9 +49,6 @@ export class LeaseRunner {
     let done = 0
     let busy = 0
     try {
-      this.#loop.load(this.#lease.theta, this.#lease.buffers)
-      this.#lease = { ...this.#lease, theta: EMPTY, buffers: EMPTY }
-      collect?.({ type: 'major' })
       const began = performance.now()
       if (softMs !== undefined) timer = setTimeout(() => this.stop(), softMs)
       while (done < steps && !this.#stopped) {
@@ -66,10 +62,10 @@ export class LeaseRunner {
         if (softMs !== undefined && performance.now() - began >= softMs) break
       }
       this.#flush()
-      const result = this.#loop.save()
-      if (!allFinite(result.theta) || !allFinite(result.buffers))
-        throw diverged(`a parameter is not a finite number after step ${done}`)
-      this.#send({ type: 'done', lease, steps: done, ...result, millis: busy })
+      if (!this.#loop.finite()) throw diverged(`a parameter is not a finite number after step ${done}`)
+      for (const { at, part } of this.#loop.save(WEIGHTS_AT_ONCE))
+        await this.#send({ type: 'weights', lease, at, part })
+      this.#send({ type: 'done', lease, steps: done, millis: busy })
     } catch (error) {
       this.#flush()
       this.#loop.reset()

@@ -1,7 +1,7 @@
 import { optimizerScalars } from '@pingo/graph'
 import { PinGoError, sizeOf } from '@pingo/wire'
 import { findOrigin, originSentence } from './diagnose.ts'
-import { MAX_BATCHES_AHEAD, MAX_BYTES_AHEAD, MIN_BATCHES_AHEAD } from './limits.ts'
+import { MAX_BATCHES_AHEAD, MAX_BYTES_AHEAD, MIN_BATCHES_AHEAD, WEIGHTS_AT_ONCE } from './limits.ts'
 import type { LeaseListener, Link } from './link.ts'
 import type { FromChild, Spread } from './protocol.ts'
 import { batchArrays, type TrainerProgram, type TrainRequest, type TrainResult } from './trainer.ts'
@@ -40,6 +40,8 @@ export class Lease implements LeaseListener {
   #ended = false
   #stopped = false
   #wake: (() => void) | undefined
+  /** What the child hands back, part by part. */
+  #weights: { theta: Float32Array; buffers: Float32Array; received: number }
   #stall: NodeJS.Timeout | undefined
   #resolve!: (result: TrainResult) => void
   #reject!: (error: unknown) => void
@@ -59,7 +61,12 @@ export class Lease implements LeaseListener {
     link.leases.set(this.#id, this)
     request.signal?.addEventListener('abort', this.#onAbort, { once: true })
     const { theta, buffers, steps, softMs } = request
-    link.post({ type: 'lease', trainer: order.trainer, lease: this.#id, theta, buffers, steps, softMs })
+    const { trainer } = order
+    this.#weights = { theta: new Float32Array(0), buffers: new Float32Array(0), received: 0 }
+    for (const [vector, first] of [[theta, 0] as const, [buffers, theta.length] as const])
+      for (let at = 0; at < vector.length; at += WEIGHTS_AT_ONCE)
+        link.post({ type: 'weights', trainer, at: first + at, part: vector.subarray(at, at + WEIGHTS_AT_ONCE) })
+    link.post({ type: 'lease', trainer, lease: this.#id, steps, softMs })
     void this.#feed()
   }
 
@@ -74,6 +81,7 @@ export class Lease implements LeaseListener {
   message(message: Extract<FromChild, { lease: number }>): void {
     if (this.#ended) return
     if (message.type === 'steps') this.#advance(message)
+    else if (message.type === 'weights') this.#receive(message)
     else if (message.type === 'failed') {
       this.failedInChild = true
       const { fault, step, overwrote } = message
@@ -180,13 +188,26 @@ export class Lease implements LeaseListener {
     }
   }
 
-  #finish({ steps, theta, buffers, millis }: Extract<FromChild, { type: 'done' }>): void {
-    const whole =
-      steps === this.stepsDone &&
-      theta instanceof Float32Array &&
-      theta.length === this.#request.theta.length &&
-      buffers instanceof Float32Array &&
-      buffers.length === this.#request.buffers.length
+  #receive({ at, part }: Extract<FromChild, { type: 'weights' }>): void {
+    const { theta, buffers } = this.#request
+    const weights = this.#weights
+    const fits =
+      part instanceof Float32Array && at === weights.received && at + part.length <= theta.length + buffers.length
+    if (!fits) {
+      this.#link.kill(confused())
+      return
+    }
+    if (at === 0)
+      Object.assign(weights, { theta: new Float32Array(theta.length), buffers: new Float32Array(buffers.length) })
+    const split = Math.min(Math.max(theta.length - at, 0), part.length)
+    weights.theta.set(part.subarray(0, split), Math.min(at, theta.length))
+    weights.buffers.set(part.subarray(split), Math.max(at - theta.length, 0))
+    weights.received += part.length
+  }
+
+  #finish({ steps, millis }: Extract<FromChild, { type: 'done' }>): void {
+    const { theta, buffers, received } = this.#weights
+    const whole = steps === this.stepsDone && received === this.#request.theta.length + this.#request.buffers.length
     if (!whole) {
       this.#link.kill(confused())
       return

@@ -73,11 +73,18 @@ export class TrainingLoop {
     for (const { spec, tensor } of this.#slots.values()) this.#feed(spec.name, tensor)
   }
 
-  /** Sets parameters and buffers from flat vectors in the program's order. The optimiser's state stays as it is. */
-  load(theta: Float32Array, buffers: Float32Array): void {
+  /**
+   * Sets the weights from `at` on: the parameters and then the buffers as one flat vector, in the program's order. The optimiser's state stays as
+   * it is. What goes past the end is left out.
+   */
+  load(at: number, part: Float32Array): void {
     this.#forget()
-    this.#spread(this.#program.parameters, theta)
-    this.#spread(this.#program.buffers, buffers)
+    let first = 0
+    for (const { view } of this.#weights()) {
+      const [from, to] = [Math.max(at, first), Math.min(at + part.length, first + view.length)]
+      if (from < to) view.set(part.subarray(from - at, to - at), from - first)
+      first += view.length
+    }
   }
 
   /** Forgets the optimiser's state, as it was before the first step, once parameters are loaded: until then {@link probe} may want it. */
@@ -101,9 +108,29 @@ export class TrainingLoop {
     this.#spread(this.#program.state, state)
   }
 
-  /** The parameters and buffers as flat vectors, copied. */
-  save(): { theta: Float32Array; buffers: Float32Array } {
-    return { theta: this.#gather(this.#program.parameters), buffers: this.#gather(this.#program.buffers) }
+  /** The weights as {@link load} takes them, copied part by part. */
+  *save(size: number): Generator<{ at: number; part: Float32Array<ArrayBuffer> }> {
+    const views = this.#weights().map(({ view }) => view)
+    const total = views.reduce((sum, { length }) => sum + length, 0)
+    for (let at = 0; at < total; at += size) {
+      const part = new Float32Array(Math.min(size, total - at))
+      let first = 0
+      for (const view of views) {
+        const [from, to] = [Math.max(at, first), Math.min(at + part.length, first + view.length)]
+        if (from < to) part.set(view.subarray(from - first, to - first), from - at)
+        first += view.length
+      }
+      yield { at, part }
+    }
+  }
+
+  /** True when no parameter or buffer holds a NaN or an infinity. */
+  finite(): boolean {
+    return this.#weights().every(({ view }) => allFinite(view))
+  }
+
+  #weights(): Slot[] {
+    return [...this.#program.parameters, ...this.#program.buffers].map(({ name }) => this.#slots.get(name)!)
   }
 
   /**
@@ -215,7 +242,7 @@ function spreadOf(data: Float32Array): Spread {
 }
 
 /** True when no element is NaN or infinite: such a value makes the sum NaN or infinite, and finite float32 cannot overflow it. */
-export function allFinite(values: Float32Array): boolean {
+function allFinite(values: Float32Array): boolean {
   let sum = 0
   for (let i = 0; i < values.length; i++) sum += values[i]! * 0
   return sum === 0

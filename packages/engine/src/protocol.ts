@@ -64,8 +64,6 @@ export interface LeaseMessage {
   type: 'lease'
   trainer: number
   lease: number
-  theta: Float32Array
-  buffers: Float32Array
   steps: number
   softMs: number | undefined
 }
@@ -83,6 +81,8 @@ export interface BatchMessage {
 
 export type ToChild =
   | (Call & { id: number })
+  /** Before a lease: elements of its weights from `at` on, where weights are the parameters and then the buffers as one flat vector. */
+  | { type: 'weights'; trainer: number; at: number; part: Float32Array }
   | LeaseMessage
   | BatchMessage
   | { type: 'stop'; lease: number }
@@ -105,7 +105,9 @@ export type FromChild =
   | { type: 'reply'; id: number; value?: unknown; fault?: Fault }
   /** Steps done since the last such message, oldest first; `millis` is the time they took. */
   | { type: 'steps'; lease: number; losses: number[]; metrics: number[]; millis: number }
-  | { type: 'done'; lease: number; steps: number; theta: Float32Array; buffers: Float32Array; millis: number }
+  /** At the end of a lease, before `done`: all of its weights, in order. */
+  | { type: 'weights'; lease: number; at: number; part: Float32Array }
+  | { type: 'done'; lease: number; steps: number; millis: number }
   /** `overwrote`: parameters and state are those after the step, not those before it. */
   | { type: 'failed'; lease: number; step: number; overwrote: boolean; fault: Fault }
 

@@ -1,18 +1,18 @@
-import { LeaseRunner } from './lease-runner.ts'
+import { LeaseRunner, type Send } from './lease-runner.ts'
 import { TrainingLoop } from './loop.ts'
 import { fromOrt, type Runtime, type RuntimeSession } from './port.ts'
-import type { Fault, FromChild, OpenReply, PlainTensor, ToChild } from './protocol.ts'
+import type { Fault, OpenReply, PlainTensor, ToChild } from './protocol.ts'
 
 /** What runs where the graphs run, a child process or a Web Worker: does what its parent asks, one call at a time. */
 export class Service {
   readonly #runtime: Runtime
-  readonly #send: (message: FromChild) => void
+  readonly #send: Send
   readonly #sessions = new Map<number, RuntimeSession>()
   readonly #loops = new Map<number, TrainingLoop>()
   readonly #leases = new Map<number, LeaseRunner>()
   #nextSession = 1
 
-  constructor(runtime: Runtime, send: (message: FromChild) => void) {
+  constructor(runtime: Runtime, send: Send) {
     this.#runtime = runtime
     this.#send = send
   }
@@ -28,6 +28,9 @@ export class Service {
         void runner.run().finally(() => this.#leases.delete(message.lease))
         return
       }
+      case 'weights':
+        this.#loops.get(message.trainer)?.load(message.at, message.part)
+        return
       case 'batch': {
         const runner = this.#leases.get(message.lease)
         if (runner) runner.push(message, done)

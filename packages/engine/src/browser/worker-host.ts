@@ -81,8 +81,8 @@ function unshared(message: ToChild): [ToChild, ArrayBuffer[]] {
   switch (message.type) {
     case 'batch':
       return [{ ...message, arrays: message.arrays.map(own), scalars: own(message.scalars) }, buffers]
-    case 'lease':
-      return [{ ...message, theta: own(message.theta), buffers: own(message.buffers) }, buffers]
+    case 'weights':
+      return [{ ...message, part: own(message.part) }, buffers]
     case 'open':
     case 'openTrainer':
       return [{ ...message, graph: own(message.graph) }, buffers]

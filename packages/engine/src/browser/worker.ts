@@ -51,8 +51,7 @@ async function load({ threads, wasmPaths }: WorkerSettings): Promise<Runtime> {
 
 function send(message: FromChild): void {
   // The loop hands out fresh arrays: they are moved.
-  if (message.type === 'done')
-    scope.postMessage(message, [message.theta.buffer, message.buffers.buffer] as ArrayBuffer[])
+  if (message.type === 'weights') scope.postMessage(message, [message.part.buffer as ArrayBuffer])
   else scope.postMessage(message)
 }
 
