@@ -12,9 +12,9 @@ const RUN = 4
 const CHOICES = 4
 
 /** The training program of a benchmark model, as the engine takes it. */
-export function benchmarkProgram(benchmark: BenchmarkModel): Program & TrainerProgram {
+export function benchmarkProgram(benchmark: BenchmarkModel, accumulate?: number): Program & TrainerProgram {
   const { model, loss, optimizer, batch, inputs, target } = benchmark
-  return { ...buildProgram(model, { loss, optimizer, batch, inputs, target }), optimizer, batch }
+  return { ...buildProgram(model, { loss, optimizer, batch, inputs, target, accumulate }), optimizer, batch }
 }
 
 /** A program's initial parameters or buffers as a flat vector, in their order. */
