@@ -17,8 +17,13 @@ type Name = keyof typeof benchmarkModels
 /** Each model's bar: time of a step, as a share of PyTorch's. */
 const BARS: Record<Name, number> = { mlp: 0.9, cnn: 0.75, gpt: 0.85, resnet18: 1.1, lstm: 1.1, vit_tiny: 1.1 }
 const MEMORY_BAR = 0.8
-/** Micro-batches of a batch, for time and memory alike, where they cost little and save much; a setting of jobs (`train.accumulate`). */
-const MICRO_BATCHES: Partial<Record<Name, number>> = { cnn: 2 }
+/** How a step is planned, for time and memory alike, where a plan saves memory at (nearly) no cost; settings of jobs, too. */
+const PLANS: Partial<Record<Name, { accumulate?: number; memory?: number; label: string }>> = {
+  cnn: { accumulate: 2, label: 'in 2 micro-batches' },
+  gpt: { accumulate: 1, memory: 38e6, label: 'recomputing a little' },
+  resnet18: { memory: 215e6, label: 'recomputing a little' },
+  vit_tiny: { accumulate: 1, memory: 200e6, label: 'recomputing a little' },
+}
 const BUILD_BAR_MS = 1000
 /** Steps of one half of a pair take about this long: less than a lease of the network has by default. */
 const HALF_MS = 3000
@@ -205,7 +210,7 @@ class Ours implements Side {
     const engine = await Engine.start()
     await touch(engine)
     const bare = mostResident(engine.pid)
-    const program = benchmarkProgram(model, MICRO_BATCHES[model.name as Name])
+    const program = benchmarkProgram(model, PLANS[model.name as Name])
     const trainer = await engine.openTrainer(program)
     return new Ours(engine, trainer, model, bare, initialOf(program), initialOf(program, 'buffers'))
   }
@@ -266,7 +271,6 @@ function interval(values: number[]): [low: number, median: number, high: number]
   return [sorted[low]!, median, sorted[n - 1 - low]!]
 }
 
-const labelOf = (name: Name): string =>
-  MICRO_BATCHES[name] ? `${name} (in ${MICRO_BATCHES[name]} micro-batches)` : name
+const labelOf = (name: Name): string => (PLANS[name] ? `${name} (${PLANS[name].label})` : name)
 
 const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(0)} MB`

@@ -1,4 +1,4 @@
-import { buildProgram, type Program } from '@pingo/graph'
+import { buildProgram, type Program, type ProgramOptions } from '@pingo/graph'
 import { sizeOf } from '@pingo/wire'
 import type { TrainBatch, TrainerProgram } from '../trainer.ts'
 import type { BenchmarkModel } from './benchmark-models.ts'
@@ -12,9 +12,12 @@ const RUN = 4
 const CHOICES = 4
 
 /** The training program of a benchmark model, as the engine takes it. */
-export function benchmarkProgram(benchmark: BenchmarkModel, accumulate?: number): Program & TrainerProgram {
+export function benchmarkProgram(
+  benchmark: BenchmarkModel,
+  plan: Pick<ProgramOptions, 'accumulate' | 'memory'> = {},
+): Program & TrainerProgram {
   const { model, loss, optimizer, batch, inputs, target } = benchmark
-  return { ...buildProgram(model, { loss, optimizer, batch, inputs, target, accumulate }), optimizer, batch }
+  return { ...buildProgram(model, { loss, optimizer, batch, inputs, target, ...plan }), optimizer, batch }
 }
 
 /** A program's initial parameters or buffers as a flat vector, in their order. */
