@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { buildProgram, optimizerScalars, templates } from '@pingo/graph'
+import { buildProgram, type Model, optimizerScalars, templates } from '@pingo/graph'
 import { type OptimizerInput, sizeOf, type Tensor } from '@pingo/wire'
 import { Engine } from '../index.ts'
 import { admit } from '../screen.ts'
@@ -127,4 +127,35 @@ test('where nothing elementwise leads to what is kept there is nothing to cut', 
   const program = built({ kind: 'sgd' })
   const { model, shapes } = admit(program.step)
   assert.equal(cutTail(model, shapes, [], []), undefined)
+})
+
+test('a gradient that is read straight off the batch stays in the graph', async () => {
+  const value = (name: string) => ({ name, dtype: 'float32' as const, shape: ['batch', 4] })
+  const model: Model = {
+    irVersion: 8,
+    opset: 17,
+    producer: 'test',
+    metadata: {},
+    graph: {
+      name: 'product',
+      nodes: [{ name: 'product', op: 'Mul', domain: '', inputs: ['x', 'w'], outputs: ['y'], attributes: {} }],
+      inputs: [value('x')],
+      outputs: [value('y')],
+      initializers: new Map([['w', { dtype: 'float32', shape: [1, 4], data: Float32Array.of(1, 2, 3, 4) }]]),
+    },
+  }
+  const column = { name: 'x', column: 'x', dtype: 'float32' as const, shape: [4] }
+  const options = { loss: 'mse' as const, batch: 1, inputs: [column], target: { ...column, name: 't', column: 't' } }
+  const program = buildProgram(model, { ...options, optimizer: { kind: 'sgd' } })
+  await using engine = await Engine.start()
+  const trainer = await engine.openTrainer({ ...program, batch: 1 })
+  const { theta } = await trainer.train({
+    theta: Float32Array.of(1, 2, 3, 4),
+    buffers: new Float32Array(0),
+    steps: 1,
+    learningRate: { from: 1, to: 1 },
+    batch: async () => ({ samples: 1, tensors: { x: Float32Array.of(1, 1, 2, 0), t: Float32Array.of(0, 2, 6, 5) } }),
+  }).result
+  // d/dw of the mean of (xw - t)²: x (xw - t) / 2.
+  assert.deepEqual([...theta], [0.5, 2, 3, 4])
 })

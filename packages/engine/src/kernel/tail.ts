@@ -196,7 +196,11 @@ function kernelOf(group: readonly TensorSpec[], around: Surroundings): Kernel | 
   }
   for (const { name } of group) visit(`next.${name}`)
   const fits = group.every(({ shape }) => sizeOf(shape) === size)
-  const foreign = reads.some((name) => around.elements(name) !== size || around.initializers.has(name))
+  // What is read must be kept, told anew at every step, or made by the graph, which can hand over nothing but its own values.
+  const made = (name: string) => around.producers.has(name)
+  const foreign =
+    reads.some((name) => around.elements(name) !== size || !(around.keptNames.has(name) || made(name))) ||
+    scalars.some((name) => !(around.scalars.includes(name) || made(name)))
   if (!fits || foreign || reads.length > MAX_READS || operations.length > MAX_CODE) return undefined
   const named = [...seen].filter((name) => {
     const constant = around.initializers.get(name)
