@@ -25,6 +25,7 @@ import { vit } from './templates/vit.ts'
 export * from './check.ts'
 export { type EstimateOptions, estimateTraining, type TrainingEstimate } from './estimate.ts'
 export { type InferenceOptions, toInference } from './export/inference.ts'
+export type { GradientOptions, Scaling } from './forward.ts'
 export { type BatchGradientOptions, type BatchGradients, buildBatchGradients } from './gradients.ts'
 export { type InferredType, inferShapes } from './infer-shapes.ts'
 export * from './layers/index.ts'
@@ -46,15 +47,7 @@ export { batchSeed, fillNoise } from './noise.ts'
 export { allowedOperators, supportedOperators } from './operators/index.ts'
 export { optimizerScalars, type Scalars, type UpdateRule, updateRules } from './optimizer.ts'
 export { matches, matchesAny } from './patterns.ts'
-export {
-  buildGradients,
-  buildProgram,
-  type GradientOptions,
-  type GradientProgram,
-  type Program,
-  type ProgramOptions,
-  type Scaling,
-} from './program.ts'
+export { buildGradients, buildProgram, type GradientProgram, type Program, type ProgramOptions } from './program.ts'
 export { MAX_MODEL_BYTES, parseModel } from './proto/read.ts'
 export type { ExternalData } from './proto/tensor.ts'
 export { writeModel } from './proto/write.ts'
