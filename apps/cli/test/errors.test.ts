@@ -3,6 +3,7 @@ import { mkdir, readdir, readFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { writeModel } from '@pingo/graph'
 import { Place, ROOT, type Run, serve } from './support/command.ts'
 
 const OWN_ONNX = join(ROOT, 'examples', 'own-onnx')
@@ -111,6 +112,11 @@ test('models that cannot be trained or read', async () => {
   await check('text.onnx', Buffer.from('hello'), /^pingo: .*ONNX/)
   const unknown = Buffer.from(model.toString('latin1').replaceAll('\x22\x03Erf', '\x22\x03Xrf'), 'latin1')
   await check('unknown.onnx', unknown, /unknown\.onnx cannot be trained\.\n.*Xrf/)
+  const node = { name: 'y', op: 'Neg', domain: '', inputs: ['x'], outputs: ['y'], attributes: {} }
+  const value = (name: string) => ({ name, dtype: 'float32' as const, shape: ['batch', 2] })
+  const graph = { name: 'g', nodes: [node], inputs: [value('x')], outputs: [value('y')], initializers: new Map() }
+  const bare = writeModel({ irVersion: 8, opset: 17, producer: '', metadata: {}, graph })
+  await check('bare.onnx', bare, /bare\.onnx cannot be trained\.\n.*nothing to train/)
   assertSentence(await place.run(['graph', 'check', 'none.onnx']), /^pingo: There is no model at none\.onnx\./)
   assertSentence(await place.run(['predict', 'text.onnx', '--input', 'x.csv']), /^pingo: /)
 

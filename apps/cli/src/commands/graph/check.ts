@@ -43,7 +43,7 @@ export function checkCommand(_: Context): Command {
       const { checkModel, parseModel } = await import('@pingo/graph')
       const model = parseModel(await readModelBytes(path))
       const report = checkModel(model)
-      const trainable = report.blocking.length === 0
+      const trainable = report.blocking.length === 0 && report.parameters > 0
       const training = trainable ? await estimate(model, options) : undefined
       const summary = { trainable, producer: model.producer, ...report, ...(training ? { training } : {}) }
       output.result(summary, () => show(output, basename(path), model, report, training, options))
@@ -80,6 +80,8 @@ function show(
     output.say(`  ${red('✗')} ${reason.includes(op) ? '' : `${op}${node ? ` '${node}'` : ''} on ${shape}: `}${reason}`)
     if (hint) output.say(`    ${hint}`)
   }
+  if (!report.blocking.length && !report.parameters)
+    output.say(`  ${red('✗')} It has nothing to train: its outputs depend on no float weight inside the file.`)
   const more = report.blocking.length - MAX_BLOCKING_SHOWN
   if (more > 0) output.say(`    and ${more} more: see --json.`)
   output.say()
