@@ -2,7 +2,7 @@ import type { ReactNode } from 'react'
 
 interface Props {
   label: string
-  /** Undefined while it is not known yet: a placeholder of the same height. */
+  /** Undefined while it is not known yet: a grey bar of the same height stands there. */
   value: string | undefined
   unit?: string | undefined
   note?: ReactNode

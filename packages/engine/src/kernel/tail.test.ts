@@ -10,8 +10,9 @@ const BATCH = 8
 const STEPS = 4
 const RATE = 0.02
 
-const built = (optimizer: OptimizerInput) =>
-  buildProgram(templates.mlp({ inputs: [6], classes: 3, hidden: [10, 7] }), {
+/** A weight of one element is a matrix all the same: decay is for it too. */
+const built = (optimizer: OptimizerInput, hidden = [10, 7]) =>
+  buildProgram(templates.mlp({ inputs: [6], classes: 3, hidden }), {
     loss: 'cross_entropy',
     optimizer,
     batch: BATCH,
@@ -79,6 +80,7 @@ const optimizers: Record<string, OptimizerInput> = {
   sgd: { kind: 'sgd' },
   'sgd with decay': { kind: 'sgd', weightDecay: 0.1 },
   momentum: { kind: 'sgd', momentum: 0.9 },
+  'momentum with decay': { kind: 'sgd', momentum: 0.9, weightDecay: 0.5 },
   nesterov: { kind: 'sgd', momentum: 0.9, nesterov: true, weightDecay: 0.01 },
   adam: { kind: 'adam', weightDecay: 0.1 },
   adamw: { kind: 'adamw', weightDecay: 0.1 },
@@ -93,8 +95,13 @@ const optimizers: Record<string, OptimizerInput> = {
 test('every optimiser steps to the bits of its graph when its elementwise end runs as kernels', async () => {
   await using engine = await Engine.start()
   for (const [name, optimizer] of Object.entries(optimizers)) {
-    const program = built(optimizer)
-    assert.deepEqual(await byKernels(engine, program), await byGraph(engine, program), name)
+    for (const hidden of [
+      [10, 7],
+      [1, 1],
+    ]) {
+      const program = built(optimizer, hidden)
+      assert.deepEqual(await byKernels(engine, program), await byGraph(engine, program), `${name}, ${hidden}`)
+    }
   }
 })
 

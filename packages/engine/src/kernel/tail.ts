@@ -64,7 +64,7 @@ export function cutTail(
   const tailNodes = tailOf(nodes, targets, new Set(outputs.map(({ name }) => name)), elements)
   leaveSums(nodes, tailNodes, keptNames, elements)
 
-  const groups = joined(wanted, producers, tailNodes, elements)
+  const groups = joined(wanted, producers, tailNodes, keptNames)
   const kernels: Kernel[] = []
   const cuts = new Map<string, TensorSpec>()
   const done = new Set<string>()
@@ -134,34 +134,36 @@ function leaveSums(
   }
 }
 
-/** Kept tensors whose next values share elementwise results belong to one kernel: a moment and the parameter that it moves. */
+/**
+ * Kept tensors as one kernel overwrites them: whoever reads a kept tensor is in the kernel that overwrites it, for kernels run one after
+ * the other and each must see what was there before the step.
+ */
 function joined(
   wanted: readonly TensorSpec[],
   producers: ReadonlyMap<string, Node>,
   tail: ReadonlySet<Node>,
-  elements: (name: string) => number | undefined,
+  kept: ReadonlySet<string>,
 ): TensorSpec[][] {
-  const groups = new Map<Node, TensorSpec[]>()
-  const all = new Set<TensorSpec[]>()
+  const groups = new Map<string, TensorSpec[]>()
   for (const spec of wanted) {
-    const size = sizeOf(spec.shape)
-    const own = new Set<Node>()
+    const touched = new Set([spec.name])
+    const seen = new Set<Node>()
     const open = [producers.get(`next.${spec.name}`)]
     while (open.length) {
       const node = open.pop()
-      // Scalars that kernels share are computed anew in each.
-      if (!node || own.has(node) || !tail.has(node) || elements(node.outputs[0]!) !== size) continue
-      own.add(node)
+      if (!node || seen.has(node) || !tail.has(node)) continue
+      seen.add(node)
+      for (const name of node.inputs) if (kept.has(name)) touched.add(name)
       open.push(...node.inputs.map((name) => producers.get(name)))
     }
-    const met = [...new Set([...own].flatMap((node) => (size > 1 ? (groups.get(node) ?? []) : [])))]
-    const merged = [...met, spec]
-    for (const group of all) if (group.some((member) => met.includes(member))) all.delete(group)
-    all.add(merged)
-    for (const node of own) groups.set(node, merged)
-    for (const [node, group] of met.length ? groups : []) if (met.includes(group[0]!)) groups.set(node, merged)
+    const met = new Set([...touched].flatMap((name) => groups.get(name) ?? []))
+    const group = [...met, spec]
+    const owners = new Set([...touched].map((name) => groups.get(name)))
+    for (const [name, owner] of groups) if (owners.has(owner)) groups.set(name, group)
+    for (const name of touched) groups.set(name, group)
   }
-  return [...all]
+  // A kept tensor that is read and never overwritten brings a group, but no member.
+  return [...new Set(groups.values())]
 }
 
 interface Surroundings {
