@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
-import { existsSync } from 'node:fs'
 import { after, before, describe, test } from 'node:test'
-import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
+import { launchChromium } from '../../../packages/engine/src/testing/browser/chromium.ts'
 import { POLICY, TestGateway } from './gateway.ts'
 import { buildPages, type Pages } from './pages.ts'
 import { record } from './recording.ts'
@@ -12,33 +12,6 @@ const SHOWN_MS = 20_000
 const MAX_BUNDLE_BYTES = 400_000
 /** Of the browser's measure, by which 0.1 is good. */
 const MAX_LAYOUT_SHIFT = 0.02
-const CHROMIUM_ARGS = [
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-]
-
-/** `PINGO_CHROMIUM`, else where Linux distributions, macOS and Windows put one. */
-function browserPath(): string {
-  const places = [
-    process.env.PINGO_CHROMIUM,
-    '/usr/bin/chromium',
-    '/usr/bin/chromium-browser',
-    '/usr/bin/google-chrome',
-    '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
-    'C:\\Program Files\\Google\\Chrome\\Application\\chrome.exe',
-  ]
-  const found = places.find((place) => place !== undefined && existsSync(place))
-  assert.ok(
-    found,
-    'No Chromium or Chrome was found. Install one (Debian: apt-get install chromium) or set PINGO_CHROMIUM.',
-  )
-  return found
-}
 
 // Mostly waiting for polls: three visits at a time share the wait.
 describe('the page in a browser', { concurrency: 3 }, () => {
@@ -47,7 +20,7 @@ describe('the page in a browser', { concurrency: 3 }, () => {
 
   before(async () => {
     pages = await buildPages()
-    browser = await chromium.launch({ executablePath: browserPath(), headless: true, args: CHROMIUM_ARGS })
+    browser = await launchChromium()
   })
   after(async () => {
     await browser?.close()

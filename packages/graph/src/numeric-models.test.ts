@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
-import { readdirSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { type BatchInput, type LossKind, readSafetensors, type Tensor } from '@pingo/wire'
+import type { LossKind, Tensor } from '@pingo/wire'
 import { buildGradients, type Model, parseModel } from './index.ts'
 import { Random } from './templates/random.ts'
 import { tensorOf } from './tensors.ts'
+import { fixture, fixtureNames } from './testing/fixture.ts'
 import { fromTensor, interpret, type Ref } from './testing/interpreter/index.ts'
 import { count } from './testing/interpreter/tensor.ts'
 import { relative } from './testing/numeric/differences.ts'
@@ -16,27 +16,6 @@ const PYTORCH_TOLERANCE = 2e-5
 const SLOPE_TOLERANCE = 1e-6
 /** Small, so that hardly any of a model's many kinks lies within it. */
 const STEP = 2e-6
-
-const folder = new URL('../fixtures/', import.meta.url)
-const names = readdirSync(folder)
-  .filter((file) => file.endsWith('.onnx'))
-  .map((file) => file.slice(0, -5))
-
-function fixture(name: string) {
-  const model = parseModel(readFileSync(new URL(`${name}.onnx`, folder)))
-  const { tensors, metadata } = readSafetensors(readFileSync(new URL(`${name}.safetensors`, folder)))
-  const [input, target] = [tensors.get('input')!, tensors.get('target')!]
-  const spec = (of: string, { dtype, shape }: Tensor): BatchInput => ({
-    name: of,
-    column: of,
-    dtype: dtype as BatchInput['dtype'],
-    shape: shape.slice(1),
-  })
-  const batch = input.shape[0]!
-  const loss = metadata.loss as LossKind
-  const options = { loss, batch, inputs: [spec('input', input)], target: spec('target', target) }
-  return { model, tensors, input, target, batch, loss, options, training: metadata.training === 'true' }
-}
 
 /** The model's output; a model exported for one sample sees them one by one. */
 function outputOf(model: Model, input: Ref, weights: ReadonlyMap<string, Ref>, training: boolean, wanted: string): Ref {
@@ -63,7 +42,7 @@ function logitsName(model: Model, loss: LossKind): string {
   return passed.includes(last.op) ? last.inputs[0]! : output
 }
 
-for (const name of names) {
+for (const name of fixtureNames) {
   test(`${name}: the reference's output in double precision is PyTorch's`, () => {
     const { model, tensors, input, training } = fixture(name)
     const y = outputOf(model, fromTensor(input), new Map(), training, model.graph.outputs[0]!.name)

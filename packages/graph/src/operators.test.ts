@@ -6,12 +6,12 @@ import { contribOperators, operators } from './operators/index.ts'
 import { tensorOf } from './tensors.ts'
 import { rareCases } from './testing/rare-cases.ts'
 import { constants, differences, type SingleCase } from './testing/single.ts'
+import { reduce, resize, unary } from './testing/single-makers.ts'
 
 /** Greatest relative distance of a float32 central difference from the true derivative. */
 const TOLERANCE = 5e-3
 const { ints: list, scalar, floats, bools } = constants
 
-const unary = (...ops: string[]): SingleCase[] => ops.map((op) => ({ op, inputs: [[2, 3]] }))
 const positive = (...ops: string[]): SingleCase[] => ops.map((op) => ({ op, inputs: [[2, 3]], positive: true }))
 const binary = (...ops: string[]): SingleCase[] =>
   ops.flatMap((op) => [
@@ -49,31 +49,6 @@ const pool = (op: string, x: number[], attributes: Attributes): SingleCase => ({
   attributes,
   epsilon: 1e-3,
 })
-const reduce = (op: string, ...axes: number[]): SingleCase[] => [
-  {
-    op,
-    inputs: [[2, 3, 2]],
-    attributes: axes.length ? { axes: ints(axes) } : {},
-    positive: true,
-    opset: 12,
-    epsilon: 4e-3,
-  },
-  {
-    op,
-    inputs: [[2, 3, 2], list(...(axes.length ? axes : [0, 1, 2]))],
-    attributes: { keepdims: int(0) },
-    opset: 18,
-    positive: true,
-    epsilon: 4e-3,
-  },
-]
-const resize = (x: number[], scales: number[], attributes: Attributes, opset = 17): SingleCase => ({
-  op: 'Resize',
-  inputs: [x, undefined, floats(...scales)],
-  attributes,
-  opset,
-})
-
 const cases: SingleCase[] = [
   ...unary(
     'Neg',

@@ -1,58 +1,39 @@
 import assert from 'node:assert/strict'
-import { readdirSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { type BatchInput, readSafetensors, type Tensor } from '@pingo/wire'
+import type { Tensor } from '@pingo/wire'
 import {
   allowedOperators,
   buildGradients,
   buildProgram,
   checkModel,
   inferShapes,
-  type LossKind,
   optimizerScalars,
   parseModel,
 } from './index.ts'
 import { tensorOf } from './tensors.ts'
+import { fixture, fixtureNames } from './testing/fixture.ts'
 import { distance, runOnce } from './testing/runtime.ts'
 
 /** Greatest relative distance from PyTorch's gradients, by tensor. */
 const TOLERANCE = 1e-4
-const folder = new URL('../fixtures/', import.meta.url)
-const names = readdirSync(folder)
-  .filter((file) => file.endsWith('.onnx'))
-  .map((file) => file.slice(0, -5))
-
-function fixture(name: string) {
-  const model = parseModel(readFileSync(new URL(`${name}.onnx`, folder)))
-  const { tensors, metadata } = readSafetensors(readFileSync(new URL(`${name}.safetensors`, folder)))
-  const [input, target] = [tensors.get('input')!, tensors.get('target')!]
-  const spec = (of: string, { dtype, shape }: Tensor): BatchInput => ({
-    name: of,
-    column: of,
-    dtype: dtype as BatchInput['dtype'],
-    shape: shape.slice(1),
-  })
-  const options = {
-    loss: metadata.loss as LossKind,
-    batch: input.shape[0]!,
-    inputs: [spec('input', input)],
-    target: spec('target', target),
-  }
-  const weights = tensorOf('float32', [options.batch], new Array(options.batch).fill(1))
+/** A fixture with its batch as feeds of a gradient program. */
+function fed(name: string) {
+  const { input, target, ...rest } = fixture(name)
+  const weights = tensorOf('float32', [rest.batch], new Array(rest.batch).fill(1))
   const batch: [string, Tensor][] = [
     ['input', input],
     ['target', target],
     ['sample_weight', weights],
   ]
-  return { model, tensors, options, batch, training: metadata.training === 'true' }
+  return { ...rest, batch }
 }
 
 const transposed = ({ shape, data }: Tensor): number[] =>
   Array.from(data as Float32Array, (_, i) => Number(data[(i % shape[0]!) * shape[1]! + Math.floor(i / shape[0]!)]))
 
-for (const name of names) {
+for (const name of fixtureNames) {
   test(`${name}: loss, output and gradients are PyTorch's`, async () => {
-    const { model, tensors, options, batch, training } = fixture(name)
+    const { model, tensors, options, batch, training } = fed(name)
     assert.deepEqual(checkModel(model).blocking, [])
     const program = buildGradients(model, options, training)
     const emitted = parseModel(program.graph).graph.nodes.map(({ op }) => op)
@@ -96,9 +77,9 @@ for (const name of names) {
   })
 }
 
-for (const name of names.filter((n) => fixture(n).training)) {
+for (const name of fixtureNames.filter((n) => fixture(n).training)) {
   test(`${name}: running statistics move as ONNX says`, async () => {
-    const { model, tensors, options, batch } = fixture(name)
+    const { model, tensors, options, batch } = fed(name)
     const program = buildProgram(model, { ...options, optimizer: { kind: 'sgd' } })
     const scalars = Object.entries(
       optimizerScalars({ kind: 'sgd', momentum: 0, nesterov: false, weightDecay: 0 }).at(1, 0),

@@ -1,4 +1,3 @@
-import { open, rename, rm } from 'node:fs/promises'
 import { extname } from 'node:path'
 import type { Prediction } from '@pingo/client'
 import { PinGoError } from '@pingo/wire'
@@ -6,9 +5,7 @@ import type { Command } from 'commander'
 import { type Context, command, type JsonOption, numberFrom } from '../context.ts'
 import { Output } from '../output.ts'
 import { type PredictionForm, predictionForms } from '../view/predictions.ts'
-
-/** Predictions are written in pieces of about this many characters. */
-const WRITE_CHARACTERS = 64 << 10
+import { writeLines } from '../whole-file.ts'
 
 interface PredictOptions extends JsonOption {
   input?: string
@@ -86,35 +83,10 @@ async function writeTo(path: string, predictions: AsyncIterable<Prediction>, out
       yield prediction
     }
   }
-  await writeWhole(path, linesOf(predictionForms[kind](), counted()))
+  await writeLines(path, linesOf(predictionForms[kind](), counted()))
   output.result({ output: path, rows }, () =>
     output.say(`${rows} ${rows === 1 ? 'prediction' : 'predictions'} written to ${path}.`),
   )
-}
-
-/** A file that is there once all of it is, or not at all. */
-async function writeWhole(path: string, lines: AsyncIterable<string>): Promise<void> {
-  const temporary = `${path}.${process.pid}.part`
-  const file = await open(temporary, 'wx').catch((cause: NodeJS.ErrnoException) => {
-    throw Object.assign(cause, { path })
-  })
-  try {
-    let waiting = ''
-    for await (const line of lines) {
-      waiting += line
-      if (waiting.length < WRITE_CHARACTERS) continue
-      await file.appendFile(waiting)
-      waiting = ''
-    }
-    await file.appendFile(waiting)
-    await file.sync()
-    await file.close()
-    await rename(temporary, path)
-  } catch (error) {
-    await file.close()
-    await rm(temporary, { force: true })
-    throw error
-  }
 }
 
 async function* linesOf(form: PredictionForm, predictions: AsyncIterable<Prediction>): AsyncGenerator<string> {

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
-import { readdirSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { type BatchInput, readSafetensors, type Tensor, writeSafetensors } from '@pingo/wire'
+import { readSafetensors, type Tensor, writeSafetensors } from '@pingo/wire'
 import {
   attention,
   batchNorm,
@@ -13,7 +12,6 @@ import {
   embedding,
   flatten,
   globalAvgPool,
-  type LossKind,
   type Model,
   parseModel,
   permute,
@@ -28,13 +26,10 @@ import {
 import { int, type Node } from '../model.ts'
 import { Random } from '../templates/random.ts'
 import { tensorOf } from '../tensors.ts'
+import { fixture, fixtureNames } from '../testing/fixture.ts'
 import { distance, runOnce } from '../testing/runtime.ts'
 
 const TOLERANCE = 1e-5
-const folder = new URL('../../fixtures/', import.meta.url)
-const names = readdirSync(folder)
-  .filter((file) => file.endsWith('.onnx'))
-  .map((file) => file.slice(0, -5))
 const random = new Random(5)
 const normals = (shape: readonly number[]) =>
   tensorOf(
@@ -58,17 +53,9 @@ function lived(model: Model): Model {
   return withWeights(model, new Map(changed))
 }
 
-for (const name of names)
+for (const name of fixtureNames)
   test(`${name}: what is exported for use gives what the model gives in evaluation`, async () => {
-    const model = parseModel(readFileSync(new URL(`${name}.onnx`, folder)))
-    const { tensors, metadata } = readSafetensors(readFileSync(new URL(`${name}.safetensors`, folder)))
-    const [input, target] = [tensors.get('input')!, tensors.get('target')!]
-    const spec = (of: string, { dtype, shape }: Tensor): BatchInput => ({
-      name: of,
-      column: of,
-      dtype: dtype as BatchInput['dtype'],
-      shape: shape.slice(1),
-    })
+    const { model, input, target, options: whole } = fixture(name)
     // Models exported with a batch of 1 are compared on one sample.
     const fixed = model.graph.inputs[0]!.shape[0]
     const batch = typeof fixed === 'number' ? fixed : input.shape[0]!
@@ -77,12 +64,7 @@ for (const name of names)
       shape: [batch, ...t.shape.slice(1)],
       data: t.data.slice(0, (t.data.length / t.shape[0]!) * batch),
     })
-    const options = {
-      loss: metadata.loss as LossKind,
-      batch,
-      inputs: [spec('input', input)],
-      target: spec('target', target),
-    }
+    const options = { ...whole, batch }
     const program = buildGradients(model, options, false)
     const wanted = await runOnce(program.graph, [
       ...program.initial,
@@ -256,7 +238,7 @@ test('Identity, Dropout and their chains go, also at the outputs and out of cons
 
 test('weights go out as safetensors and come back to the same bits', async () => {
   for (const name of ['resnet', 'gpt', 'mlp']) {
-    const model = parseModel(readFileSync(new URL(`${name}.onnx`, folder)))
+    const model = fixture(name).model
     const { tensors } = readSafetensors(writeSafetensors(weightsOf(model)))
     const zeros = new Map([...tensors].map(([key, t]) => [key, tensorOf(t.dtype, t.shape, [])]))
     const back = withWeights(withWeights(model, zeros), tensors)

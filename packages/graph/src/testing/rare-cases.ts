@@ -1,34 +1,9 @@
 import { type Attributes, float, int, ints, string } from '../model.ts'
 import { tensorOf } from '../tensors.ts'
 import { constants, type SingleCase } from './single.ts'
+import { reduce, resize, unary } from './single-makers.ts'
 
 const { ints: list, floats, bools } = constants
-
-const unary = (...ops: string[]): SingleCase[] => ops.map((op) => ({ op, inputs: [[2, 3]] }))
-const reduce = (op: string, ...axes: number[]): SingleCase[] => [
-  {
-    op,
-    inputs: [[2, 3, 2]],
-    attributes: axes.length ? { axes: ints(axes) } : {},
-    positive: true,
-    opset: 12,
-    epsilon: 4e-3,
-  },
-  {
-    op,
-    inputs: [[2, 3, 2], list(...(axes.length ? axes : [0, 1, 2]))],
-    attributes: { keepdims: int(0) },
-    opset: 18,
-    positive: true,
-    epsilon: 4e-3,
-  },
-]
-const resize = (x: number[], scales: number[], attributes: Attributes, opset = 17): SingleCase => ({
-  op: 'Resize',
-  inputs: [x, undefined, floats(...scales)],
-  attributes,
-  opset,
-})
 
 const small = (...ops: string[]): SingleCase[] =>
   ops.map((op) => ({ op, inputs: [[2, 3]], small: true, epsilon: 4e-3 }))

@@ -1,4 +1,4 @@
-import { open, readFile, rename, rm, stat } from 'node:fs/promises'
+import { readFile, stat } from 'node:fs/promises'
 import { basename } from 'node:path'
 import type { BatchGradients } from '@pingo/graph'
 import {
@@ -16,6 +16,7 @@ import { type Command, Option } from 'commander'
 import { type Context, command, type JsonOption } from '../../context.ts'
 import { figure, whole } from '../../format.ts'
 import { Output } from '../../output.ts'
+import { writeBytes } from '../../whole-file.ts'
 
 /** Largest batch file, bytes. */
 const MAX_BATCH_FILE_BYTES = 1 << 30
@@ -90,7 +91,7 @@ async function grad(path: string, options: GradOptions, signal: AbortSignal): Pr
   const used = Object.fromEntries(session.inputs.map(({ name }) => [name, feeds[name]!]))
   const results = await session.run(used, undefined, signal)
   const gradients = built.parameters.map(({ name }) => [`grad.${name}`, results[`grad.${name}`]!] as const)
-  await writeWhole(
+  await writeBytes(
     options.out,
     writeSafetensors([['loss', results.loss!], ['output', results.output!], ...gradients], { format: 'pt' }),
   )
@@ -212,21 +213,3 @@ const norm = ({ data }: Tensor): number => {
 }
 
 const listed = (names: Iterable<string>): string => [...names].map((name) => `'${name}'`).join(', ') || 'nothing'
-
-/** A file that is there once all of it is, or not at all. */
-async function writeWhole(path: string, bytes: Uint8Array): Promise<void> {
-  const temporary = `${path}.${process.pid}.part`
-  const file = await open(temporary, 'wx').catch((cause: NodeJS.ErrnoException) => {
-    throw Object.assign(cause, { path })
-  })
-  try {
-    await file.writeFile(bytes)
-    await file.sync()
-    await file.close()
-    await rename(temporary, path)
-  } catch (error) {
-    await file.close()
-    await rm(temporary, { force: true })
-    throw error
-  }
-}

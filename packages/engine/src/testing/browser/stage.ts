@@ -1,22 +1,13 @@
-import { existsSync } from 'node:fs'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { createServer, type Server } from 'node:http'
 import { createRequire, isBuiltin } from 'node:module'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, extname, join } from 'node:path'
-import { type Browser, chromium, type Page } from 'playwright-core'
+import type { Browser, Page } from 'playwright-core'
 import { build, type Plugin } from 'vite'
+import { launchChromium } from './chromium.ts'
 
-const CHROMIUM_ARGS = [
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-]
 const TYPES: Record<string, string> = {
   '.html': 'text/html; charset=utf-8',
   '.js': 'text/javascript',
@@ -42,7 +33,7 @@ export class BrowserStage implements AsyncDisposable {
       undo.push(() => closed(plain))
       const isolated = await serve(folder, ISOLATED)
       undo.push(() => closed(isolated))
-      const browser = await chromium.launch({ executablePath: browserPath(), headless: true, args: CHROMIUM_ARGS })
+      const browser = await launchChromium()
       return new BrowserStage(browser, folder, { plain, isolated })
     } catch (error) {
       for (const step of undo.reverse()) await step()
@@ -115,19 +106,4 @@ async function serve(folder: string, headers: Record<string, string>): Promise<S
 function closed(server: Server): Promise<void> {
   server.closeAllConnections()
   return new Promise((resolve) => server.close(() => resolve()))
-}
-
-/** `PINGO_CHROMIUM`, else where Linux distributions, macOS and Windows put one. */
-function browserPath(): string {
-  const places = [
-    process.env.PINGO_CHROMIUM,
-    '/usr/bin/chromium',
-    '/usr/bin/chromium-browser',
-    '/usr/bin/google-chrome',
-    '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
-    'C:\\Program Files\\Google\\Chrome\\Application\\chrome.exe',
-  ]
-  const found = places.find((place) => place !== undefined && existsSync(place))
-  if (!found) throw new Error('No Chromium or Chrome was found: install one or set PINGO_CHROMIUM to its path.')
-  return found
 }
