@@ -17,15 +17,16 @@
  * ```
  * @module
  */
-export { type BlockHandler, type BlockHandlerOptions, blockHandler } from './block-handler.ts'
-export { BlockStore, type BlockStoreOptions } from './block-store.ts'
-export type { CarImport } from './car.ts'
-export { type Certificate, makeCertificate } from './certificate.ts'
-export { type Disk, nodeDisk } from './disk.ts'
-export { type FetchOptions, type FetchProgress, fetchFile } from './fetch.ts'
-export { type ByteRange, type FileSink, FileStore } from './file-store.ts'
-export { type HttpAnswer, HttpPool, type HttpRequest, request, type Source } from './http-client.ts'
-export type { CidLike } from './key.ts'
+
+export { BlockStore, type BlockStoreOptions } from './blocks/block-store.ts'
+export { type Disk, nodeDisk } from './blocks/disk.ts'
+export type { CidLike } from './blocks/key.ts'
+export type { Pin } from './blocks/pins.ts'
+export type { CarImport } from './files/car.ts'
+export { type ByteRange, type FileSink, FileStore } from './files/file-store.ts'
+export { type BlockHandler, type BlockHandlerOptions, blockHandler } from './gateway/block-handler.ts'
 export * from './limits.ts'
-export type { Pin } from './pins.ts'
-export { type PushOptions, type PushProgress, pushFile } from './push.ts'
+export { type Certificate, makeCertificate } from './transfer/certificate.ts'
+export { type FetchOptions, type FetchProgress, fetchFile } from './transfer/fetch.ts'
+export { type HttpAnswer, HttpPool, type HttpRequest, request, type Source } from './transfer/http-client.ts'
+export { type PushOptions, type PushProgress, pushFile } from './transfer/push.ts'

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { after, describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { BlockStore } from './index.ts'
+import { BlockStore } from '../index.ts'
 
 const WRITER = fileURLToPath(new URL('./testing/crash-writer.ts', import.meta.url))
 const KILLS = 22

@@ -13,7 +13,7 @@ import { UnixFS } from 'ipfs-unixfs'
 import { exporter } from 'ipfs-unixfs-exporter'
 import { importFile } from 'ipfs-unixfs-importer'
 import { fixedSize } from 'ipfs-unixfs-importer/chunker'
-import { BlockStore, CHUNK_BYTES, FileStore } from './index.ts'
+import { BlockStore, CHUNK_BYTES, FileStore } from '../index.ts'
 
 let path: string
 let store: BlockStore

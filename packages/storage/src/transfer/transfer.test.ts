@@ -20,7 +20,7 @@ import {
   makeCertificate,
   pushFile,
   request,
-} from './index.ts'
+} from '../index.ts'
 
 const stops: (() => Promise<unknown> | unknown)[] = []
 after(async () => {

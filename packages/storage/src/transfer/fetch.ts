@@ -1,11 +1,11 @@
 import { type CID, DAG_PB, type FileRef, isPinGoError, PinGoError } from '@pingo/wire'
-import type { BlockStore } from './block-store.ts'
-import { refOf, sizeMismatch } from './file-store.ts'
+import type { BlockStore } from '../blocks/block-store.ts'
+import { type CidLike, keyOf } from '../blocks/key.ts'
+import { refOf, sizeMismatch } from '../files/file-store.ts'
+import { readNode } from '../files/unixfs.ts'
+import { MAX_FILE_BLOCKS, MAX_FILE_DEPTH } from '../limits.ts'
 import { Holders } from './holders.ts'
 import { type HttpPool, type Source, sharedPool } from './http-client.ts'
-import { type CidLike, keyOf } from './key.ts'
-import { MAX_FILE_BLOCKS, MAX_FILE_DEPTH } from './limits.ts'
-import { readNode } from './unixfs.ts'
 
 export interface FetchProgress {
   /** Blocks of the file that are here, those that were here before included; and the bytes of the file in them. */

@@ -1,8 +1,8 @@
 import * as dagPb from '@ipld/dag-pb'
 import { type CID, DAG_PB, PinGoError } from '@pingo/wire'
 import { UnixFS } from 'ipfs-unixfs'
-import { type CidLike, keyOf, toCid } from './key.ts'
-import { MAX_FILE_BLOCKS, MAX_FILE_BYTES, MAX_FILE_DEPTH } from './limits.ts'
+import { type CidLike, keyOf, toCid } from '../blocks/key.ts'
+import { MAX_FILE_BLOCKS, MAX_FILE_BYTES, MAX_FILE_DEPTH } from '../limits.ts'
 
 /** One node of a file's tree: its own bytes first, then those of its children. */
 export interface FileNode {

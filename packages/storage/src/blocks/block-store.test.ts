@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { cidOf, DAG_CBOR, encode, isPinGoError, matchesCid } from '@pingo/wire'
 import { CID } from 'multiformats/cid'
-import { BlockStore, type BlockStoreOptions, type Disk, FileStore, nodeDisk } from './index.ts'
+import { BlockStore, type BlockStoreOptions, type Disk, FileStore, nodeDisk } from '../index.ts'
 
 const folders: string[] = []
 const folder = async () => {

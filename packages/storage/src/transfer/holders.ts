@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type CID, isPinGoError, PinGoError, sentence } from '@pingo/wire'
+import { MAX_BLOCK_BYTES } from '../limits.ts'
 import type { HttpPool, Source } from './http-client.ts'
-import { MAX_BLOCK_BYTES } from './limits.ts'
 
 /** A source that fails so often in a row is not asked again. */
 const MAX_FAILURES = 4

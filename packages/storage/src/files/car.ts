@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import * as dagCbor from '@ipld/dag-cbor'
 import { CID, PinGoError } from '@pingo/wire'
-import { MAX_BLOCK_BYTES } from './limits.ts'
+import { MAX_BLOCK_BYTES } from '../limits.ts'
 
 /** What an import brought. */
 export interface CarImport {

@@ -1,8 +1,8 @@
 import { type CID, cidOf, type FileRef, PinGoError } from '@pingo/wire'
-import type { BlockStore } from './block-store.ts'
+import type { BlockStore } from '../blocks/block-store.ts'
+import { type CidLike, toCid } from '../blocks/key.ts'
+import { CHUNK_BYTES, MAX_FILE_DEPTH, MAX_READ_ALL_BYTES } from '../limits.ts'
 import { type CarImport, readCar, writeCar } from './car.ts'
-import { type CidLike, toCid } from './key.ts'
-import { CHUNK_BYTES, MAX_FILE_DEPTH, MAX_READ_ALL_BYTES } from './limits.ts'
 import { type FileNode, readNode, walk } from './unixfs.ts'
 
 /** Blocks that are hashed and written at once while a file is stored. */

@@ -1,13 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type CID, isPinGoError, PinGoError, validate } from '@pingo/wire'
 import { z } from 'zod'
-import type { BlockStore } from './block-store.ts'
+import type { BlockStore } from '../blocks/block-store.ts'
+import { keyOf, toCid } from '../blocks/key.ts'
+import { carBytes } from '../files/car.ts'
+import { FileStore } from '../files/file-store.ts'
+import { MAX_BLOCK_BYTES, MAX_MISSING_CIDS } from '../limits.ts'
 import { parseRange } from './byte-range.ts'
-import { carBytes } from './car.ts'
-import { FileStore } from './file-store.ts'
 import { HotCache } from './hot-cache.ts'
-import { keyOf, toCid } from './key.ts'
-import { MAX_BLOCK_BYTES, MAX_MISSING_CIDS } from './limits.ts'
 
 export interface BlockHandlerOptions {
   /** Who may write. Reading is free: a CID is known only to whom it was told. */

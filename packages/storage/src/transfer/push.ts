@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isPinGoError, PinGoError, parseCid } from '@pingo/wire'
 import { z } from 'zod'
-import type { BlockStore } from './block-store.ts'
-import { FileStore } from './file-store.ts'
+import type { BlockStore } from '../blocks/block-store.ts'
+import { type CidLike, toCid } from '../blocks/key.ts'
+import { FileStore } from '../files/file-store.ts'
+import { MAX_MISSING_CIDS } from '../limits.ts'
 import { type HttpAnswer, type HttpPool, type HttpRequest, request, type Source, sharedPool } from './http-client.ts'
-import { type CidLike, toCid } from './key.ts'
-import { MAX_MISSING_CIDS } from './limits.ts'
 
 export interface PushProgress {
   /** Blocks that the target has of the file, of all. */

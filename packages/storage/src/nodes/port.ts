@@ -1,0 +1,67 @@
+import type { ChunkProof, CID, Commit, Locations, NodeRecord } from '@pingo/wire'
+
+export interface CallOptions {
+  signal?: AbortSignal
+}
+
+/** What an object's caretaker tells of it. */
+export interface ObjectState {
+  /** Sealed by its owner (`OBJECT_RECORD_TYPE`). */
+  record: Uint8Array
+  health: ObjectHealth
+}
+
+export interface ObjectHealth {
+  /** ms since epoch; undefined before the first check. */
+  checkedAt: number | undefined
+  /** Stripes by how many shards were there at the last check: `{ 16: 409, 15: 1 }`. */
+  stripesByShards: Record<number, number>
+}
+
+/**
+ * A fog node as clients and other fog nodes use it. Whatever it returns was verified against what was asked for: no holder is trusted.
+ * Every call rejects with a PinGoError: SOURCE_UNREACHABLE, or what the node said (BLOCK_MISSING, QUOTA_EXCEEDED, UNAUTHORIZED …).
+ */
+export interface StorageNode {
+  readonly record: NodeRecord
+  /** Stores a chunk under the lease of an upload; synced to disk when it resolves. */
+  putChunk(cid: CID, bytes: Uint8Array, o: CallOptions & { upload: string }): Promise<void>
+  /** A chunk's bytes, whole and matching its CID. */
+  getChunk(cid: CID, o?: CallOptions): Promise<Uint8Array>
+  /** Those of `cids` that are not there. */
+  missing(cids: readonly CID[], o?: CallOptions): Promise<CID[]>
+  /** Renews the leases of chunks for an object until `until` (ms since epoch). @returns those that are not there */
+  keep(object: string, cids: readonly CID[], until: number, o?: CallOptions): Promise<CID[]>
+  /** Ends an object's leases. */
+  drop(object: string, o?: CallOptions): Promise<void>
+  /** Proves that it has leaf `leaf` of a chunk. The path and the signature are for the caller to check. */
+  challenge(cid: CID, leaf: number, nonce: Uint8Array, o?: CallOptions): Promise<ChunkProof>
+  /** Makes it a caretaker of the object; durable when it resolves. The blocks of the manifest were put before. */
+  commit(commit: Commit, o?: CallOptions): Promise<void>
+  /** What it knows as a caretaker, undefined when it is none. */
+  object(id: string, o?: CallOptions): Promise<ObjectState | undefined>
+  /** Where the shards of a part of the manifest are, as far as this caretaker knows. */
+  locations(id: string, part: number, o?: CallOptions): Promise<Locations>
+  /** Ends its care, by the owner's sealed word (`FORGET_TYPE`). */
+  forget(id: string, sealed: Uint8Array, o?: CallOptions): Promise<void>
+  /** The newest signed record of a name (IPNS), undefined when it knows none. */
+  getName(name: string, o?: CallOptions): Promise<Uint8Array | undefined>
+  /** All records of a name that it keeps, newest first. */
+  nameVersions(name: string, o?: CallOptions): Promise<Uint8Array[]>
+  putName(name: string, record: Uint8Array, o?: CallOptions): Promise<void>
+}
+
+/** The nodes that are known, and how near they are. */
+export interface NodeMap {
+  /** Nodes that answered lately, nearest first. */
+  live(): StorageNode[]
+  get(peerId: string): StorageNode | undefined
+  /** Round trip, ms; undefined when it was never measured. */
+  rtt(peerId: string): number | undefined
+  /** 0 … 1, from audits; 0.5 for a node that was never audited. */
+  reputation(peerId: string): number
+  /** True when it passed enough audits to hold durable shards. */
+  isVetted(peerId: string): boolean
+  /** Asks for the newest records. */
+  refresh(o?: CallOptions): Promise<void>
+}
