@@ -1,0 +1,91 @@
+import { type Identity, PinGoError } from '@pingo/wire'
+import type { CallOptions, NodeMap, StorageNode } from '../nodes/port.ts'
+import { caretakersOf } from '../placement/caretakers.ts'
+import { checkName, type NameVersion, nameOf, signName } from './record.ts'
+
+/**
+ * Mutable pointers: a name is a key's, and points to what the newest record says that the key signed (IPNS). The nodes that
+ * {@link caretakersOf} names keep its records; none is trusted, and none can hide a newer version that any other of them shows.
+ */
+export class Names {
+  readonly #nodes: NodeMap
+  readonly #clock: () => number
+
+  constructor(o: { nodes: NodeMap; clock?: () => number }) {
+    this.#nodes = o.nodes
+    this.#clock = o.clock ?? Date.now
+  }
+
+  /**
+   * Points the identity's name to a CID or path; most of its keepers have it when this resolves.
+   * @returns the version that it became
+   * @throws PinGoError NAME_NOT_PUBLISHED, NAME_UNRESOLVED
+   */
+  async publish(
+    identity: Identity,
+    value: string,
+    o: CallOptions & { lifetimeMs?: number } = {},
+  ): Promise<NameVersion> {
+    const name = nameOf(identity)
+    const [before] = await this.versions(name, o)
+    const sequence = (before?.sequence ?? -1) + 1
+    const record = await signName(identity, value, { sequence, clock: this.#clock, lifetimeMs: o.lifetimeMs })
+    const keepers = this.#keepers(name)
+    const puts = await Promise.allSettled(keepers.map((node) => node.putName(name, record, o)))
+    o.signal?.throwIfAborted()
+    const kept = puts.filter(({ status }) => status === 'fulfilled').length
+    if (kept * 2 <= keepers.length)
+      throw new PinGoError(
+        'NAME_NOT_PUBLISHED',
+        `Only ${kept} of ${keepers.length} fog nodes took the new record of ${name}.`,
+        { hint: 'Try again when more fog nodes can be reached.', cause: puts.find(isRejected)?.reason },
+      )
+    return await checkName(name, record, this.#clock)
+  }
+
+  /**
+   * The newest version that its keepers know, undefined when there is none.
+   * @throws PinGoError NAME_MALFORMED, NAME_UNRESOLVED (no keeper answers)
+   */
+  async resolve(name: string, o: CallOptions = {}): Promise<NameVersion | undefined> {
+    const [newest] = await this.#ask(name, o, async (node) => {
+      const record = await node.getName(name, o)
+      return record ? [await checkName(name, record, this.#clock)] : []
+    })
+    return newest
+  }
+
+  /** All versions that its keepers still have, newest first. @throws PinGoError as {@link Names.resolve} */
+  async versions(name: string, o: CallOptions = {}): Promise<NameVersion[]> {
+    return await this.#ask(name, o, async (node) => {
+      const records = await node.nameVersions(name, o)
+      return await Promise.all(records.map((record) => checkName(name, record, ANY_TIME))) // an ended one is history
+    })
+  }
+
+  async #ask(
+    name: string,
+    o: CallOptions,
+    question: (node: StorageNode) => Promise<NameVersion[]>,
+  ): Promise<NameVersion[]> {
+    const answers = await Promise.allSettled(this.#keepers(name).map(question))
+    o.signal?.throwIfAborted()
+    if (answers.every(isRejected))
+      throw new PinGoError('NAME_UNRESOLVED', `No fog node says what ${name} points to.`, {
+        hint: 'Check that a fog node can be reached, and try again.',
+        cause: answers[0]?.reason,
+      })
+    const bySequence = new Map<number, NameVersion>()
+    for (const answer of answers)
+      if (!isRejected(answer)) for (const version of answer.value) bySequence.set(version.sequence, version)
+    return [...bySequence.values()].sort((a, b) => b.sequence - a.sequence)
+  }
+
+  #keepers(name: string): StorageNode[] {
+    return caretakersOf(name, this.#nodes.live())
+  }
+}
+
+const ANY_TIME = () => 0
+const isRejected = (result: PromiseSettledResult<unknown>): result is PromiseRejectedResult =>
+  result.status === 'rejected'
