@@ -155,6 +155,8 @@ export const ForgetSchema = z.strictObject({ id: CidText, at: Count })
 
 /** Where the shards of one part of a manifest are: `at` holds, stripe by stripe, a 16-bit index (little endian) into `nodes` for each shard; 65535: nowhere. */
 export const LocationsSchema = z.strictObject({
+  /** Grows with every change by a caretaker: the newest wins. Absent in what the owner commits: 0. */
+  version: Count.optional(),
   nodes: z.array(PeerId).max(MAX_NODES),
   at: bytesUpTo(2 * MAX_SHARDS_PER_STRIPE * MAX_STRIPES_PER_PART),
 })

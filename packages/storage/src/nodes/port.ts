@@ -9,6 +9,8 @@ export interface ObjectState {
   /** Sealed by its owner (`OBJECT_RECORD_TYPE`). */
   record: Uint8Array
   health: ObjectHealth
+  /** The owner's sealed word that it is kept no longer (`FORGET_TYPE`); remembered long after the object is gone. */
+  forgotten?: Uint8Array
 }
 
 export interface ObjectHealth {
@@ -30,18 +32,26 @@ export interface StorageNode {
   getChunk(cid: CID, o?: CallOptions): Promise<Uint8Array>
   /** Those of `cids` that are not there. */
   missing(cids: readonly CID[], o?: CallOptions): Promise<CID[]>
-  /** Renews the leases of chunks for an object until `until` (ms since epoch). @returns those that are not there */
+  /**
+   * Renews the leases of chunks for an object until `until` (ms since epoch); a later end that was promised stays.
+   * @returns those that are not there
+   */
   keep(object: string, cids: readonly CID[], until: number, o?: CallOptions): Promise<CID[]>
   /** Ends an object's leases. */
   drop(object: string, o?: CallOptions): Promise<void>
   /** Proves that it has leaf `leaf` of a chunk. The path and the signature are for the caller to check. */
   challenge(cid: CID, leaf: number, nonce: Uint8Array, o?: CallOptions): Promise<ChunkProof>
-  /** Makes it a caretaker of the object; durable when it resolves. The blocks of the manifest were put before. */
+  /**
+   * Makes it a caretaker of the object; durable when it resolves. The blocks of the manifest were put before. From the owner, or from
+   * a caretaker that hands over. Of a part's locations the newer version stays. OBJECT_FORGOTTEN: its owner said so later than the record.
+   */
   commit(commit: Commit, o?: CallOptions): Promise<void>
   /** What it knows as a caretaker, undefined when it is none. */
   object(id: string, o?: CallOptions): Promise<ObjectState | undefined>
   /** Where the shards of a part of the manifest are, as far as this caretaker knows. */
   locations(id: string, part: number, o?: CallOptions): Promise<Locations>
+  /** Tells a caretaker where the shards of a part are by now; it keeps what it has when that is as new. OBJECT_MISSING: it is no caretaker. */
+  relocate(id: string, part: number, locations: Locations, o?: CallOptions): Promise<void>
   /** Ends its care, by the owner's sealed word (`FORGET_TYPE`). */
   forget(id: string, sealed: Uint8Array, o?: CallOptions): Promise<void>
   /** The newest signed record of a name (IPNS), undefined when it knows none. */
