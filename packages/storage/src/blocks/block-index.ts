@@ -116,10 +116,22 @@ export class BlockIndex {
     return { blocks: this.#blocks, bytes: this.#bytes }
   }
 
-  /** Keys in order, a page at a time, so that a walk over millions never holds them all nor blocks for long. */
-  *entries(olderThan = Number.MAX_SAFE_INTEGER): Generator<IndexEntry> {
+  /** Those of `keys` that are here and not younger. */
+  *pick(keys: Iterable<string>, olderThan: number): Generator<IndexEntry> {
+    const find = this.#db.prepare('SELECT bytes FROM blocks WHERE hash = ? AND at <= ?')
+    for (const key of keys) {
+      const found = find.get(Buffer.from(key, 'hex'), olderThan)
+      if (found) yield { key, bytes: found.bytes as number }
+    }
+  }
+
+  /**
+   * Keys in order, a page at a time, so that a walk over millions never holds them all nor blocks for long.
+   * @param from only those after this key
+   */
+  *entries(olderThan = Number.MAX_SAFE_INTEGER, from = ''): Generator<IndexEntry> {
     const page = this.#db.prepare('SELECT hash, bytes, at FROM blocks WHERE hash > ? ORDER BY hash LIMIT 1000')
-    for (let after: Uint8Array = new Uint8Array(0); ; ) {
+    for (let after: Uint8Array = Buffer.from(from, 'hex'); ; ) {
       const rows = page.all(after) as unknown as { hash: Uint8Array; bytes: number; at: number }[]
       for (const { hash, bytes, at } of rows) {
         after = hash

@@ -300,4 +300,33 @@ describe('pins', () => {
     await once.close()
     assert.equal(await readFile(join(path, 'pins.log'), 'utf8'), `+ last ${a}\n`)
   })
+
+  it('never collects what a keeper names or a pin reaches, also one of the same moment', async () => {
+    const { store } = await open()
+    const blocks = Array.from({ length: 300 }, () => block(40))
+    for (const { cid, data } of blocks) await store.put(cid, data)
+    const leased = new Set<string>()
+    store.keepAlso((key) => leased.has(key))
+    const keyOf = (cid: CID) => Buffer.from(cid.multihash.digest).toString('hex')
+    for (const { cid } of blocks.slice(0, 50)) leased.add(keyOf(cid))
+    const collected = store.gc()
+    const kept = blocks.slice(0, 50)
+    for (const each of blocks.slice(50)) {
+      await new Promise((resolve) => setImmediate(resolve))
+      if (!store.has(each.cid)) continue
+      if (kept.length % 2) store.pin(each.cid, 'kept')
+      else leased.add(keyOf(each.cid))
+      kept.push(each)
+    }
+    await collected
+    for (const { cid, data } of kept) assert.deepEqual(Buffer.from(await store.get(cid)), data)
+    leased.clear()
+    store.unpinAll('kept')
+    await store.gc({ among: [kept[0]!.cid] })
+    assert.equal(store.has(kept[0]!.cid), false)
+    assert.equal(store.has(kept[1]!.cid), true)
+    await store.gc()
+    assert.equal(store.stats().blocks, 0)
+    await store.close()
+  })
 })

@@ -41,6 +41,9 @@ export class BlockStore {
   readonly #busy = new Map<string, Promise<unknown>>()
   /** Blocks put while somebody holds the store: they may belong to a file that is not pinned yet. */
   readonly #held = new Set<string>()
+  readonly #keepers = new Set<(key: string) => boolean>()
+  /** Grows with every pin, so that garbage collection notices those made meanwhile. */
+  #pinned = 0
   #holds = 0
   #reservedBytes = 0
   #uncheckedBytes = Number.POSITIVE_INFINITY
@@ -163,6 +166,7 @@ export class BlockStore {
   pin(root: CidLike, kind: string): void {
     this.#checkOpen()
     this.#pins.add(root, kind)
+    this.#pinned += 1
   }
 
   /** Ends one kind of pin of a root, or all of them. */
@@ -199,7 +203,24 @@ export class BlockStore {
   }
 
   /**
-   * Removes what no pin reaches: through the links of UnixFS files and of dag-cbor blocks. Puts may go on meanwhile.
+   * Keeps whatever `isKept` says, beside what is pinned: leases, caches. Asked for each block at the moment of its removal.
+   * @param isKept gets a block's sha2-256 in hex
+   * @returns ends it
+   */
+  keepAlso(isKept: (key: string) => boolean): () => void {
+    this.#keepers.add(isKept)
+    return () => this.#keepers.delete(isKept)
+  }
+
+  /** The blocks that are here, in order of their hashes (hex), from after `after` on; a page at a time. */
+  entries(after?: string): Generator<{ key: string; bytes: number }> {
+    this.#checkOpen()
+    return this.#index.entries(Number.MAX_SAFE_INTEGER, after)
+  }
+
+  /**
+   * Removes what no pin reaches (through the links of UnixFS files and of dag-cbor blocks) and nobody else keeps
+   * ({@link BlockStore.keepAlso}). Puts may go on meanwhile.
    * @param o.olderThanMs spares blocks that were put, or put again, within this time; 0 by default
    * @param o.among looks at these blocks only
    */
@@ -208,14 +229,22 @@ export class BlockStore {
     const among = o.among && new Set([...o.among].map((cid) => keyOf(toCid(cid))))
     const hold = this.hold()
     try {
-      const kept = await this.#reachable()
+      let kept = new Set<string>()
+      let pinned: number | undefined
+      const isKept = (key: string) =>
+        kept.has(key) || this.#held.has(key) || [...this.#keepers].some((keeps) => keeps(key))
       const freed = { blocks: 0, bytes: 0 }
       let looked = 0
-      for (const { key, bytes } of this.#index.entries(before)) {
+      for (const { key, bytes } of among ? this.#index.pick(among, before) : this.#index.entries(before)) {
         if (++looked % GC_BLOCKS_PER_TURN === 0) await nextTurn()
-        if (kept.has(key) || this.#held.has(key) || among?.has(key) === false) continue
+        while (pinned !== this.#pinned) {
+          pinned = this.#pinned
+          kept = await this.#reachable()
+        }
+        if (isKept(key)) continue
         await this.#alone(key, async () => {
-          if (this.#held.has(key)) return // put again while this waited
+          // put again, leased or pinned while this waited
+          if (isKept(key) || pinned !== this.#pinned) return
           await this.#remove(key)
           freed.blocks += 1
           freed.bytes += bytes
