@@ -1,0 +1,267 @@
+/**
+ * One end of a transfer, in a process of its own: forked by `transfer.ts`, which tells it what to do and asks how much CPU it took.
+ * Content is made from a seed, so that both ends know it and neither sends it beforehand.
+ */
+import { createCipheriv, createHash } from 'node:crypto'
+import { closeSync, fdatasyncSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer } from 'node:https'
+import { createRequire } from 'node:module'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import * as tls from 'node:tls'
+import { pathToFileURL } from 'node:url'
+import { BlockStore, blockHandler, CHUNK_BYTES, FileStore, fetchFile, makeCertificate } from '@pingo/storage'
+
+/** What `transfer.ts` asks for; the answer is `{ cpu, … }` with CPU seconds (user + system) since the last `mark`. */
+export type Command =
+  | { do: 'serve'; stack: Stack; bytes: number; round: number }
+  | { do: 'fetch'; stack: Stack; bytes: number; round: number; from: Served }
+  | { do: 'hash' | 'disk'; bytes: number; round: number }
+  | { do: 'mark' }
+export type Stack = 'tls' | 'pingo' | 'helia'
+/** Where the other end finds it. */
+export interface Served {
+  address: string
+  pin?: string
+  cid?: string
+  cids?: string[]
+}
+
+/** Bytes a write of the plain stream: what Node's TLS is fastest with. */
+const WRITE_BYTES = 256 << 10
+/** Blocks that bitswap is asked for at once. */
+const HELIA_AT_ONCE = 32
+
+/** The `n`th chunk of a round's content: incompressible, cheap to make, different in each round. */
+function chunk(round: number, n: number): Uint8Array {
+  const iv = Buffer.alloc(16)
+  iv.writeUInt32BE(round, 0)
+  iv.writeUInt32BE(n, 4)
+  return createCipheriv('aes-128-ctr', Buffer.alloc(16), iv).update(Buffer.alloc(CHUNK_BYTES))
+}
+const chunks = (bytes: number, round: number) =>
+  Array.from({ length: Math.ceil(bytes / CHUNK_BYTES) }, (_, n) => chunk(round, n))
+
+/** Ends what the last command left. */
+let undo: (() => Promise<unknown> | unknown)[] = []
+let before = process.cpuUsage()
+const cpu = () => {
+  const { user, system } = process.cpuUsage(before)
+  return (user + system) / 1e6
+}
+
+async function run(command: Command): Promise<object> {
+  if (command.do === 'mark') return { cpu: cpu() }
+  for (const step of undo.toReversed()) await step()
+  undo = []
+  if (command.do === 'serve') {
+    const served = await SERVE[command.stack](command.bytes, command.round)
+    globalThis.gc?.()
+    before = process.cpuUsage()
+    return { served }
+  }
+  if (command.do === 'fetch') {
+    const fetch = await FETCH[command.stack](command.bytes, command.from)
+    globalThis.gc?.()
+    before = process.cpuUsage()
+    const started = performance.now()
+    await fetch()
+    return { cpu: cpu(), seconds: (performance.now() - started) / 1000 }
+  }
+  const work = command.do === 'hash' ? hash(chunks(command.bytes, command.round)) : await disk(command.bytes, command.round)
+  before = process.cpuUsage()
+  work()
+  return { cpu: cpu() }
+}
+
+/** What one look over all bytes costs. */
+const hash = (all: Uint8Array[]) => () => {
+  for (const bytes of all) createHash('sha256').update(bytes).digest()
+}
+
+/**
+ * What a disk costs that is used as {@link BlockStore} does, with no event loop between: one file a chunk, written aside, synced, renamed,
+ * its folder synced; and the files of the sender read.
+ */
+async function disk(bytes: number, round: number): Promise<() => void> {
+  const folder = await temporary()
+  const all = chunks(bytes, round)
+  const target = (n: number) => join(folder, n.toString(16).padStart(4, '0'))
+  all.forEach((_, n) => {
+    mkdirSync(target(n))
+  })
+  return () => {
+    all.forEach((data, n) => {
+      const aside = join(folder, 'aside')
+      const file = openSync(aside, 'wx', 0o600)
+      writeSync(file, data)
+      fdatasyncSync(file)
+      closeSync(file)
+      renameSync(aside, join(target(n), 'block'))
+      const parent = openSync(target(n), 'r')
+      fsyncSync(parent)
+      closeSync(parent)
+    })
+    all.forEach((_, n) => {
+      readFileSync(join(target(n), 'block'))
+    })
+  }
+}
+
+async function temporary(): Promise<string> {
+  const folder = await mkdtemp(join(process.env.PINGO_BENCH_FOLDER ?? tmpdir(), 'pingo-transfer-'))
+  undo.push(() => rm(folder, { recursive: true, force: true }))
+  return folder
+}
+
+const SERVE: Record<Stack, (bytes: number, round: number) => Promise<Served>> = {
+  async tls(bytes, round) {
+    const { key, cert, fingerprint } = await makeCertificate({ peerId: 'bench' })
+    const content = Buffer.concat(chunks(bytes, round))
+    const server = tls.createServer({ key, cert, minVersion: 'TLSv1.3' }, (socket) => {
+      socket.on('error', () => socket.destroy())
+      let at = 0
+      const pump = () => {
+        while (at < content.byteLength) {
+          const goesOn = socket.write(content.subarray(at, at + WRITE_BYTES))
+          at += WRITE_BYTES
+          if (!goesOn) return void socket.once('drain', pump)
+        }
+        socket.end()
+      }
+      pump()
+    })
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    undo.push(() => server.close())
+    return { address: `127.0.0.1:${(server.address() as AddressInfo).port}`, pin: fingerprint }
+  },
+
+  async pingo(bytes, round) {
+    const { key, cert, fingerprint } = await makeCertificate({ peerId: 'bench' })
+    const blocks = await BlockStore.open(await temporary())
+    undo.push(() => blocks.close())
+    const ref = await new FileStore(blocks).put(chunks(bytes, round))
+    const handle = blockHandler(blocks, { authorize: () => false })
+    const server = createServer({ key, cert, minVersion: 'TLSv1.3' }, (request, response) => {
+      if (!handle(request, response)) response.writeHead(404).end()
+    })
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    undo.push(() => {
+      server.closeAllConnections()
+      server.close()
+    })
+    return { address: `https://127.0.0.1:${(server.address() as AddressInfo).port}`, pin: fingerprint, cid: ref.cid }
+  },
+
+  async helia(bytes, round) {
+    const node = await heliaNode()
+    const { CID } = await module<typeof import('multiformats')>('multiformats/cid')
+    const { sha256 } = await module<typeof import('multiformats/hashes/sha2')>('multiformats/hashes/sha2')
+    const cids: string[] = []
+    for (const data of chunks(bytes, round)) {
+      const cid = CID.createV1(0x55, await sha256.digest(data))
+      await node.blockstore.put(cid, data)
+      cids.push(cid.toString())
+    }
+    return { address: String(node.libp2p.getMultiaddrs()[0]), cids }
+  },
+}
+
+const FETCH: Record<Stack, (bytes: number, from: Served) => Promise<() => Promise<void>>> = {
+  tls: async (bytes, { address, pin }) => async () => {
+    const [host, port] = address.split(':')
+    const socket = tls.connect({ host, port: Number(port), rejectUnauthorized: false, minVersion: 'TLSv1.3' })
+    let came = 0
+    await new Promise<void>((resolve, reject) => {
+      socket.on('secureConnect', () => {
+        const shown = createHash('sha256').update(socket.getPeerX509Certificate()!.raw).digest('hex')
+        if (shown !== pin) socket.destroy(new Error('another certificate'))
+      })
+      socket.on('data', (part: Buffer) => {
+        came += part.byteLength
+      })
+      socket.on('end', resolve).on('error', reject)
+    })
+    if (came !== bytes) throw new Error(`${came} of ${bytes} bytes came`)
+  },
+
+  async pingo(bytes, { address, pin, cid }) {
+    const into = await BlockStore.open(await temporary())
+    undo.push(() => into.close())
+    return async () => {
+      await fetchFile({ cid: cid!, bytes }, [{ url: address, pin }], into)
+      if (into.stats().bytes < bytes) throw new Error('not all came')
+    }
+  },
+
+  async helia(bytes, { address, cids }) {
+    const node = await heliaNode()
+    const { CID } = await module<typeof import('multiformats')>('multiformats/cid')
+    const { multiaddr } = await module<{ multiaddr(text: string): unknown }>('@multiformats/multiaddr')
+    await node.libp2p.dial(multiaddr(address))
+    return async () => {
+      let came = 0
+      const next = cids![Symbol.iterator]()
+      const lane = async () => {
+        for (const text of next)
+          for await (const part of node.blockstore.get(CID.parse(text))) came += part.byteLength
+      }
+      await Promise.all(Array.from({ length: HELIA_AT_ONCE }, lane))
+      if (came !== bytes) throw new Error(`${came} of ${bytes} bytes came`)
+    }
+  },
+}
+
+interface HeliaNode {
+  start(): Promise<unknown>
+  stop(): Promise<unknown>
+  blockstore: { put(cid: unknown, bytes: Uint8Array): unknown; get(cid: unknown): AsyncIterable<Uint8Array> }
+  libp2p: { dial(address: unknown): Promise<unknown>; getMultiaddrs(): unknown[] }
+}
+// biome-ignore lint/suspicious/noExplicitAny: libraries that are no dependency of the house have no types here
+type Untyped = any
+
+/** Helia as cheap as it gets: blocks in memory at both ends, TLS by Node, one bitswap and nothing else. */
+async function heliaNode(): Promise<HeliaNode> {
+  const load = module<Untyped>
+  const [{ createHeliaLight }, { withLibp2p }, { withBitswap }, { MemoryBlockstore }] = await Promise.all(
+    ['helia', '@helia/libp2p', '@helia/bitswap', 'blockstore-core'].map(load),
+  )
+  const [{ tcp }, { tls: libp2pTls }, { yamux }, { identify }] = await Promise.all(
+    ['@libp2p/tcp', '@libp2p/tls', '@libp2p/yamux', '@libp2p/identify'].map(load),
+  )
+  const node: HeliaNode = withBitswap(
+    withLibp2p(createHeliaLight({ blockstore: new MemoryBlockstore() }), {
+      addresses: { listen: ['/ip4/127.0.0.1/tcp/0'] },
+      transports: [tcp()],
+      connectionEncrypters: [libp2pTls()],
+      streamMuxers: [yamux()],
+      peerDiscovery: [],
+      services: { identify: identify() },
+    }),
+  )
+  await node.start()
+  undo.push(() => node.stop())
+  return node
+}
+
+/** A module from the folder where Helia is installed. */
+async function module<T>(name: string): Promise<T> {
+  const from = createRequire(join(process.env.PINGO_HELIA!, 'node_modules', 'helia', 'package.json'))
+  const path = (from as unknown as Untyped).resolve(name, { conditions: new Set(['node', 'import']) })
+  return (await import(pathToFileURL(path).href)) as T
+}
+
+process.on('message', (command: Command) => {
+  run(command).then(
+    (answer) => process.send!(answer),
+    (error) => process.send!({ error: String(error?.stack ?? error) }),
+  )
+})
+process.on('disconnect', async () => {
+  for (const step of undo.toReversed()) await step()
+  process.exit()
+})
+process.send!({ ready: true })
