@@ -3,13 +3,14 @@
  * Content is made from a seed, so that both ends know it and neither sends it beforehand.
  */
 import { createCipheriv, createHash } from 'node:crypto'
-import { closeSync, fdatasyncSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs'
+import { closeSync, fdatasyncSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer } from 'node:https'
 import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Readable } from 'node:stream'
 import * as tls from 'node:tls'
 import { pathToFileURL } from 'node:url'
 import { BlockStore, blockHandler, CHUNK_BYTES, FileStore, fetchFile, makeCertificate } from '@pingo/storage'
@@ -70,7 +71,8 @@ async function run(command: Command): Promise<object> {
     await fetch()
     return { cpu: cpu(), seconds: (performance.now() - started) / 1000 }
   }
-  const work = command.do === 'hash' ? hash(chunks(command.bytes, command.round)) : await disk(command.bytes, command.round)
+  const work =
+    command.do === 'hash' ? hash(chunks(command.bytes, command.round)) : await disk(command.bytes, command.round)
   before = process.cpuUsage()
   work()
   return { cpu: cpu() }
@@ -142,7 +144,7 @@ const SERVE: Record<Stack, (bytes: number, round: number) => Promise<Served>> = 
     const { key, cert, fingerprint } = await makeCertificate({ peerId: 'bench' })
     const blocks = await BlockStore.open(await temporary())
     undo.push(() => blocks.close())
-    const ref = await new FileStore(blocks).put(chunks(bytes, round))
+    const ref = await new FileStore(blocks).put(Readable.from(chunks(bytes, round)))
     const handle = blockHandler(blocks, { authorize: () => false })
     const server = createServer({ key, cert, minVersion: 'TLSv1.3' }, (request, response) => {
       if (!handle(request, response)) response.writeHead(404).end()
@@ -170,22 +172,24 @@ const SERVE: Record<Stack, (bytes: number, round: number) => Promise<Served>> = 
 }
 
 const FETCH: Record<Stack, (bytes: number, from: Served) => Promise<() => Promise<void>>> = {
-  tls: async (bytes, { address, pin }) => async () => {
-    const [host, port] = address.split(':')
-    const socket = tls.connect({ host, port: Number(port), rejectUnauthorized: false, minVersion: 'TLSv1.3' })
-    let came = 0
-    await new Promise<void>((resolve, reject) => {
-      socket.on('secureConnect', () => {
-        const shown = createHash('sha256').update(socket.getPeerX509Certificate()!.raw).digest('hex')
-        if (shown !== pin) socket.destroy(new Error('another certificate'))
+  tls:
+    async (bytes, { address, pin }) =>
+    async () => {
+      const [host, port] = address.split(':')
+      const socket = tls.connect({ host, port: Number(port), rejectUnauthorized: false, minVersion: 'TLSv1.3' })
+      let came = 0
+      await new Promise<void>((resolve, reject) => {
+        socket.on('secureConnect', () => {
+          const shown = createHash('sha256').update(socket.getPeerX509Certificate()!.raw).digest('hex')
+          if (shown !== pin) socket.destroy(new Error('another certificate'))
+        })
+        socket.on('data', (part: Buffer) => {
+          came += part.byteLength
+        })
+        socket.on('end', resolve).on('error', reject)
       })
-      socket.on('data', (part: Buffer) => {
-        came += part.byteLength
-      })
-      socket.on('end', resolve).on('error', reject)
-    })
-    if (came !== bytes) throw new Error(`${came} of ${bytes} bytes came`)
-  },
+      if (came !== bytes) throw new Error(`${came} of ${bytes} bytes came`)
+    },
 
   async pingo(bytes, { address, pin, cid }) {
     const into = await BlockStore.open(await temporary())
@@ -205,8 +209,7 @@ const FETCH: Record<Stack, (bytes: number, from: Served) => Promise<() => Promis
       let came = 0
       const next = cids![Symbol.iterator]()
       const lane = async () => {
-        for (const text of next)
-          for await (const part of node.blockstore.get(CID.parse(text))) came += part.byteLength
+        for (const text of next) for await (const part of node.blockstore.get(CID.parse(text))) came += part.byteLength
       }
       await Promise.all(Array.from({ length: HELIA_AT_ONCE }, lane))
       if (came !== bytes) throw new Error(`${came} of ${bytes} bytes came`)

@@ -64,7 +64,13 @@ export default async function transfer(args: string[]): Promise<Row[]> {
     reader.stop()
   }
   const of = (name: string) => median(figures[name]!)
-  const printed = (name: string, measured: number, unit = 'CPU-s/GiB'): Row => ({ name, measured, unit, bar: 'printed', holds: true })
+  const printed = (name: string, measured: number, unit = 'CPU-s/GiB'): Row => ({
+    name,
+    measured,
+    unit,
+    bar: 'printed',
+    holds: true,
+  })
   const ratio = of('ratio')
   const rows: Row[] = [
     printed('plain TLS stream, both ends', of('tls')),
@@ -122,12 +128,14 @@ class Peer {
   }
 
   async ask(command: Command): Promise<{ cpu: number; seconds: number; served: Served }> {
-    const answer = once(this.#child, 'message')
-    this.#child.send(command)
-    const [value] = await Promise.race([
-      answer,
-      once(this.#child, 'exit').then(() => [{ error: 'the process of one end ended' }]),
+    const done = new AbortController()
+    const answer = Promise.race([
+      once(this.#child, 'message', { signal: done.signal }),
+      once(this.#child, 'exit', { signal: done.signal }).then(() => [{ error: 'the process of one end ended' }]),
     ])
+    this.#child.send(command)
+    const [value] = await answer
+    done.abort()
     if (value.error) throw new Error(value.error)
     return value
   }

@@ -1,0 +1,46 @@
+import type { CID } from '@pingo/wire'
+import type { Source } from '../transfer/http-client.ts'
+
+export interface FindOptions {
+  signal?: AbortSignal
+  /** The root of the file or object that the block is of: who has the one has the other, or knows who has. */
+  root?: CID
+}
+
+/** Where a gateway gets blocks that are not on its disk. */
+export interface BlockSource {
+  /**
+   * A block's bytes, matching its CID.
+   * @throws PinGoError BLOCK_MISSING (nobody who could be asked has it), OVERLOADED, TRANSFER_TIMEOUT, or the signal's reason
+   */
+  get(cid: CID, o?: FindOptions): Promise<Uint8Array>
+}
+
+/** Somebody who may have a block. What it sends is checked by whoever asks. */
+export interface BlockHolder {
+  /** PeerId, or URL of one that has none. */
+  id: string
+  /** Round trip, ms; undefined when it was never measured. */
+  rtt: number | undefined
+  get(cid: CID, o?: { signal?: AbortSignal }): Promise<Uint8Array>
+}
+
+/** Finds who has a block. */
+export interface Finder {
+  /** Batches of holders, the likeliest first; each batch nearest first. Ends when there is nobody left to ask. */
+  find(cid: CID, o?: FindOptions): AsyncIterable<BlockHolder[]>
+}
+
+/** Provider records (libp2p's kad-dht): one for each manifest or root, never for chunks. */
+export interface Providers {
+  /** Who says that it has the file or object of this root. Not proven: may lie, may be gone. */
+  find(root: CID, o?: { signal?: AbortSignal }): AsyncIterable<Source & { peerId: string }>
+  /** Tells others that this node has it; renewed by the implementation until `signal` ends it. */
+  provide(root: CID, o?: { signal?: AbortSignal }): Promise<void>
+}
+
+/** Where blocks that came from elsewhere are kept as long as they are wanted; it decides by itself, and may take none. */
+export interface BlockCache {
+  /** Offers a block that was checked; its bytes are not changed afterwards. */
+  offer(cid: CID, bytes: Uint8Array): void
+}
