@@ -23,6 +23,13 @@ export { type Disk, nodeDisk } from './blocks/disk.ts'
 export type { CidLike } from './blocks/key.ts'
 export type { Pin } from './blocks/pins.ts'
 export type * from './cdn/port.ts'
+export {
+  type Durability,
+  type DurabilityAssumptions,
+  durability,
+  lossWithin,
+  poissonInterval,
+} from './durability/model.ts'
 export { type CaredObject, type CaredPart, type CaretakerStore, FORGOTTEN_KEPT_MS } from './durability/ports.ts'
 export type { CarImport } from './files/car.ts'
 export { type ByteRange, type FileSink, FileStore } from './files/file-store.ts'
@@ -35,6 +42,7 @@ export { type ChunkHint, type ChunkSource, type OpenOptions, openObject, type St
 export { type JournalStripe, MemoryJournal, type PutJournal, type PutStart } from './objects/journal.ts'
 export { forgetObject, type ObjectStatus, proveObject, type ShardProof, statObject } from './objects/owner.ts'
 export { type PutOptions, type PutProgress, type PutResult, type PutSource, putObject } from './objects/put.ts'
+export { DEFAULT_CODE } from './placement/codes.ts'
 export type * from './s3/port.ts'
 export { type Certificate, makeCertificate } from './transfer/certificate.ts'
 export { type FetchOptions, type FetchProgress, fetchFile } from './transfer/fetch.ts'
