@@ -30,7 +30,11 @@ export {
   lossWithin,
   poissonInterval,
 } from './durability/model.ts'
+export { paddedBytes } from './crypto/padding.ts'
+export { KEY_BYTES, newObjectKey, openRecord, RECORD_BYTES, sealRecord, TAG_BYTES } from './crypto/segment.ts'
+export { leafCount, type MerkleProof, merkleProof, merkleRoot, verifyProof } from './durability/merkle.ts'
 export { type CaredObject, type CaredPart, type CaretakerStore, FORGOTTEN_KEPT_MS } from './durability/ports.ts'
+export { type ErasureCode, erasureCode, type Shard } from './erasure/erasure-code.ts'
 export type { CarImport } from './files/car.ts'
 export { type ByteRange, type FileSink, FileStore } from './files/file-store.ts'
 export { type BlockHandler, type BlockHandlerOptions, blockHandler } from './gateway/block-handler.ts'
