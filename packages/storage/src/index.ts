@@ -22,6 +22,8 @@ export { BlockStore, type BlockStoreOptions } from './blocks/block-store.ts'
 export { type Disk, nodeDisk } from './blocks/disk.ts'
 export type { CidLike } from './blocks/key.ts'
 export type { Pin } from './blocks/pins.ts'
+export { DiskCache } from './cache/disk-cache.ts'
+export { SizedCache, type SizedCacheOptions } from './cache/s3-fifo.ts'
 export type * from './cdn/port.ts'
 export {
   type Durability,

@@ -42,6 +42,7 @@ export class BlockStore {
   /** Blocks put while somebody holds the store: they may belong to a file that is not pinned yet. */
   readonly #held = new Set<string>()
   readonly #keepers = new Set<(key: string) => boolean>()
+  readonly #removalListeners = new Set<(key: string) => void>()
   /** Grows with every pin, so that garbage collection notices those made meanwhile. */
   #pinned = 0
   #holds = 0
@@ -212,6 +213,15 @@ export class BlockStore {
     return () => this.#keepers.delete(isKept)
   }
 
+  /**
+   * Tells of every block that is removed, whatever the reason, by its sha2-256 in hex.
+   * @returns ends it
+   */
+  onRemove(listener: (key: string) => void): () => void {
+    this.#removalListeners.add(listener)
+    return () => this.#removalListeners.delete(listener)
+  }
+
   /** The blocks that are here, in order of their hashes (hex), from after `after` on; a page at a time. */
   entries(after?: string): Generator<{ key: string; bytes: number }> {
     this.#checkOpen()
@@ -305,6 +315,7 @@ export class BlockStore {
 
   async #remove(key: string): Promise<void> {
     this.#index.remove(key)
+    for (const listener of this.#removalListeners) listener(key)
     await this.#disk.remove(this.#path(key))
   }
 

@@ -1,4 +1,5 @@
-import { type CID, PinGoError, parseCid } from '@pingo/wire'
+import { CID, PinGoError, parseCid, RAW } from '@pingo/wire'
+import * as Digest from 'multiformats/hashes/digest'
 
 const SHA2_256 = 0x12
 const DIGEST_BYTES = 32
@@ -18,4 +19,9 @@ export function toCid(cid: CidLike): CID {
 /** What a block is filed under: its sha2-256 in hex. The same bytes are one file, whatever codec a CID names. */
 export function keyOf(cid: CidLike): string {
   return Buffer.from(toCid(cid).multihash.digest).toString('hex')
+}
+
+/** The CID of the raw block that is filed under `key`. */
+export function cidOfKey(key: string): CID {
+  return CID.createV1(RAW, Digest.create(SHA2_256, Buffer.from(key, 'hex')))
 }
