@@ -9,6 +9,8 @@ export interface CaredObject {
   id: string
   /** Sealed by the owner (`OBJECT_RECORD_TYPE`). */
   record: Uint8Array
+  /** Those of further owners of the same public data. */
+  others?: Uint8Array[]
   manifestCid: CID
   manifest: ObjectManifest
   health: ObjectHealth

@@ -34,9 +34,10 @@ export interface StorageNode {
   missing(cids: readonly CID[], o?: CallOptions): Promise<CID[]>
   /**
    * Renews the leases of chunks for an object until `until` (ms since epoch); a later end that was promised stays.
+   * @param o.record the object's record, sealed by its owner: then the chunks count to the owner, not to the caretaker that asks
    * @returns those that are not there
    */
-  keep(object: string, cids: readonly CID[], until: number, o?: CallOptions): Promise<CID[]>
+  keep(object: string, cids: readonly CID[], until: number, o?: CallOptions & { record?: Uint8Array }): Promise<CID[]>
   /** Ends an object's leases. */
   drop(object: string, o?: CallOptions): Promise<void>
   /** Proves that it has leaf `leaf` of a chunk. The path and the signature are for the caller to check. */
