@@ -25,6 +25,9 @@ export type { Pin } from './blocks/pins.ts'
 export { DiskCache } from './cache/disk-cache.ts'
 export { SizedCache, type SizedCacheOptions } from './cache/s3-fifo.ts'
 export type * from './cdn/port.ts'
+export { paddedBytes } from './crypto/padding.ts'
+export { KEY_BYTES, newObjectKey, openRecord, RECORD_BYTES, sealRecord, TAG_BYTES } from './crypto/segment.ts'
+export { leafCount, type MerkleProof, merkleProof, merkleRoot, verifyProof } from './durability/merkle.ts'
 export {
   type Durability,
   type DurabilityAssumptions,
@@ -32,13 +35,22 @@ export {
   lossWithin,
   poissonInterval,
 } from './durability/model.ts'
-export { paddedBytes } from './crypto/padding.ts'
-export { KEY_BYTES, newObjectKey, openRecord, RECORD_BYTES, sealRecord, TAG_BYTES } from './crypto/segment.ts'
-export { leafCount, type MerkleProof, merkleProof, merkleRoot, verifyProof } from './durability/merkle.ts'
 export { type CaredObject, type CaredPart, type CaretakerStore, FORGOTTEN_KEPT_MS } from './durability/ports.ts'
 export { type ErasureCode, erasureCode, type Shard } from './erasure/erasure-code.ts'
 export type { CarImport } from './files/car.ts'
 export { type ByteRange, type FileSink, FileStore } from './files/file-store.ts'
+export {
+  dagBytesOf,
+  type Entry,
+  isSafeName,
+  listFolder,
+  type ReadBlock,
+  readFolder,
+  resolvePath,
+  type WalkedEntry,
+  walkFolder,
+} from './files/folder.ts'
+export { type FolderEntry, makeFolder } from './files/make-folder.ts'
 export { type BlockHandler, type BlockHandlerOptions, blockHandler } from './gateway/block-handler.ts'
 export * from './limits.ts'
 export { Names } from './names/names.ts'
