@@ -1,3 +1,5 @@
+import type { CallOptions } from '../nodes/port.ts'
+
 /**
  * What the S3 endpoint needs of a store of named objects. It knows nothing of HTTP or XML; the endpoint knows nothing of encryption.
  *
@@ -6,10 +8,6 @@
  * OBJECT_MISSING (the source of a copy), UPLOAD_MISSING, PART_MISSING (complete names a part that is not there, or has another ETag),
  * PRECONDITION_FAILED, QUOTA_EXCEEDED. All others are answered as 503, so that clients try again.
  */
-
-export interface CallOptions {
-  signal?: AbortSignal
-}
 
 export interface Bucket {
   name: string
