@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { encode } from './encoding.ts'
 import { CidText } from './manifests.ts'
 import {
   MAX_ALLOWANCE_BYTES,
@@ -67,6 +68,8 @@ export const ObjectAnswerSchema = z.strictObject({
   record: bytesUpTo(MAX_OBJECT_RECORD_BYTES + ENVELOPE_BYTES),
   checkedAt: Count.optional(),
   stripesByShards: z.record(z.string().regex(/^\d{1,3}$/), Count),
+  /** The owner's word that it is kept no longer. */
+  forgotten: bytesUpTo(2 * ENVELOPE_BYTES).optional(),
 })
 
 /** `DELETE /v1/storage/objects/{id}`: the owner's sealed word. */
@@ -119,3 +122,9 @@ export type Usage = z.infer<typeof UsageSchema>
 export const NameVersionsSchema = z.strictObject({
   records: z.array(bytesUpTo(MAX_NAME_RECORD_BYTES)).max(MAX_NAME_VERSIONS),
 })
+
+/** What a holder signs with its answer to a challenge. */
+export const proofBytes = (nonce: Uint8Array, cid: string, leaf: number): Uint8Array =>
+  encode(['pingo/proof/1', nonce, cid, leaf])
+/** What a node signs to show that it has the key of its record. */
+export const helloBytes = (nonce: Uint8Array): Uint8Array => encode(['pingo/hello/1', nonce])

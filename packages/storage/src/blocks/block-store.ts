@@ -233,10 +233,13 @@ export class BlockStore {
    * ({@link BlockStore.keepAlso}). Puts may go on meanwhile.
    * @param o.olderThanMs spares blocks that were put, or put again, within this time; 0 by default
    * @param o.among looks at these blocks only
+   * @param o.amongKeys the same, by their sha2-256 in hex
    */
-  async gc(o: { olderThanMs?: number; among?: Iterable<CidLike> } = {}): Promise<{ blocks: number; bytes: number }> {
+  async gc(
+    o: { olderThanMs?: number; among?: Iterable<CidLike>; amongKeys?: Iterable<string> } = {},
+  ): Promise<{ blocks: number; bytes: number }> {
     const before = this.#clock() - (o.olderThanMs ?? 0)
-    const among = o.among && new Set([...o.among].map((cid) => keyOf(toCid(cid))))
+    const among = o.among ? new Set([...o.among].map((cid) => keyOf(toCid(cid)))) : o.amongKeys
     const hold = this.hold()
     try {
       let kept = new Set<string>()

@@ -1,0 +1,304 @@
+import {
+  type CID,
+  type Commit,
+  decode,
+  encode,
+  FORGET_TYPE,
+  ForgetSchema,
+  type Locations,
+  LocationsSchema,
+  MAX_CLOCK_SKEW_MS,
+  PinGoError,
+  parseCid,
+  unseal,
+} from '@pingo/wire'
+import type { BlockStore } from '../blocks/block-store.ts'
+import { keyOf } from '../blocks/key.ts'
+import { type CaredObject, type CaredPart, type CaretakerStore, FORGOTTEN_KEPT_MS } from '../durability/ports.ts'
+import type { GroupedDatabase } from './database.ts'
+import { careLabel, FOREVER, type Leases } from './leases.ts'
+import { checkLocations, checkTree, manifestBlocks, readManifest, readPart } from './manifest-blocks.ts'
+import { openObjectRecord } from './object-record.ts'
+import type { ObjectHealth, ObjectState } from './port.ts'
+
+const MAX_LOCATIONS_BYTES = 1 << 20
+const MAX_WORD_BYTES = 1 << 10
+/** Words of one owner that are remembered although the object was never here. */
+const MAX_FOREIGN_WORDS = 10_000
+const NOT_CHECKED: ObjectHealth = { checkedAt: undefined, stripesByShards: {} }
+
+export const CARE_SCHEMA = `
+CREATE TABLE IF NOT EXISTS objects (id TEXT PRIMARY KEY, manifest TEXT NOT NULL, health TEXT NOT NULL, due_at INTEGER NOT NULL) STRICT;
+CREATE INDEX IF NOT EXISTS objects_by_due ON objects (due_at);
+CREATE TABLE IF NOT EXISTS owners (id TEXT NOT NULL REFERENCES objects ON DELETE CASCADE, owner TEXT NOT NULL, record BLOB NOT NULL,
+  at INTEGER NOT NULL, stored INTEGER NOT NULL, PRIMARY KEY (id, owner)) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS owners_by_owner ON owners (owner);
+CREATE TABLE IF NOT EXISTS locations (id TEXT NOT NULL REFERENCES objects ON DELETE CASCADE, part INTEGER NOT NULL, version INTEGER NOT NULL,
+  locations BLOB NOT NULL, PRIMARY KEY (id, part)) STRICT;
+CREATE TABLE IF NOT EXISTS forgotten (id TEXT NOT NULL, owner TEXT NOT NULL, record BLOB NOT NULL, word BLOB NOT NULL,
+  at INTEGER NOT NULL, heard_at INTEGER NOT NULL, PRIMARY KEY (id, owner)) STRICT, WITHOUT ROWID;
+`
+
+interface ObjectRow {
+  id: string
+  manifest: string
+  health: string
+  due_at: number
+}
+
+/**
+ * The objects that this node is a caretaker of, in SQLite; their manifests in the block store, leased until the object goes.
+ * Public data that several people store are one object with several owners: it goes when the last of them forgets it.
+ */
+export class SqliteCaretakerStore implements CaretakerStore {
+  readonly #db: GroupedDatabase
+  readonly #leases: Leases
+  readonly #blocks: BlockStore
+  readonly #clock: () => number
+  /** Told of each commit, so that its chunks are kept soon. */
+  onCommit: (id: string) => void = () => undefined
+
+  constructor(o: { db: GroupedDatabase; leases: Leases; blocks: BlockStore; clock: () => number }) {
+    this.#db = o.db
+    this.#leases = o.leases
+    this.#blocks = o.blocks
+    this.#clock = o.clock
+  }
+
+  /**
+   * Takes an object into care; due at once.
+   * @param authorize throws when the asker may not
+   * @throws PinGoError BLOCK_MISSING, MANIFEST_MALFORMED, LOCATIONS_MALFORMED, OBJECT_FORGOTTEN, OBJECT_DIFFERS, MESSAGE_*, SIGNATURE_INVALID
+   */
+  async commit(commit: Commit, authorize: (of: { owner: string; id: string }) => void): Promise<void> {
+    const { owner, record } = await openObjectRecord(commit.record)
+    const { id } = record
+    authorize({ owner, id })
+    if (record.at > this.#clock() + MAX_CLOCK_SKEW_MS)
+      throw new PinGoError('MESSAGE_INVALID', 'The record of the object is of the future: check the clock.')
+    const manifestCid = parseCid(record.manifest)
+    const manifest = await readManifest(this.#blocks, manifestCid)
+    if (id !== (manifest.root ?? record.manifest))
+      throw new PinGoError('MANIFEST_MALFORMED', `The manifest is not that of object ${id}.`)
+    if (commit.locations.length !== manifest.parts.length)
+      throw new PinGoError(
+        'LOCATIONS_MALFORMED',
+        `Of ${manifest.parts.length} parts, ${commit.locations.length} are told.`,
+      )
+    for (const [index, text] of manifest.parts.entries())
+      checkLocations(commit.locations[index]!, (await readPart(this.#blocks, text, manifest)).stripes.length, manifest)
+    if (manifest.root !== undefined) await checkTree(this.#blocks, manifest)
+    const blocks: { key: string; bytes: number }[] = []
+    for await (const cid of manifestBlocks(this.#blocks, manifestCid)) {
+      const bytes = this.#blocks.size(cid)
+      if (bytes === undefined) throw new PinGoError('BLOCK_MISSING', `Block ${cid} of the manifest is not here.`)
+      blocks.push({ key: keyOf(cid), bytes })
+    }
+    await this.#db.write(() => {
+      const said = this.#db.get<{ at: number }>('SELECT at FROM forgotten WHERE id = ? AND owner = ?', id, owner)
+      if (said && said.at >= record.at)
+        throw new PinGoError('OBJECT_FORGOTTEN', `The owner of ${id} said that it is kept no longer.`)
+      const known = this.#row(id)
+      if (known && known.manifest !== record.manifest) {
+        // the same public data, cut otherwise: replaced when they are lost, or nobody else's
+        if (this.#isHealthy(known) && this.#owners(id).some((each) => each.owner !== owner))
+          throw new PinGoError('OBJECT_DIFFERS', `Object ${id} is kept already, by another manifest.`, {
+            hint: 'Commit it by the manifest that is there.',
+            details: { manifest: known.manifest },
+          })
+        for (const each of this.#owners(id)) this.#disown(id, each.owner)
+      }
+      this.#db.run(
+        `INSERT INTO objects VALUES (?, ?, '{"stripesByShards":{}}', ?) ON CONFLICT (id) DO UPDATE SET due_at = min(due_at, excluded.due_at)`,
+        id,
+        record.manifest,
+        this.#clock(),
+      )
+      this.#db.run(
+        `INSERT INTO owners VALUES (?, ?, ?, ?, ?) ON CONFLICT (id, owner) DO UPDATE SET record = excluded.record, at = excluded.at,
+         stored = excluded.stored WHERE excluded.at > at`,
+        id,
+        owner,
+        commit.record,
+        record.at,
+        record.storedBytes,
+      )
+      for (const [part, locations] of commit.locations.entries()) this.#putLocations(id, part, locations)
+      for (const { key, bytes } of blocks) this.#leases.add(key, bytes, { label: careLabel(id), owner, until: FOREVER })
+    })
+    this.onCommit(id)
+  }
+
+  /** What is told of an object to those who ask; the owner named, when it is one of them. */
+  state(id: string, owner?: string): ObjectState | undefined {
+    const row = this.#row(id)
+    const said = this.#said(id)
+    if (!row) return said && { record: said.record, health: NOT_CHECKED, forgotten: said.word }
+    return {
+      record: this.#record(id, owner),
+      health: JSON.parse(row.health),
+      ...(said ? { forgotten: said.word } : {}),
+    }
+  }
+
+  locations(id: string, part: number): Locations | undefined {
+    const row = this.#db.get<{ locations: Uint8Array }>(
+      'SELECT locations FROM locations WHERE id = ? AND part = ?',
+      id,
+      part,
+    )
+    return row && decode(LocationsSchema, row.locations, MAX_LOCATIONS_BYTES)
+  }
+
+  /** Objects of an owner, and bytes of all their shards in the network. */
+  usage(owner: string): { objects: number; storedBytes: number } {
+    return this.#db.get<{ objects: number; storedBytes: number }>(
+      'SELECT count(*) AS objects, coalesce(sum(stored), 0) AS storedBytes FROM owners WHERE owner = ?',
+      owner,
+    )!
+  }
+
+  async due(now: number, limit: number): Promise<string[]> {
+    return this.#db
+      .all<{ id: string }>('SELECT id FROM objects WHERE due_at <= ? ORDER BY due_at LIMIT ?', now, limit)
+      .map(({ id }) => id)
+  }
+
+  async get(id: string): Promise<CaredObject | undefined> {
+    const row = this.#row(id)
+    if (!row) return undefined
+    return {
+      id,
+      record: this.#record(id),
+      manifestCid: parseCid(row.manifest),
+      manifest: await readManifest(this.#blocks, row.manifest),
+      health: JSON.parse(row.health),
+      dueAt: row.due_at,
+    }
+  }
+
+  async part(id: string, part: number): Promise<CaredPart | undefined> {
+    const row = this.#row(id)
+    const locations = row && this.locations(id, part)
+    if (!row || !locations) return undefined
+    const manifest = await readManifest(this.#blocks, row.manifest)
+    return { stripes: (await readPart(this.#blocks, manifest.parts[part]!, manifest)).stripes, locations }
+  }
+
+  /** @throws PinGoError LOCATIONS_MALFORMED */
+  async setLocations(id: string, part: number, locations: Locations): Promise<boolean> {
+    const row = this.#row(id)
+    if (!row) return false
+    const manifest = await readManifest(this.#blocks, row.manifest)
+    const text = manifest.parts[part]
+    if (text === undefined) return false
+    checkLocations(locations, (await readPart(this.#blocks, text, manifest)).stripes.length, manifest)
+    return await this.#db.write(
+      () => this.#row(id)?.manifest === row.manifest && this.#putLocations(id, part, locations),
+    )
+  }
+
+  async setChecked(id: string, health: ObjectHealth, dueAt: number): Promise<void> {
+    await this.#db.write(() =>
+      this.#db.run('UPDATE objects SET health = ?, due_at = ? WHERE id = ?', JSON.stringify(health), dueAt, id),
+    )
+  }
+
+  async hasten(at: number): Promise<void> {
+    await this.#db.write(() => this.#db.run('UPDATE objects SET due_at = ?1 WHERE due_at > ?1', at))
+  }
+
+  async *blocks(id: string): AsyncGenerator<{ cid: CID; bytes: Uint8Array }> {
+    const row = this.#row(id)
+    if (!row) return
+    for await (const cid of manifestBlocks(this.#blocks, parseCid(row.manifest)))
+      yield { cid, bytes: await this.#blocks.get(cid) }
+  }
+
+  async forgotten(id: string): Promise<Uint8Array | undefined> {
+    if (this.#row(id)) return undefined // another owner wants it
+    return this.#said(id)?.word
+  }
+
+  /** @throws PinGoError MESSAGE_*, SIGNATURE_INVALID */
+  async forget(id: string, sealed: Uint8Array): Promise<void> {
+    const { from: owner, value } = await unseal(ForgetSchema, FORGET_TYPE, sealed, MAX_WORD_BYTES)
+    const now = this.#clock()
+    if (value.id !== id || value.at > now + MAX_CLOCK_SKEW_MS)
+      throw new PinGoError('MESSAGE_INVALID', `The word to forget is not of object ${id}, or of the future.`)
+    await this.#db.write(() => {
+      this.#db.run('DELETE FROM forgotten WHERE heard_at < ?', now - FORGOTTEN_KEPT_MS)
+      const owned = this.#db.get<{ at: number; record: Uint8Array }>(
+        'SELECT at, record FROM owners WHERE id = ? AND owner = ?',
+        id,
+        owner,
+      )
+      if (owned && owned.at > value.at) return // it was stored again since
+      // only an owner's word counts: of an object that is unknown here, anybody might send one
+      if (!owned && (this.#row(id) || this.#wordsOf(owner) >= MAX_FOREIGN_WORDS)) return
+      this.#db.run(
+        `INSERT INTO forgotten VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id, owner) DO UPDATE SET word = excluded.word, at = excluded.at,
+         heard_at = excluded.heard_at WHERE excluded.at > at`,
+        id,
+        owner,
+        owned?.record ?? new Uint8Array(0),
+        sealed,
+        value.at,
+        now,
+      )
+      this.#disown(id, owner)
+    })
+  }
+
+  async remove(id: string): Promise<void> {
+    await this.#db.write(() => {
+      for (const { owner } of this.#owners(id)) this.#disown(id, owner)
+    })
+  }
+
+  #disown(id: string, owner: string): void {
+    this.#leases.end(careLabel(id), owner)
+    this.#db.run('DELETE FROM owners WHERE id = ? AND owner = ?', id, owner)
+    if (this.#owners(id).length === 0) this.#db.run('DELETE FROM objects WHERE id = ?', id)
+  }
+
+  #said(id: string): { record: Uint8Array; word: Uint8Array } | undefined {
+    return this.#db.get('SELECT record, word FROM forgotten WHERE id = ? ORDER BY at DESC', id)
+  }
+
+  #wordsOf(owner: string): number {
+    return this.#db.get<{ n: number }>('SELECT count(*) AS n FROM forgotten WHERE owner = ?', owner)!.n
+  }
+
+  #putLocations(id: string, part: number, locations: Locations): boolean {
+    return (
+      this.#db.run(
+        `INSERT INTO locations VALUES (?, ?, ?, ?) ON CONFLICT (id, part) DO UPDATE SET version = excluded.version,
+         locations = excluded.locations WHERE excluded.version > version`,
+        id,
+        part,
+        locations.version ?? 0,
+        encode(locations),
+      ) > 0
+    )
+  }
+
+  #row(id: string): ObjectRow | undefined {
+    return this.#db.get<ObjectRow>('SELECT * FROM objects WHERE id = ?', id)
+  }
+
+  #owners(id: string): { owner: string; record: Uint8Array }[] {
+    return this.#db.all('SELECT owner, record FROM owners WHERE id = ? ORDER BY at, owner', id)
+  }
+
+  #record(id: string, owner?: string): Uint8Array {
+    const owners = this.#owners(id)
+    return (owners.find((each) => each.owner === owner) ?? owners[0]!).record
+  }
+
+  /** True when it was checked and every stripe could be read. */
+  #isHealthy({ health }: ObjectRow): boolean {
+    const { checkedAt, stripesByShards } = JSON.parse(health) as ObjectHealth
+    return checkedAt !== undefined && !('0' in stripesByShards)
+  }
+}

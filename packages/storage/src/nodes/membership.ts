@@ -1,0 +1,180 @@
+import {
+  decode,
+  encode,
+  MAX_EXCHANGE_BYTES,
+  MAX_NODES_PER_EXCHANGE,
+  type NodeRecord,
+  NodesExchangeSchema,
+  type Opinion,
+} from '@pingo/wire'
+import { type HttpPool, request, type Source, sharedPool } from '../transfer/http-client.ts'
+import { hello, isPrivateHost } from './hello.ts'
+import { type KnownNode, NodeBook } from './node-book.ts'
+import type { NodesPort } from './storage-handler.ts'
+
+/** Fog nodes that are told news in each turn. */
+const PEERS_PER_TURN = 3
+const TURN_MS = 10_000
+/** Records, beside its own, that a node sends in a turn. */
+const SENT_PER_TURN = 64
+/** New nodes that are being called back, and that wait for it: the rest comes again with a later turn. */
+const MAX_CALLS = 8
+const MAX_WAITING = 256
+
+export interface MembershipOptions {
+  peerId: string
+  /** This node's own record, signed, as of now. */
+  record: () => Promise<Uint8Array>
+  /** Nodes to begin with; asked again whenever too few are known. */
+  seeds: readonly Source[]
+  /** What this node thinks of the others. */
+  opinions?: () => Opinion[]
+  /** Called for each node that was not known before. */
+  onJoin?: (record: NodeRecord) => void
+  /** True when records may name private addresses: a node that is on the internet itself does not call into its own network. */
+  mayBePrivate: boolean
+  pool?: HttpPool
+  clock?: () => number
+  /** 0 … 1. */
+  random?: () => number
+  turnMs?: number
+}
+
+/**
+ * Who the other fog nodes are: signed records, exchanged with some random ones each turn (push-pull anti-entropy; Demers et al.,
+ * "Epidemic algorithms for replicated database maintenance", PODC 1987). A node counts once it was called back at its address and
+ * proved its identity there; it is forgotten an hour after its last record.
+ */
+export class Membership implements NodesPort {
+  readonly book: NodeBook
+  readonly #o: MembershipOptions
+  readonly #pool: HttpPool
+  readonly #random: () => number
+  readonly #calling = new Set<string>()
+  readonly #waiting: KnownNode[] = []
+  readonly #stopping = new AbortController()
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(o: MembershipOptions) {
+    this.#o = o
+    this.#pool = o.pool ?? sharedPool
+    this.#random = o.random ?? Math.random
+    this.book = new NodeBook(o.clock ?? Date.now)
+  }
+
+  /** True for a fog node that proved itself. */
+  has = (peerId: string): boolean => this.book.get(peerId) !== undefined
+
+  async records(): Promise<Uint8Array[]> {
+    return [await this.#o.record(), ...this.book.list().map(({ sealed }) => sealed)]
+  }
+
+  opinions(): Opinion[] {
+    return this.#o.opinions?.() ?? []
+  }
+
+  async exchange(records: Uint8Array[]): Promise<Uint8Array[]> {
+    const seen = new Map<string, number>()
+    for (const sealed of records) {
+      const node = await this.#read(sealed)
+      if (node) seen.set(node.peerId, node.sequence)
+    }
+    const news = this.book.list().filter(({ record }) => record.sequence > (seen.get(record.peerId) ?? -1))
+    return [await this.#o.record(), ...this.#some(news, MAX_NODES_PER_EXCHANGE - 1).map(({ sealed }) => sealed)]
+  }
+
+  /** Begins to talk to the others. */
+  start(): void {
+    const turnMs = this.#o.turnMs ?? TURN_MS
+    const next = () => {
+      if (this.#stopping.signal.aborted) return
+      void this.turn()
+        .catch(() => undefined)
+        .then(() => {
+          if (this.#stopping.signal.aborted) return
+          this.#timer = setTimeout(next, turnMs * (0.75 + this.#random() / 2)).unref()
+        })
+    }
+    next()
+  }
+
+  /** One turn: tells a few nodes what is known, and hears what they know. */
+  async turn(): Promise<void> {
+    const known = this.book.list().map(({ record }) => record)
+    const peers: Source[] = this.#some(known, PEERS_PER_TURN)
+    if (known.length < PEERS_PER_TURN) peers.push(...this.#some(this.#o.seeds, PEERS_PER_TURN))
+    const own = await this.#o.record()
+    await Promise.allSettled(
+      peers.map(async (peer) => {
+        const records = [own, ...this.#some(this.book.list(), SENT_PER_TURN).map(({ sealed }) => sealed)]
+        const answer = await request(
+          { url: peer.url, pin: peer.pin },
+          '/v1/storage/nodes',
+          {
+            method: 'POST',
+            body: encode({ records }),
+            maxBytes: MAX_EXCHANGE_BYTES,
+            idleMs: 5_000,
+            signal: this.#stopping.signal,
+          },
+          this.#pool,
+        )
+        if (answer.status !== 200) return
+        for (const sealed of decode(NodesExchangeSchema, answer.body, MAX_EXCHANGE_BYTES).records)
+          await this.#read(sealed)
+      }),
+    )
+  }
+
+  close(): void {
+    clearTimeout(this.#timer)
+    this.#stopping.abort()
+  }
+
+  /** @returns whose record it is and which, when it is well-formed and news */
+  async #read(sealed: Uint8Array): Promise<{ peerId: string; sequence: number } | undefined> {
+    try {
+      const node = await this.book.read(sealed)
+      if (!node || node.record.peerId === this.#o.peerId) return undefined
+      const { peerId, sequence, url, pin } = node.record
+      const known = this.book.get(peerId)?.record
+      if (known?.url === url && known.pin === pin) this.book.take(node)
+      else this.#callBack(node)
+      return { peerId, sequence }
+    } catch {
+      return undefined // who sent it may not have made it: nobody is blamed
+    }
+  }
+
+  #callBack(node: KnownNode): void {
+    const { peerId, url, pin } = node.record
+    if (!this.#o.mayBePrivate && isPrivateHost(url)) return
+    if (this.#calling.has(peerId)) return
+    if (this.#calling.size >= MAX_CALLS) {
+      if (this.#waiting.length < MAX_WAITING) this.#waiting.push(node)
+      return
+    }
+    this.#calling.add(peerId)
+    void hello({ url, pin }, { peerId, pool: this.#pool, signal: this.#stopping.signal })
+      .then((proven) => {
+        const isNew = !this.has(peerId)
+        if (this.book.take(proven) && isNew) this.#o.onJoin?.(proven.record)
+      })
+      .catch(() => undefined)
+      .finally(() => {
+        this.#calling.delete(peerId)
+        const next = this.#waiting.shift()
+        if (next && !this.#stopping.signal.aborted) this.#callBack(next)
+      })
+  }
+
+  /** Up to `n` of them, at random. */
+  #some<T>(of: readonly T[], n: number): T[] {
+    const rest = [...of]
+    for (let i = 0; i < Math.min(n, rest.length); i++) {
+      const j = i + Math.floor(this.#random() * (rest.length - i))
+      ;[rest[i], rest[j]] = [rest[j]!, rest[i]!]
+    }
+    return rest.slice(0, n)
+  }
+}

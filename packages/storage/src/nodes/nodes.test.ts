@@ -1,0 +1,231 @@
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { describe, it } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import {
+  CHUNK_LEASE_MS,
+  cidOf,
+  createIdentity,
+  LEAF_BYTES,
+  proofBytes,
+  UPLOAD_LEASE_MS,
+  verifySignature,
+} from '@pingo/wire'
+import { merkleRoot, verifyProof } from '../durability/merkle.ts'
+import { code } from '../testing/http-node.ts'
+import { ownerOf, remote, smallObject, storageNode } from '../testing/storage-nodes.ts'
+import { AccessTokens } from './access.ts'
+import { askAllowance } from './ask-allowance.ts'
+import { HttpNodeMap } from './node-map.ts'
+
+const chunk = (bytes = 1_000) => {
+  const data = randomBytes(bytes)
+  return { data, cid: cidOf(data) }
+}
+const until = async (what: string, isSo: () => boolean) => {
+  for (let i = 0; i < 400; i++) {
+    if (isSo()) return
+    await sleep(25)
+  }
+  assert.fail(`never: ${what}`)
+}
+
+describe('a storage node', () => {
+  it('takes chunks for an upload, gives them back, proves that it has them', async () => {
+    const node = await storageNode()
+    const { access } = await ownerOf(node)
+    const there = await remote(node, access)
+    const { data, cid } = chunk(3 * LEAF_BYTES + 17)
+    const other = chunk()
+    await there.putChunk(cid, data, { upload: 'one' })
+    await there.putChunk(cid, data, { upload: 'one' })
+    assert.deepEqual(Buffer.from(await there.getChunk(cid)), data)
+    assert.deepEqual((await there.missing([cid, other.cid])).map(String), [other.cid.toString()])
+    assert.equal((await there.usage()).bytes, data.byteLength)
+    const nonce = randomBytes(16)
+    for (const leaf of [0, 3]) {
+      const proof = await there.challenge(cid, leaf, nonce)
+      assert.ok(verifyProof({ root: merkleRoot(data), leafIndex: leaf, ...proof }))
+      assert.ok(await verifySignature(node.peerId, proofBytes(nonce, cid.toString(), leaf), proof.signature))
+    }
+    await assert.rejects(there.challenge(cid, 4, nonce), code('LEAF_UNKNOWN'))
+    await assert.rejects(there.challenge(other.cid, 0, nonce), code('BLOCK_MISSING'))
+    await assert.rejects(there.putChunk(other.cid, data, { upload: 'one' }), code('BLOCK_MISMATCH'))
+    await assert.rejects(there.getChunk(other.cid), code('BLOCK_MISSING'))
+  })
+
+  it('keeps what is leased, and nothing longer: uploads that are not committed vanish', async () => {
+    let now = Date.now()
+    const clock = () => now
+    const node = await storageNode({ clock })
+    const { access } = await ownerOf(node, 2 ** 30, { clock })
+    const there = await remote(node, access)
+    const kept = chunk()
+    const lost = chunk()
+    for (const { cid, data } of [kept, lost]) await there.putChunk(cid, data, { upload: 'one' })
+    const object = cidOf(Buffer.from('object')).toString()
+    const gone = chunk()
+    assert.deepEqual(await there.keep(object, [kept.cid, gone.cid], now + 10 * CHUNK_LEASE_MS), [gone.cid])
+    assert.deepEqual(await node.service.collect({ all: true }), { blocks: 0, bytes: 0 })
+    now += UPLOAD_LEASE_MS + 1
+    assert.deepEqual(await node.service.collect(), { blocks: 1, bytes: 1_000 })
+    assert.ok(node.blocks.has(kept.cid))
+    assert.equal((await there.usage()).bytes, 1_000)
+    now += CHUNK_LEASE_MS - UPLOAD_LEASE_MS - 10
+    assert.deepEqual(await there.keep(object, [kept.cid], now + CHUNK_LEASE_MS), [])
+    now += CHUNK_LEASE_MS - 10
+    assert.equal((await node.service.collect({ all: true })).blocks, 0)
+    now += 20
+    assert.equal((await node.service.collect()).blocks, 1)
+    assert.deepEqual(node.blocks.stats(), { blocks: 0, bytes: 0 })
+  })
+
+  it('cares for an object until its owner, and nobody else, forgets it', async () => {
+    const node = await storageNode()
+    const { access, identity } = await ownerOf(node)
+    const stranger = await ownerOf(node)
+    const there = await remote(node, access)
+    const foreign = await remote(node, stranger.access)
+    const data = randomBytes(500)
+    const object = await smallObject(identity, data, [node.peerId])
+    await there.putChunk(object.chunk, data, { upload: 'one' })
+    await assert.rejects(there.commit(object.commit), code('BLOCK_MISSING'))
+    for (const { cid, bytes } of object.blocks) await there.putChunk(cid, bytes, { upload: 'one' })
+    await assert.rejects(foreign.commit(object.commit), code('FORBIDDEN'))
+    await assert.rejects(there.commit({ ...object.commit, locations: [] }), code('LOCATIONS_MALFORMED'))
+    await there.commit(object.commit)
+    await there.commit(object.commit)
+    const state = await there.object(object.id)
+    assert.deepEqual(state?.health, { checkedAt: undefined, stripesByShards: {} })
+    assert.deepEqual(Buffer.from(state!.record), Buffer.from(object.commit.record))
+    assert.deepEqual((await there.locations(object.id, 0)).nodes, [node.peerId])
+    assert.equal((await there.usage()).objects, 1)
+    assert.deepEqual(await node.service.care.due(Date.now(), 10), [object.id])
+    await assert.rejects(foreign.relocate(object.id, 0, object.commit.locations[0]!), code('FORBIDDEN'))
+    await there.drop(object.id)
+    const foreignWord = (await smallObject(stranger.identity, data, [node.peerId])).word(Date.now())
+    await assert.rejects(foreign.forget(object.id, randomBytes(40)), code('MESSAGE_MALFORMED'))
+    await foreign.forget(object.id, await foreignWord)
+    assert.ok((await there.object(object.id)) && !(await there.object(object.id))!.forgotten)
+    await there.forget(object.id, await object.word(Date.now()))
+    assert.ok((await there.object(object.id))?.forgotten)
+    await assert.rejects(there.commit(object.commit), code('OBJECT_FORGOTTEN'))
+    assert.equal((await there.usage()).objects, 0)
+  })
+
+  it('admits nobody by tokens that are forged, over, for another node, or with an allowance of nobody it knows', async () => {
+    let now = Date.now()
+    const clock = () => now
+    const node = await storageNode({ clock })
+    const other = await storageNode({ clock })
+    const owner = await ownerOf(node, 2 ** 20, { clock, allowedMs: 86_400_000 })
+    const { cid, data } = chunk()
+    const put = async (access: AccessTokens | undefined) =>
+      (await remote(node, access)).putChunk(cid, data, { upload: 'one' })
+    await assert.rejects(put(undefined), code('UNAUTHORIZED'))
+    await assert.rejects(put(new AccessTokens(await createIdentity())), code('ALLOWANCE_MISSING'))
+    await assert.rejects(put((await ownerOf(other, 2 ** 20, { clock })).access), code('ALLOWANCE_MISSING'))
+    const question = { owner: owner.identity.peerId, bytes: 5, until: now + 1e6 }
+    await assert.rejects(askAllowance({ url: node.url, token: 'guessed' }, question), code('UNAUTHORIZED'))
+    const asked = await askAllowance({ url: node.url, token: node.token }, question)
+    await assert.rejects(put(new AccessTokens(owner.identity, () => asked, clock)), code('ALLOWANCE_EXCEEDED'))
+    const foreignAllowance = await node.service.allowance(owner.identity.peerId, 1e9, now + 1e6)
+    await assert.rejects(put(new AccessTokens(await createIdentity(), () => foreignAllowance)), code('UNAUTHORIZED'))
+    const header = await owner.access.headerFor(node.peerId)
+    const send = (authorization: string) =>
+      fetch(`${node.url}/v1/storage/usage`, { headers: { authorization } }).then(({ status }) => status)
+    assert.equal(await send(header), 200)
+    assert.equal(await send(await owner.access.headerFor(other.peerId)), 401)
+    const bytes = Buffer.from(header.slice(6), 'base64url')
+    for (let i = 0; i < bytes.length; i += 7) {
+      const forged = Buffer.from(bytes)
+      forged[i]! ^= 1
+      assert.equal(await send(`PinGo ${forged.toString('base64url')}`), 401, `byte ${i}`)
+    }
+    now += 2 * 3_600_000
+    assert.equal(await send(header), 401)
+    assert.equal(await send(await owner.access.headerFor(node.peerId)), 200)
+    now += 86_400_000
+    await assert.rejects(put(owner.access), code('ALLOWANCE_MISSING'))
+  })
+
+  it('never stores more than an allowance or the quota, also when all comes at once', async () => {
+    const node = await storageNode({ quotaBytes: 20_000 })
+    const small = await ownerOf(node, 5_500)
+    const large = await ownerOf(node, 1e9)
+    const puts = async (access: AccessTokens, n: number) => {
+      const there = await remote(node, access)
+      const results = await Promise.allSettled(
+        Array.from({ length: n }, () => chunk()).map(({ cid, data }) => there.putChunk(cid, data, { upload: 'u' })),
+      )
+      return results.filter(({ status }) => status === 'fulfilled').length
+    }
+    const [ofSmall, ofLarge] = await Promise.all([puts(small.access, 30), puts(large.access, 40)])
+    assert.ok(ofSmall <= 5, `${ofSmall}`)
+    assert.equal(ofSmall + ofLarge, 20)
+    assert.equal(node.blocks.stats().bytes, 20_000)
+    assert.equal((await remote(node, small.access)).record.freeBytes, 0)
+  })
+
+  it('a chunk that two owners have counts to both, and stays until both let it go', async () => {
+    let now = Date.now()
+    const clock = () => now
+    const node = await storageNode({ clock })
+    const [a, b] = await Promise.all([ownerOf(node, 1e6, { clock }), ownerOf(node, 1e6, { clock })])
+    const [asA, asB] = await Promise.all([remote(node, a!.access), remote(node, b!.access)])
+    const { cid, data } = chunk()
+    const object = cidOf(Buffer.from('object')).toString()
+    await asA!.putChunk(cid, data, { upload: 'u' })
+    await asB!.putChunk(cid, data, { upload: 'u' })
+    for (const each of [asA!, asB!]) {
+      await each.keep(object, [cid], now + CHUNK_LEASE_MS)
+      assert.equal((await each.usage()).bytes, 1_000)
+    }
+    now += UPLOAD_LEASE_MS + 1
+    await node.service.collect()
+    await asA!.drop(object)
+    assert.equal((await asA!.usage()).bytes, 0)
+    assert.ok(node.blocks.has(cid))
+    await asB!.drop(object)
+    assert.ok(!node.blocks.has(cid))
+  })
+})
+
+describe('nodes that know each other', () => {
+  it('find each other from one, tell clients, take the allowances and the word of each other', async () => {
+    const first = await storageNode()
+    const others = [await storageNode({ seeds: [first] }), await storageNode({ seeds: [first] })]
+    const all = [first, ...others]
+    await until('all know all', () => all.every(({ membership }) => membership.book.list().length === 2))
+    const owner = await ownerOf(first)
+    const map = new HttpNodeMap({ seeds: [{ url: others[0]!.url }], access: owner.access })
+    await map.refresh()
+    assert.equal(map.live().length, 3)
+    for (const { record } of map.live()) assert.ok(map.rtt(record.peerId)! > 0)
+    const { cid, data } = chunk()
+    for (const node of map.live()) await node.putChunk(cid, data, { upload: 'u' })
+    // a fog node renews for the owner
+    const object = await smallObject(owner.identity, data, [first.peerId])
+    const fog = await remote(others[0]!, new AccessTokens(first.identity))
+    assert.deepEqual(await fog.keep(object.id, [cid], Date.now() + 1e9, { record: object.commit.record }), [])
+    assert.equal((await fog.usage()).bytes, 0)
+    await others[1]!.close()
+    const dead = map.get(others[1]!.peerId)!
+    await assert.rejects(dead.getChunk(cid), code('SOURCE_UNREACHABLE'))
+    assert.equal(map.live().length, 2)
+  })
+
+  it('a map of one node is a map', async () => {
+    const node = await storageNode()
+    const map = new HttpNodeMap({ seeds: [node, { url: 'http://127.0.0.1:1' }] })
+    await map.refresh()
+    assert.deepEqual(
+      map.live().map(({ record }) => record.peerId),
+      [node.peerId],
+    )
+    await assert.rejects(
+      new HttpNodeMap({ seeds: [{ url: 'http://127.0.0.1:1' }] }).refresh(),
+      code('SOURCE_UNREACHABLE'),
+    )
+  })
+})

@@ -1,0 +1,336 @@
+import { join } from 'node:path'
+import {
+  ALLOWANCE_TYPE,
+  CHUNK_LEASE_MS,
+  type ChunkProof,
+  type CID,
+  type Commit,
+  type Identity,
+  isPinGoError,
+  type Locations,
+  MAX_ALLOWANCE_MS,
+  NODE_RECORD_TYPE,
+  type NodeRecord,
+  PinGoError,
+  proofBytes,
+  seal,
+  UPLOAD_LEASE_MS,
+  type Usage,
+} from '@pingo/wire'
+import type { BlockStore } from '../blocks/block-store.ts'
+import { keyOf } from '../blocks/key.ts'
+import { leafCount, merkleProof } from '../durability/merkle.ts'
+import type { Asker } from './access.ts'
+import { CARE_SCHEMA, SqliteCaretakerStore } from './care-store.ts'
+import { GroupedDatabase } from './database.ts'
+import { LEASES_SCHEMA, Leases, objectLabel, uploadLabel } from './leases.ts'
+import { type CheckName, NAMES_SCHEMA, NameStore } from './name-store.ts'
+import { openObjectRecord } from './object-record.ts'
+import type { ObjectState } from './port.ts'
+
+/** Chunks whose leases are renewed before others get a turn. */
+const KEPT_PER_TURN = 256
+/** A node that had no room says so for a while, instead of refusing every chunk anew. */
+const FULL_BACK_OFF_MS = 60_000
+/** The part of the quota that one other fog node may fill for repairs. */
+const PEER_SHARE = 0.25
+
+/** What a node tells of itself, beside what it measures. */
+export type NodeSettings = Pick<NodeRecord, 'url' | 'pin' | 'multiaddrs' | 'region' | 'domain' | 'price' | 'state'>
+
+export interface StorageServiceOptions {
+  /** Folder of `storage.sqlite`. */
+  folder: string
+  /** Where chunks go. Its own quota bounds what is written; here it is told. */
+  blocks: BlockStore
+  identity: Identity
+  settings: NodeSettings
+  /** Bytes that chunks may take. */
+  quotaBytes: number
+  /** True for the fog nodes that are known: their allowances count, and they may renew leases and write repaired shards. */
+  isFogNode?: (peerId: string) => boolean
+  /** True for those that may tell where an object's shards are: the fog nodes that see to it, and those next in rank. */
+  mayRelocate?: (peerId: string, id: string) => boolean
+  /** Checks a name's record; without it, names are not kept. */
+  checkName?: CheckName
+  /** ms since epoch. */
+  clock?: () => number
+}
+
+/**
+ * A fog node's storage: chunks under leases, objects in care, names; metadata in one SQLite database. What a promise resolves to is
+ * on disk. Callers are told apart by who they are ({@link Asker}); what they may do is decided here.
+ */
+export class StorageService {
+  readonly blocks: BlockStore
+  readonly identity: Identity
+  readonly care: SqliteCaretakerStore
+  readonly names: NameStore
+  readonly #o: StorageServiceOptions
+  readonly #db: GroupedDatabase
+  readonly #leases: Leases
+  readonly #clock: () => number
+  readonly #unkeep: () => void
+  /** Chunks that are being written, by how many: not leased yet, and not to be collected. */
+  readonly #writing = new Map<string, number>()
+  /** Bytes that are being written, by owner. */
+  readonly #reserved = new Map<string, number>()
+  #settings: NodeSettings
+  #fullUntil = 0
+  #sequence = 0
+
+  private constructor(o: StorageServiceOptions, db: GroupedDatabase) {
+    this.#o = o
+    this.#db = db
+    this.#clock = o.clock ?? Date.now
+    this.#settings = o.settings
+    this.blocks = o.blocks
+    this.identity = o.identity
+    this.#leases = new Leases(db)
+    this.care = new SqliteCaretakerStore({ db, leases: this.#leases, blocks: o.blocks, clock: this.#clock })
+    this.names = new NameStore(db, o.checkName, this.#clock)
+    this.#unkeep = o.blocks.keepAlso((key) => this.#writing.has(key) || this.#leases.isKept(key, this.#clock()))
+  }
+
+  /** @throws PinGoError DATABASE_UNREADABLE */
+  static open(o: StorageServiceOptions): StorageService {
+    return new StorageService(
+      o,
+      new GroupedDatabase(join(o.folder, 'storage.sqlite'), LEASES_SCHEMA + CARE_SCHEMA + NAMES_SCHEMA),
+    )
+  }
+
+  get peerId(): string {
+    return this.identity.peerId
+  }
+
+  /**
+   * Stores a chunk under the lease of an upload ({@link UPLOAD_LEASE_MS}).
+   * @throws PinGoError as {@link BlockStore.put}; ALLOWANCE_EXCEEDED, ALLOWANCE_MISSING
+   */
+  async putChunk(asker: Asker, cid: CID, bytes: Uint8Array, upload: string): Promise<void> {
+    const key = keyOf(cid)
+    const { peerId: owner } = asker
+    const lease = { label: uploadLabel(upload), owner, until: this.#clock() + UPLOAD_LEASE_MS }
+    const end = this.#reserve(asker, this.#leases.hasLease(key, owner) ? 0 : bytes.byteLength)
+    const unguard = this.#guard(key)
+    try {
+      await this.blocks.put(cid, bytes)
+      await this.#db.write(() => {
+        end() // from here on the lease counts
+        this.#leases.add(key, bytes.byteLength, lease)
+      })
+    } catch (error) {
+      if (isPinGoError(error, 'DISK_FULL') || isPinGoError(error, 'QUOTA_EXCEEDED'))
+        this.#fullUntil = this.#clock() + FULL_BACK_OFF_MS
+      throw error
+    } finally {
+      end()
+      unguard()
+    }
+  }
+
+  missing(cids: readonly CID[]): CID[] {
+    return cids.filter((cid) => !this.blocks.has(cid))
+  }
+
+  /**
+   * Renews leases of chunks for an object, {@link CHUNK_LEASE_MS} from now at most. By the object's owner, or a fog node that shows the
+   * owner's record: then the chunks count to the owner.
+   * @returns those that are not here
+   * @throws PinGoError FORBIDDEN, ALLOWANCE_EXCEEDED, ALLOWANCE_MISSING
+   */
+  async keep(
+    asker: Asker,
+    { object, cids, until, record }: { object: string; cids: readonly CID[]; until: number; record?: Uint8Array },
+  ): Promise<CID[]> {
+    const owner = this.#isFogNode(asker.peerId) && record ? await this.#ownerOf(object, record) : asker.peerId
+    const lease = { label: objectLabel(object), owner, until: Math.min(until, this.#clock() + CHUNK_LEASE_MS) }
+    const missing: CID[] = []
+    for (let at = 0; at < cids.length; at += KEPT_PER_TURN) {
+      const here: { key: string; bytes: number }[] = []
+      let more = 0
+      for (const cid of cids.slice(at, at + KEPT_PER_TURN)) {
+        const bytes = this.blocks.size(cid)
+        const key = keyOf(cid)
+        if (bytes === undefined) missing.push(cid)
+        else {
+          here.push({ key, bytes })
+          if (!this.#leases.hasLease(key, owner)) more += bytes
+        }
+      }
+      if (owner === asker.peerId) this.#checkRoom(asker, more)
+      // from the look above to the lease nothing else runs: no chunk is collected between, no byte promised twice
+      await this.#db.write(() => {
+        for (const { key, bytes } of here) this.#leases.add(key, bytes, lease)
+      })
+    }
+    return missing
+  }
+
+  /** Ends the leases that the asker has for an object. */
+  async drop(asker: Asker, object: string): Promise<void> {
+    await this.#free(await this.#db.write(() => this.#leases.end(objectLabel(object), asker.peerId)))
+  }
+
+  /** @throws PinGoError BLOCK_MISSING, BLOCK_CORRUPT, LEAF_UNKNOWN */
+  async challenge(cid: CID, leaf: number, nonce: Uint8Array): Promise<ChunkProof> {
+    const chunk = await this.blocks.get(cid)
+    if (leaf >= leafCount(chunk.byteLength))
+      throw new PinGoError('LEAF_UNKNOWN', `Block ${cid} has ${leafCount(chunk.byteLength)} leaves.`)
+    const proof = merkleProof(chunk, leaf)
+    const signature = await this.identity.sign(proofBytes(nonce, cid.toString(), leaf))
+    return { ...proof, bytes: chunk.byteLength, signature }
+  }
+
+  /** @throws PinGoError FORBIDDEN, and as {@link SqliteCaretakerStore.commit} */
+  async commit(asker: Asker, commit: Commit, object: string): Promise<void> {
+    await this.care.commit(commit, ({ owner, id }) => {
+      if (id !== object) throw forbidden('The record is of another object.')
+      if (owner !== asker.peerId && !this.#isFogNode(asker.peerId))
+        throw forbidden('An object is committed by its owner, or handed over by a fog node.')
+    })
+  }
+
+  object(id: string, asker?: Asker): ObjectState | undefined {
+    return this.care.state(id, asker?.peerId)
+  }
+
+  /** @throws PinGoError OBJECT_MISSING */
+  locations(id: string, part: number): Locations {
+    const locations = this.care.locations(id, part)
+    if (!locations) throw objectMissing(id)
+    return locations
+  }
+
+  /** @throws PinGoError FORBIDDEN, OBJECT_MISSING, LOCATIONS_MALFORMED */
+  async relocate(asker: Asker, id: string, part: number, locations: Locations): Promise<void> {
+    if (!this.#isFogNode(asker.peerId) || this.#o.mayRelocate?.(asker.peerId, id) === false)
+      throw forbidden("Where an object's shards are is told by its caretakers.")
+    if (!(await this.care.setLocations(id, part, locations)) && !this.care.locations(id, part)) throw objectMissing(id)
+  }
+
+  /** @throws PinGoError MESSAGE_*, SIGNATURE_INVALID */
+  async forget(id: string, word: Uint8Array): Promise<void> {
+    await this.care.forget(id, word)
+  }
+
+  /** Vouches for an owner. @param until ms since epoch, {@link MAX_ALLOWANCE_MS} from now at most */
+  async allowance(owner: string, bytes: number, until: number): Promise<Uint8Array> {
+    const value = { owner, bytes, until: Math.min(until, this.#clock() + MAX_ALLOWANCE_MS) }
+    return await seal(this.identity, ALLOWANCE_TYPE, value)
+  }
+
+  usage(asker: Asker): Usage {
+    const { allowance } = asker
+    return {
+      bytes: this.#leases.usedBy(asker.peerId),
+      ...this.care.usage(asker.peerId),
+      allowanceBytes: allowance && this.#isGood(allowance) ? allowance.bytes : 0,
+      allowanceUntil: allowance?.until,
+      price: this.#settings.price,
+    }
+  }
+
+  /** What the node tells of itself by now, signed. */
+  async record(): Promise<Uint8Array> {
+    const now = this.#clock()
+    this.#sequence = Math.max(this.#sequence + 1, now) // grows over restarts, as clocks do
+    const left = Math.max(0, this.#o.quotaBytes - this.blocks.stats().bytes)
+    return await seal(this.identity, NODE_RECORD_TYPE, {
+      ...this.#settings,
+      peerId: this.peerId,
+      capacityBytes: this.#o.quotaBytes,
+      freeBytes: now < this.#fullUntil ? 0 : left,
+      sequence: this.#sequence,
+      at: now,
+    } satisfies NodeRecord)
+  }
+
+  /** Changes what the node tells of itself: that it leaves, its price. */
+  set(settings: Partial<NodeSettings>): void {
+    this.#settings = { ...this.#settings, ...settings }
+  }
+
+  /** Collects the chunks whose last lease ended. @param o.all also looks for chunks that never had one: after a crash */
+  async collect(o: { all?: boolean } = {}): Promise<{ blocks: number; bytes: number }> {
+    const freed = { blocks: 0, bytes: 0 }
+    for (;;) {
+      const ended = await this.#db.write(() => this.#leases.endOver(this.#clock()))
+      if (ended.length === 0) break
+      const { blocks, bytes } = await this.#free(ended)
+      freed.blocks += blocks
+      freed.bytes += bytes
+    }
+    if (!o.all) return freed
+    const { blocks, bytes } = await this.blocks.gc()
+    return { blocks: freed.blocks + blocks, bytes: freed.bytes + bytes }
+  }
+
+  async close(): Promise<void> {
+    this.#unkeep()
+    this.#db.close()
+  }
+
+  async #free(keys: string[]): Promise<{ blocks: number; bytes: number }> {
+    return keys.length === 0 ? { blocks: 0, bytes: 0 } : await this.blocks.gc({ amongKeys: keys })
+  }
+
+  async #ownerOf(object: string, sealed: Uint8Array): Promise<string> {
+    const { owner, record } = await openObjectRecord(sealed)
+    if (record.id !== object) throw forbidden('The record is of another object.')
+    return owner
+  }
+
+  #checkRoom(asker: Asker, bytes: number): void {
+    const allowed = this.#allowed(asker)
+    if (this.#leases.usedBy(asker.peerId) + (this.#reserved.get(asker.peerId) ?? 0) + bytes > allowed)
+      throw new PinGoError('ALLOWANCE_EXCEEDED', `The allowance of ${allowed} bytes is used up at this node.`, {
+        hint: 'Remove what is not wanted any more, or ask for a larger allowance.',
+      })
+  }
+
+  /** Promises room to an asker, so that it is not promised twice. @returns ends the promise, once */
+  #reserve(asker: Asker, bytes: number): () => void {
+    this.#checkRoom(asker, bytes)
+    return counted(this.#reserved, asker.peerId, bytes)
+  }
+
+  #allowed({ peerId, allowance }: Asker): number {
+    if (peerId === this.peerId) return Number.POSITIVE_INFINITY
+    if (allowance && this.#isGood(allowance)) return allowance.bytes
+    if (this.#isFogNode(peerId)) return PEER_SHARE * this.#o.quotaBytes
+    throw new PinGoError('ALLOWANCE_MISSING', 'Storing needs an allowance by a fog node that is known here.', {
+      hint: 'Ask the fog node that you use for one, or for a new one when it is over.',
+    })
+  }
+
+  #isGood({ until, by }: NonNullable<Asker['allowance']>): boolean {
+    return until > this.#clock() && this.#isFogNode(by)
+  }
+
+  #isFogNode(peerId: string): boolean {
+    return peerId === this.peerId || this.#o.isFogNode?.(peerId) === true
+  }
+
+  /** Keeps a chunk from being collected before it is leased. */
+  #guard(key: string): () => void {
+    return counted(this.#writing, key, 1)
+  }
+}
+
+/** Adds `n` to a count. @returns takes it away again, once */
+function counted(counts: Map<string, number>, key: string, n: number): () => void {
+  counts.set(key, (counts.get(key) ?? 0) + n)
+  let isCounted = true
+  return () => {
+    if (!isCounted) return
+    isCounted = false
+    const left = counts.get(key)! - n
+    if (left > 0) counts.set(key, left)
+    else counts.delete(key)
+  }
+}
+
+const forbidden = (message: string) => new PinGoError('FORBIDDEN', message)
+const objectMissing = (id: string) => new PinGoError('OBJECT_MISSING', `This node does not care for object ${id}.`)
