@@ -29,6 +29,21 @@ export { paddedBytes } from './crypto/padding.ts'
 export { KEY_BYTES, newObjectKey, openRecord, RECORD_BYTES, sealRecord, TAG_BYTES } from './crypto/segment.ts'
 export { leafCount, type MerkleProof, merkleProof, merkleRoot, verifyProof } from './durability/merkle.ts'
 export {
+  backupOf,
+  MIN_PASSWORD_LENGTH,
+  PHRASE_WORDS,
+  phraseOf,
+  secretOf,
+  secretOfBackup,
+} from './crypto/backup.ts'
+export { GrantBook, openGrant, sealGrant } from './crypto/grant.ts'
+export { hasKeyring, KEYRING_FILE, Keyring, loadKeyring, restoreKeyring } from './crypto/keyring.ts'
+export { paddedBytes } from './crypto/padding.ts'
+export { KEY_BYTES, newObjectKey, openRecord, RECORD_BYTES, sealRecord, TAG_BYTES } from './crypto/segment.ts'
+export { isShareLink, type OpenShare, openShareLink, shareLink } from './crypto/share.ts'
+export { type Receiver, receiverOf, unwrap, wrap } from './crypto/wrap.ts'
+export { leafCount, type MerkleProof, merkleProof, merkleRoot, verifyProof } from './durability/merkle.ts'
+export {
   type Durability,
   type DurabilityAssumptions,
   durability,
