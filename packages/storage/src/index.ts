@@ -25,9 +25,6 @@ export type { Pin } from './blocks/pins.ts'
 export { DiskCache } from './cache/disk-cache.ts'
 export { SizedCache, type SizedCacheOptions } from './cache/s3-fifo.ts'
 export type * from './cdn/port.ts'
-export { paddedBytes } from './crypto/padding.ts'
-export { KEY_BYTES, newObjectKey, openRecord, RECORD_BYTES, sealRecord, TAG_BYTES } from './crypto/segment.ts'
-export { leafCount, type MerkleProof, merkleProof, merkleRoot, verifyProof } from './durability/merkle.ts'
 export {
   backupOf,
   MIN_PASSWORD_LENGTH,
