@@ -3,12 +3,12 @@ import type { BlockStore } from '../blocks/block-store.ts'
 import { type CidLike, toCid } from '../blocks/key.ts'
 import { CHUNK_BYTES, MAX_FILE_DEPTH, MAX_READ_ALL_BYTES } from '../limits.ts'
 import { type CarImport, readCar, writeCar } from './car.ts'
+import { Effort } from './effort.ts'
+import { importFile } from './import-file.ts'
 import { type FileNode, readNode, walk } from './unixfs.ts'
 
 /** Blocks that are hashed and written at once while a file is stored. */
 const WRITE_CONCURRENCY = 4
-/** Links of a node of the tree, as in Kubo. */
-const MAX_LINKS = 174
 
 /** Where files go. */
 export interface FileSink {
@@ -58,12 +58,6 @@ export class FileStore implements FileSink {
   }
 
   async #putTree(content: Uint8Array | AsyncIterable<Uint8Array>): Promise<FileRef> {
-    // loaded when first needed: a node that only reads files never pays for it
-    const [{ importFile }, { fixedSize }, { balanced }] = await Promise.all([
-      import('ipfs-unixfs-importer'),
-      import('ipfs-unixfs-importer/chunker'),
-      import('ipfs-unixfs-importer/layout'),
-    ])
     let bytes = 0
     const counted = async function* () {
       for await (const part of content instanceof Uint8Array ? [content] : content) {
@@ -71,19 +65,8 @@ export class FileStore implements FileSink {
         yield part
       }
     }
-    const sink = {
-      put: async (cid: CID, block: Uint8Array) => {
-        await this.blocks.put(cid, block)
-        return cid
-      },
-    }
-    const { cid } = await importFile({ content: counted() }, sink as never, {
-      cidVersion: 1,
-      rawLeaves: true,
-      reduceSingleLeafToSelf: true,
-      blockWriteConcurrency: WRITE_CONCURRENCY,
-      chunker: fixedSize({ chunkSize: CHUNK_BYTES }),
-      layout: balanced({ maxChildrenPerNode: MAX_LINKS }),
+    const cid = await importFile(counted(), (cid, block) => this.blocks.put(cid, block), {
+      concurrency: WRITE_CONCURRENCY,
     })
     return { cid: cid.toString(), bytes }
   }
@@ -190,23 +173,6 @@ export class FileStore implements FileSink {
     } finally {
       hold.release()
     }
-  }
-}
-
-/** Blocks that a file may take beyond one a {@link MIN_MEAN_BLOCK_BYTES}. */
-const SPARE_BLOCKS = 1_000
-const MIN_MEAN_BLOCK_BYTES = 1_024
-
-/** What reading a file costs: a few nodes that link to a byte over and over would cost a read of a block for each. */
-class Effort {
-  #blocks = 0
-  #bytes = 0
-
-  spend(bytes: number): void {
-    this.#blocks += 1
-    this.#bytes += Math.max(0, bytes)
-    if (this.#blocks > SPARE_BLOCKS + this.#bytes / MIN_MEAN_BLOCK_BYTES)
-      throw new PinGoError('FILE_MALFORMED', 'The file is made of too many tiny blocks.')
   }
 }
 

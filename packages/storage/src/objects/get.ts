@@ -1,21 +1,12 @@
-import type { CID, ObjectManifest } from '@pingo/wire'
+import { DAG_CBOR, matchesCid, type ObjectManifest, PinGoError, parseCid } from '@pingo/wire'
 import type { ByteRange } from '../files/file-store.ts'
 import type { NodeMap } from '../nodes/port.ts'
+import { type ChunkSource, checked, NodeSource } from './chunk-source.ts'
+import { Caretakers, type Located, objectMissing } from './locate.ts'
+import { decodeManifest } from './object.ts'
+import { ObjectReader } from './reader.ts'
 
-/** Where a chunk stands in its object; absent for the manifest's own blocks. */
-export interface ChunkHint {
-  stripe: number
-  shard: number
-}
-
-/**
- * Where a reader gets blocks from: the network's nodes, or one fog node that a job's contributor may ask. Need not be trusted when it
- * is passed to {@link openObject}: every chunk is checked.
- */
-export interface ChunkSource {
-  /** Rejects with a PinGoError, BLOCK_MISSING when it cannot be had. */
-  get(cid: CID, o: { hint?: ChunkHint; signal?: AbortSignal }): Promise<Uint8Array>
-}
+export type { ChunkHint, ChunkSource } from './chunk-source.ts'
 
 export interface OpenOptions {
   /** Public: the UnixFS root. Private: the manifest's CID. */
@@ -28,6 +19,8 @@ export interface OpenOptions {
   from: NodeMap | ChunkSource
   /** The manifest's CID of a public object, where `from` is a source of chunks and cannot tell. */
   manifestCid?: string
+  /** ms since epoch. */
+  clock?: () => number
   signal?: AbortSignal
 }
 
@@ -48,6 +41,31 @@ export interface StoredObject {
  * Opens an object: finds its caretakers, its manifest and where its shards are.
  * @throws PinGoError OBJECT_MISSING, MANIFEST_MALFORMED, KEY_MISSING (a private object without its key), or the signal's reason
  */
-export async function openObject(_o: OpenOptions): Promise<StoredObject> {
-  throw new Error('not yet')
+export async function openObject(o: OpenOptions): Promise<StoredObject> {
+  const { source, located } = 'live' in o.from ? await fromNodes(o, o.from) : await fromChunks(o, o.from)
+  if (located.manifest.cipher !== 'none' && o.key === undefined)
+    throw new PinGoError('KEY_MISSING', `Object ${o.id} is encrypted, and its key is not here.`, {
+      hint: "Ask its owner for a link, or restore the owner's keys from their backup.",
+    })
+  return await ObjectReader.open(located, source, o)
+}
+
+interface Opened {
+  source: ChunkSource
+  located: Located
+}
+
+async function fromNodes({ id, signal, clock = Date.now }: OpenOptions, nodes: NodeMap): Promise<Opened> {
+  const caretakers = new Caretakers(id, nodes)
+  const located = await caretakers.locate(signal)
+  return { located, source: new NodeSource(nodes, caretakers, located.manifest, clock) }
+}
+
+async function fromChunks({ id, manifestCid, signal }: OpenOptions, chunks: ChunkSource): Promise<Opened> {
+  const source = checked(chunks)
+  const cid = parseCid(manifestCid ?? id)
+  if (cid.code !== DAG_CBOR) throw objectMissing(id)
+  const bytes = await source.get(cid, { signal })
+  if (!matchesCid(cid, bytes)) throw objectMissing(id)
+  return { source, located: { id, manifest: decodeManifest(bytes), manifestCid: cid } }
 }

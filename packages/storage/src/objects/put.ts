@@ -1,6 +1,39 @@
-import type { Code, Identity, ObjectManifest, StorageClass } from '@pingo/wire'
+import { randomBytes } from 'node:crypto'
+import {
+  CARETAKERS,
+  type Code,
+  type Identity,
+  MAX_COPIED_BYTES,
+  type ObjectManifest,
+  PinGoError,
+  SHARD_BYTES,
+  type StorageClass,
+  type Stripe,
+  sha256,
+} from '@pingo/wire'
+import { KEY_BYTES } from '../crypto/segment.ts'
 import type { NodeMap } from '../nodes/port.ts'
-import type { PutJournal } from './journal.ts'
+import { CLASS_CODES, codeFor } from '../placement/codes.ts'
+import { caretakingBytes, commitObject } from './commit.ts'
+import { MemoryJournal, type PutJournal, type PutStart } from './journal.ts'
+import { sealStripe } from './make-stripe.ts'
+import {
+  type Block,
+  encodeLocations,
+  encodeManifest,
+  encodePart,
+  stripeStoredBytes,
+  stripesPerPart,
+  width,
+} from './object.ts'
+import { NodePool } from './pool.ts'
+import { publicStripes } from './public.ts'
+import { opened, peek, segments } from './segments.ts'
+import { partsOf, SourceChanged, StripeWriter } from './writer.ts'
+
+/** Blocks of a tree that one part of a manifest lists. */
+const TREE_PER_PART = 4_096
+const UPLOAD_ID_BYTES = 16
 
 /** Bytes in memory, a stream, or what opens a stream anew: only the last can begin again when its data changed since the last try. */
 export type PutSource = Uint8Array | AsyncIterable<Uint8Array> | (() => AsyncIterable<Uint8Array>)
@@ -13,8 +46,6 @@ export interface PutOptions {
   class?: StorageClass
   /** Plain, as a UnixFS file that any IPFS client reads. False by default: encrypted. */
   isPublic?: boolean
-  /** 32 random bytes that were never used for another object; fresh ones by default. */
-  key?: Uint8Array
   /** That of the class by default; small objects and small networks have copies instead. */
   code?: Code
   /** How long the source is, when it is known: for progress, and checked. */
@@ -75,6 +106,211 @@ export interface PutResult {
  * @throws PinGoError STORAGE_NODES_FEW, SOURCE_CHANGED (a resumed stream is not what it was: put it again), SOURCE_SIZE_MISMATCH, what all
  *   nodes agreed on (QUOTA_EXCEEDED, UNAUTHORIZED …), or the signal's reason
  */
-export async function putObject(_source: PutSource, _o: PutOptions): Promise<PutResult> {
-  throw new Error('not yet')
+export async function putObject(source: PutSource, o: PutOptions): Promise<PutResult> {
+  const journal = o.journal ?? new MemoryJournal()
+  try {
+    return await new Put(o, journal).run(opened(source))
+  } catch (error) {
+    // the journal began afresh; a stream that was read cannot
+    if (!(error instanceof SourceChanged) || typeof source !== 'function') throw error
+    return await new Put(o, journal).run(opened(source))
+  }
 }
+
+/** One try. */
+class Put {
+  readonly #o: PutOptions
+  readonly #journal: PutJournal
+  readonly #clock: () => number
+  readonly #random: (bytes: number) => Uint8Array
+  readonly #pool: NodePool
+  readonly #progress: PutProgress
+
+  constructor(o: PutOptions, journal: PutJournal) {
+    this.#o = o
+    this.#journal = journal
+    this.#clock = o.clock ?? Date.now
+    this.#random = o.random ?? randomBytes
+    this.#progress = { bytes: 0, totalBytes: o.bytes, shards: 0, resumedShards: 0, replaced: 0 }
+    this.#pool = new NodePool(o.nodes, {
+      clock: this.#clock,
+      waitMs: o.waitMs,
+      signal: o.signal,
+      onWait: (why) => {
+        if (this.#progress.waitingFor !== why) this.#tell({}, why)
+      },
+    })
+  }
+
+  async run(source: AsyncIterable<Uint8Array>): Promise<PutResult> {
+    const { bytes: short, all } = await peek(source, MAX_COPIED_BYTES)
+    await this.#pool.find(1, () => this.#pool.usable()[0])
+    const network = Math.max(this.#pool.usable().length, this.#o.minNodes ?? 0)
+    const wanted = this.#o.code ?? CLASS_CODES[this.#o.class ?? 'hot']
+    const start = await this.#start(codeFor(short ?? MAX_COPIED_BYTES + 1, wanted, network))
+    const writer = new StripeWriter({
+      code: start.code,
+      pool: this.#pool,
+      nodes: this.#o.nodes,
+      journal: this.#journal,
+      upload: start.upload,
+      signal: this.#o.signal,
+      onStored: (what) => this.#tell(what),
+    })
+    const counted = this.#counted(all)
+    try {
+      const made = start.isPublic
+        ? await publicStripes(
+            counted.stream,
+            start.code,
+            (stripe) => writer.add(stripe),
+            (bytes) => this.#tell({ bytes }),
+          )
+        : await privateStripes(counted.stream, start, writer)
+      const stripes = await writer.finish()
+      return await this.#commit(start, stripes, made, counted.bytes(), network)
+    } catch (error) {
+      await writer.close(error)
+      if (error instanceof SourceChanged) await this.#begin(start.code)
+      throw error
+    }
+  }
+
+  /** Goes on with what the journal tells of, where that is the same kind of put. */
+  async #start(code: Code): Promise<PutStart> {
+    const start = await this.#journal.read()
+    const isSame = start && start.isPublic === (this.#o.isPublic ?? false) && sameCode(start.code, code)
+    return isSame ? start : await this.#begin(code)
+  }
+
+  async #begin(code: Code): Promise<PutStart> {
+    const isPublic = this.#o.isPublic ?? false
+    const start: PutStart = {
+      upload: Buffer.from(this.#random(UPLOAD_ID_BYTES)).toString('hex'),
+      key: isPublic ? undefined : this.#random(KEY_BYTES),
+      code,
+      isPublic,
+      at: this.#clock(),
+    }
+    await this.#journal.begin(start)
+    return start
+  }
+
+  async #commit(
+    start: PutStart,
+    stripes: readonly { stripe: Stripe; holders: (string | undefined)[] }[],
+    { root, tree }: { root?: string; tree: Block[] },
+    bytes: number,
+    network: number,
+  ): Promise<PutResult> {
+    const { owner, class: storageClass = 'hot', signal } = this.#o
+    const { code, upload, key } = start
+    const perPart = stripesPerPart(code)
+    const parts = partsOf(
+      stripes.map(({ stripe }) => stripe),
+      tree.map(({ cid }) => cid.toString()),
+      perPart,
+      TREE_PER_PART,
+    ).map(encodePart)
+    const manifest: ObjectManifest = {
+      type: 'pingo/object',
+      version: 1,
+      code,
+      bytes: stripes.reduce((sum, { stripe }) => sum + stripe.bytes, 0),
+      stripeBytes: code.k * SHARD_BYTES,
+      cipher: start.isPublic ? 'none' : 'aes-256-gcm',
+      root,
+      stripes: stripes.length,
+      parts: parts.map(({ cid }) => cid.toString()),
+    }
+    const top = encodeManifest(manifest)
+    const locations = parts.map((_, n) =>
+      encodeLocations(stripes.slice(n * perPart, (n + 1) * perPart).map(({ holders }) => holders)),
+    )
+    const blocks = [...tree, ...parts, top]
+    const shardBytes = stripes.reduce((sum, { stripe }) => sum + stripeStoredBytes(stripe, code), 0)
+    const storedBytes = shardBytes + Math.min(CARETAKERS, network) * caretakingBytes(blocks, locations)
+    const id = root ?? top.cid.toString()
+    const record = { id, manifest: top.cid.toString(), class: storageClass, storedBytes, at: this.#clock() }
+    const caretakers = await commitObject({
+      record,
+      owner,
+      locations,
+      blocks,
+      network,
+      pool: this.#pool,
+      upload,
+      signal,
+    })
+    const holders = new Set(stripes.flatMap((stripe) => stripe.holders.filter((peerId) => peerId !== undefined)))
+    return {
+      id,
+      manifest,
+      manifestCid: record.manifest,
+      key,
+      bytes,
+      storedBytes,
+      code,
+      nodes: new Set([...holders, ...caretakers]).size,
+      caretakers,
+      warnings: this.#warnings(code, [...holders]),
+    }
+  }
+
+  #warnings(code: Code, holders: readonly string[]): string[] {
+    if (width(code) === 1) return ['It is kept on one node, as there is no other: it is lost with it.']
+    const domains = new Set(holders.map((peerId) => this.#o.nodes.get(peerId)?.record.domain))
+    if (Math.ceil(width(code) / Math.max(1, domains.size)) <= code.m || holders.length === 0) return []
+    return [
+      `Its shards are in ${domains.size} failure domain${domains.size === 1 ? '' : 's'}: it may be lost when one fails.`,
+    ]
+  }
+
+  /** @throws PinGoError SOURCE_SIZE_MISMATCH while reading, before anything is acknowledged */
+  #counted(source: AsyncIterable<Uint8Array>): { stream: AsyncIterable<Uint8Array>; bytes: () => number } {
+    const { bytes: wanted, signal } = this.#o
+    let bytes = 0
+    const stream = async function* () {
+      for await (const piece of source) {
+        signal?.throwIfAborted()
+        bytes += piece.byteLength
+        if (wanted !== undefined && bytes > wanted) break
+        yield piece
+      }
+      if (wanted !== undefined && bytes !== wanted)
+        throw new PinGoError(
+          'SOURCE_SIZE_MISMATCH',
+          `The data have ${bytes > wanted ? 'more than' : 'only'} ${bytes > wanted ? wanted : bytes} of ${wanted} bytes.`,
+          {
+            hint: 'They changed while they were read: put them again.',
+          },
+        )
+    }
+    return { stream: stream(), bytes: () => bytes }
+  }
+
+  #tell(what: Partial<Record<'bytes' | 'shards' | 'resumedShards' | 'replaced', number>>, waitingFor?: string): void {
+    for (const name of ['bytes', 'shards', 'resumedShards', 'replaced'] as const)
+      this.#progress[name] += what[name] ?? 0
+    this.#progress.waitingFor = waitingFor
+    this.#o.onProgress?.({ ...this.#progress })
+  }
+}
+
+/** Encrypts and stores a stream. */
+async function privateStripes(
+  source: AsyncIterable<Uint8Array>,
+  { code, key }: PutStart,
+  writer: StripeWriter,
+): Promise<{ tree: Block[] }> {
+  let index = 0
+  for await (const { plain, sourceBytes, isLast } of segments(source, code.k * SHARD_BYTES)) {
+    const segment = { index, plain, isLast }
+    const content = sha256(Buffer.concat([sha256(plain), Uint8Array.of(isLast ? 1 : 0)]))
+    await writer.add({ index, content, sourceBytes, make: () => sealStripe(code, key!, segment) })
+    index += 1
+  }
+  return { tree: [] }
+}
+
+const sameCode = (a: Code, b: Code) => a.k === b.k && a.m === b.m

@@ -1,0 +1,205 @@
+import {
+  type CID,
+  DAG_PB,
+  type ManifestPart,
+  type ObjectManifest,
+  PinGoError,
+  parseCid,
+  type Stripe,
+} from '@pingo/wire'
+import { keyOf } from '../blocks/key.ts'
+import { openRecord } from '../crypto/segment.ts'
+import type { ByteRange } from '../files/file-store.ts'
+import { leavesOf } from '../files/leaves.ts'
+import { readNode } from '../files/unixfs.ts'
+import { CHUNK_BYTES } from '../limits.ts'
+import type { ChunkSource } from './chunk-source.ts'
+import type { StoredObject } from './get.ts'
+import type { Located } from './locate.ts'
+import { dataShards, decodePart, shardDigest, shardTag, stripesPerPart } from './object.ts'
+import { StripeReader } from './stripe-reader.ts'
+
+/** Shards that are fetched ahead of the reader: they fill a long link, and are of two or three stripes at most. */
+const READ_AHEAD = 12
+const PARTS_KEPT = 2
+
+/** Bytes [from, to) of a data shard; of public data as a leaf, or bytes that stand in the tree itself. */
+type Piece = { stripe: number; shard: number; from: number; to: number } | { inline: Uint8Array }
+
+/** The stripes that one read has in hand, and in how many pieces to come each is used. */
+interface OpenStripes {
+  signal: AbortSignal
+  stripes: Map<number, { uses: number; reader: StripeReader | undefined }>
+}
+
+function release(index: number, { stripes }: OpenStripes): void {
+  const use = stripes.get(index)!
+  use.uses -= 1
+  if (use.uses > 0) return
+  use.reader?.close()
+  stripes.delete(index)
+}
+
+export class ObjectReader implements StoredObject {
+  readonly id: string
+  readonly manifest: ObjectManifest
+  readonly bytes: number
+  readonly #source: ChunkSource
+  readonly #key: Uint8Array | undefined
+  readonly #parts = new Map<number, Promise<ManifestPart>>()
+  /** Public data: where each leaf is stored, by its digest, as far as the parts were looked through. */
+  readonly #leaves = new Map<string, { stripe: number; shard: number }>()
+  #indexedParts = 0
+
+  private constructor({ id, manifest }: Located, bytes: number, source: ChunkSource, key: Uint8Array | undefined) {
+    this.id = id
+    this.manifest = manifest
+    this.bytes = bytes
+    this.#source = source
+    this.#key = key
+  }
+
+  /** @throws PinGoError OBJECT_MISSING, MANIFEST_MALFORMED */
+  static async open(
+    located: Located,
+    source: ChunkSource,
+    o: { key?: Uint8Array; bytes?: number; signal?: AbortSignal },
+  ): Promise<ObjectReader> {
+    const { manifest } = located
+    const bytes = await lengthOf(manifest, source, o)
+    if (o.bytes !== undefined && (o.bytes > bytes || (manifest.cipher === 'none' && o.bytes !== bytes)))
+      throw new PinGoError('OBJECT_SIZE_MISMATCH', `Object ${located.id} has ${bytes} bytes, not ${o.bytes}.`)
+    return new ObjectReader(located, o.bytes ?? bytes, source, o.key)
+  }
+
+  async *read(range: ByteRange = {}, o: { signal?: AbortSignal } = {}): AsyncGenerator<Uint8Array> {
+    const start = Math.max(0, range.start ?? 0)
+    const end = Math.min(this.bytes, range.end ?? this.bytes)
+    if (start >= end) return
+    const stop = new AbortController()
+    const open: OpenStripes = {
+      signal: o.signal ? AbortSignal.any([o.signal, stop.signal]) : stop.signal,
+      stripes: new Map(),
+    }
+    const pieces = this.#pieces(start, end, open.signal)
+    const ahead: { piece: Piece; bytes: Promise<Uint8Array> }[] = []
+    const fill = async () => {
+      while (ahead.length < READ_AHEAD) {
+        const { done, value: piece } = await pieces.next()
+        if (done) return
+        const bytes = this.#start(piece, open)
+        bytes.catch(() => undefined) // it is met when its turn comes
+        ahead.push({ piece, bytes })
+      }
+    }
+    try {
+      await fill()
+      for (let next = ahead.shift(); next; next = ahead.shift()) {
+        const { piece } = next
+        const bytes = await next.bytes
+        if (!('inline' in piece)) release(piece.stripe, open)
+        yield bytes
+        await fill()
+      }
+    } catch (error) {
+      o.signal?.throwIfAborted()
+      throw error
+    } finally {
+      stop.abort()
+      await pieces.return(undefined)
+    }
+  }
+
+  async #start(piece: Piece, open: OpenStripes): Promise<Uint8Array> {
+    if ('inline' in piece) return piece.inline
+    const { stripe: index, shard, from, to } = piece
+    const { code, stripes, cipher } = this.manifest
+    const use = open.stripes.get(index) ?? { uses: 0, reader: undefined }
+    use.uses += 1
+    open.stripes.set(index, use)
+    const stripe = await this.#stripe(index)
+    use.reader ??= new StripeReader(index, stripe, code, this.#source, open.signal)
+    const bytes = await use.reader.data(shard)
+    if (to > bytes.byteLength)
+      throw new PinGoError('MANIFEST_MALFORMED', `Shard ${shard} of stripe ${index} is shorter than its file says.`)
+    if (cipher === 'none') return bytes.subarray(from, to)
+    const isFinal = index === stripes - 1 && shard === dataShards(stripe) - 1
+    const text = openRecord(this.#key!, index * code.k + shard, isFinal, bytes, shardTag(stripe, shard))
+    return text.subarray(from, to)
+  }
+
+  #pieces(start: number, end: number, signal?: AbortSignal): AsyncGenerator<Piece> {
+    return this.manifest.root === undefined ? this.#records(start, end) : this.#leavesBetween(start, end, signal)
+  }
+
+  /** Private: data shards are the text, record by record. */
+  async *#records(start: number, end: number): AsyncGenerator<Piece> {
+    const { stripeBytes } = this.manifest
+    for (let at = start; at < end; ) {
+      const index = Math.floor(at / stripeBytes)
+      const { shardBytes } = await this.#stripe(index)
+      const shard = Math.floor((at - index * stripeBytes) / shardBytes)
+      const base = index * stripeBytes + shard * shardBytes
+      const to = Math.min(end, base + shardBytes)
+      yield { stripe: index, shard, from: at - base, to: to - base }
+      at = to
+    }
+  }
+
+  /** Public: the leaves of a UnixFS tree, each stored once. */
+  async *#leavesBetween(start: number, end: number, signal?: AbortSignal): AsyncGenerator<Piece> {
+    const root = parseCid(this.id)
+    const get = (cid: CID) => this.#source.get(cid, { signal })
+    for await (const leaf of leavesOf(root, this.bytes, start, end, get)) {
+      if ('inline' in leaf) yield leaf
+      else yield { ...(await this.#find(leaf.cid, leaf.at)), from: leaf.from, to: leaf.to }
+    }
+  }
+
+  /** @param at where in the file the leaf begins */
+  async #find(leaf: CID, at: number): Promise<{ stripe: number; shard: number }> {
+    const { code, stripes } = this.manifest
+    const ordinal = Math.floor(at / CHUNK_BYTES)
+    const guess = { stripe: Math.floor(ordinal / code.k), shard: ordinal % code.k }
+    if (guess.stripe < stripes) {
+      const digest = shardDigest(await this.#stripe(guess.stripe), code, guess.shard)
+      if (Buffer.compare(digest, leaf.multihash.digest) === 0) return guess
+    }
+    // some leaf came twice: where the others are follows from what was stored
+    const parts = Math.ceil(stripes / stripesPerPart(code))
+    for (; !this.#leaves.has(keyOf(leaf)) && this.#indexedParts < parts; this.#indexedParts++) {
+      const first = this.#indexedParts * stripesPerPart(code)
+      const part = await this.#part(this.#indexedParts)
+      for (const [n, stripe] of part.stripes.entries())
+        for (let shard = 0; shard < dataShards(stripe); shard++)
+          this.#leaves.set(Buffer.from(shardDigest(stripe, code, shard)).toString('hex'), { stripe: first + n, shard })
+    }
+    const found = this.#leaves.get(keyOf(leaf))
+    if (found) return found
+    throw new PinGoError('MANIFEST_MALFORMED', `The manifest of ${this.id} does not say where leaf ${leaf} is.`)
+  }
+
+  async #stripe(index: number): Promise<Stripe> {
+    const perPart = stripesPerPart(this.manifest.code)
+    return (await this.#part(Math.floor(index / perPart))).stripes[index % perPart]!
+  }
+
+  #part(index: number): Promise<ManifestPart> {
+    const known = this.#parts.get(index)
+    if (known) return known
+    for (const oldest of this.#parts.keys()) if (this.#parts.size >= PARTS_KEPT) this.#parts.delete(oldest)
+    const part = this.#source
+      .get(parseCid(this.manifest.parts[index]!), {})
+      .then((bytes) => decodePart(bytes, this.manifest, index))
+    this.#parts.set(index, part)
+    part.catch(() => this.#parts.delete(index))
+    return part
+  }
+}
+
+/** Bytes that can be read; the padding of private data among them. */
+async function lengthOf(manifest: ObjectManifest, source: ChunkSource, o: { signal?: AbortSignal }): Promise<number> {
+  if (manifest.root === undefined) return manifest.bytes
+  const root = parseCid(manifest.root)
+  return root.code === DAG_PB ? readNode(root, await source.get(root, o)).bytes : manifest.bytes
+}

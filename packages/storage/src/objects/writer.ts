@@ -1,0 +1,211 @@
+import { setImmediate as yieldToOthers } from 'node:timers/promises'
+import { type Code, type ManifestPart, PinGoError, type Stripe } from '@pingo/wire'
+import type { NodeMap } from '../nodes/port.ts'
+import { within } from './abort.ts'
+import type { JournalStripe, PutJournal } from './journal.ts'
+import type { MadeStripe } from './make-stripe.ts'
+import { shardCid, storedBytesOf, width } from './object.ts'
+import type { NodePool } from './pool.ts'
+import { spread } from './spread.ts'
+
+/** Bytes of shards that are on their way at once; the stripe that is being made comes on top. */
+const MAX_BYTES_IN_FLIGHT = 34 << 20
+const MAX_STRIPES_IN_FLIGHT = 8
+/** Stripes of an earlier try that are checked at once. */
+const CHECKED_AT_ONCE = 64
+const CHECK_DEADLINE_MS = 30_000
+
+export interface WriterOptions {
+  code: Code
+  pool: NodePool
+  nodes: NodeMap
+  journal: PutJournal
+  upload: string
+  signal?: AbortSignal
+  onStored: (what: { shards?: number; resumedShards?: number; replaced?: number; bytes?: number }) => void
+}
+
+/** A stripe that is to be stored. */
+export interface PendingStripe {
+  index: number
+  /** As in {@link JournalStripe}. */
+  content: Uint8Array
+  /** Bytes of the source in it. */
+  sourceBytes: number
+  /** Makes it; called before `add` resolves, or never when an earlier try has stored it. */
+  make(): MadeStripe
+}
+
+type Done = NonNullable<JournalStripe['done']>
+
+/** Stores stripes, several at once, within a bound of memory; remembers in the journal how far it came. */
+export class StripeWriter {
+  readonly #o: WriterOptions
+  readonly #stop = new AbortController()
+  readonly #signal: AbortSignal
+  readonly #sending = new Set<Promise<void>>()
+  readonly #done: Done[] = []
+  /** Of an earlier try: by stripe the holders that still have their shards. */
+  readonly #checked = new Map<number, (string | undefined)[]>()
+  #bytes = 0
+  #failure: { error: unknown } | undefined
+
+  constructor(o: WriterOptions) {
+    this.#o = o
+    this.#signal = o.signal ? AbortSignal.any([o.signal, this.#stop.signal]) : this.#stop.signal
+  }
+
+  /** Resolves when there is room for the next one. @throws PinGoError SOURCE_CHANGED, and what storing an earlier stripe met with */
+  async add({ index, content, sourceBytes, make }: PendingStripe): Promise<void> {
+    this.#throwFailure()
+    const known = await this.#o.journal.stripe(index)
+    if (known && Buffer.compare(known.content, content) !== 0) throw new SourceChanged(index)
+    const kept = known?.done ? await this.#stillHeld(index, known.done) : undefined
+    if (known?.done && kept && isWhole(known.done, kept, this.#o.code)) {
+      this.#done[index] = { stripe: known.done.stripe, holders: kept }
+      this.#o.onStored({ resumedShards: countOf(kept), bytes: sourceBytes })
+      return
+    }
+    if (!known) await this.#o.journal.write(index, { content })
+    while (this.#bytes > MAX_BYTES_IN_FLIGHT || this.#sending.size >= MAX_STRIPES_IN_FLIGHT) {
+      await Promise.race(this.#sending)
+      this.#throwFailure()
+    }
+    const made = make()
+    await yieldToOthers() // a stripe takes tens of milliseconds
+    const bytes = new Set(made.chunks).values().reduce((sum, chunk) => sum + (chunk?.bytes.byteLength ?? 0), 0)
+    this.#bytes += bytes
+    const sent = this.#send(index, content, sourceBytes, made, kept)
+      .catch((error) => {
+        this.#failure ??= { error }
+        this.#stop.abort(error)
+      })
+      .finally(() => {
+        this.#bytes -= bytes
+        this.#sending.delete(sent)
+      })
+    this.#sending.add(sent)
+  }
+
+  async #send(
+    index: number,
+    content: Uint8Array,
+    sourceBytes: number,
+    made: MadeStripe,
+    kept?: (string | undefined)[],
+  ) {
+    const { pool, upload, onStored, journal } = this.#o
+    const holders = await spread(
+      made,
+      {
+        pool,
+        upload,
+        signal: this.#signal,
+        onStored: () => onStored({ shards: 1 }),
+        onReplaced: () => onStored({ replaced: 1 }),
+      },
+      kept,
+    )
+    const done = { stripe: made.stripe, holders }
+    await journal.write(index, { content, done })
+    this.#done[index] = done
+    onStored({ bytes: sourceBytes, resumedShards: kept && countOf(kept) })
+  }
+
+  /** All stripes in order, when all are stored. */
+  async finish(): Promise<Done[]> {
+    while (this.#sending.size > 0) await Promise.race(this.#sending)
+    this.#throwFailure()
+    return this.#done
+  }
+
+  /** Ends what is on its way. */
+  async close(reason: unknown): Promise<void> {
+    this.#stop.abort(reason)
+    await Promise.allSettled(this.#sending)
+  }
+
+  #throwFailure(): void {
+    if (this.#failure) throw this.#failure.error
+  }
+
+  /** Which holders of a stripe still have its shards; the next stripes are asked for in the same questions. */
+  async #stillHeld(index: number, done: Done): Promise<(string | undefined)[]> {
+    if (!this.#checked.has(index)) {
+      this.#checked.clear()
+      const asked: { index: number; done: Done }[] = [{ index, done }]
+      while (asked.length < CHECKED_AT_ONCE) {
+        const next = await this.#o.journal.stripe(index + asked.length)
+        if (!next?.done) break
+        asked.push({ index: index + asked.length, done: next.done })
+      }
+      const lost = await this.#ask(asked)
+      for (const { index, done } of asked)
+        this.#checked.set(
+          index,
+          done.holders.map((peerId, shard) => (lost.has(`${index}.${shard}`) ? undefined : peerId)),
+        )
+    }
+    return this.#checked.get(index)!
+  }
+
+  async #ask(asked: readonly { index: number; done: Done }[]): Promise<Set<string>> {
+    const { code, nodes } = this.#o
+    const lost = new Set<string>()
+    const byHolder = new Map<string, { index: number; shard: number; stripe: Stripe }[]>()
+    for (const { index, done } of asked)
+      for (const [shard, peerId] of done.holders.entries())
+        if (peerId !== undefined)
+          byHolder.set(peerId, [...(byHolder.get(peerId) ?? []), { index, shard, stripe: done.stripe }])
+    await Promise.all(
+      [...byHolder].map(async ([peerId, shards]) => {
+        const cids = shards.map(({ stripe, shard }) => shardCid(stripe, code, shard))
+        const signal = within(CHECK_DEADLINE_MS, this.#signal)
+        const node = nodes.get(peerId)
+        const missing = node ? await node.missing(cids, { signal }).catch(() => cids) : cids
+        this.#signal.throwIfAborted()
+        const gone = new Set(missing.map(String))
+        for (const [n, { index, shard }] of shards.entries())
+          if (gone.has(cids[n]!.toString())) lost.add(`${index}.${shard}`)
+      }),
+    )
+    return lost
+  }
+}
+
+/** A resumed source is not what it was when its stripe `index` was begun. */
+export class SourceChanged extends PinGoError {
+  constructor(index: number) {
+    super('SOURCE_CHANGED', `The data changed since this put began (at segment ${index}).`, {
+      hint: 'Put it again: it begins afresh, under a new key.',
+    })
+  }
+}
+
+const countOf = (holders: readonly (string | undefined)[]) => holders.filter((peerId) => peerId !== undefined).length
+
+function isWhole({ stripe }: Done, holders: readonly (string | undefined)[], code: Code): boolean {
+  for (let shard = 0; shard < width(code); shard++)
+    if (holders[shard] === undefined && storedBytesOf(stripe, code, shard) > 0) return false
+  return true
+}
+
+/** Stripes as parts of a manifest. @param tree blocks that are kept with it */
+export function partsOf(
+  stripes: readonly Stripe[],
+  tree: readonly string[],
+  perPart: number,
+  treePerPart: number,
+): ManifestPart[] {
+  const parts: ManifestPart[] = []
+  const count = Math.max(Math.ceil(stripes.length / perPart), Math.ceil(tree.length / treePerPart))
+  for (let n = 0; n < count; n++) {
+    const branch = tree.slice(n * treePerPart, (n + 1) * treePerPart)
+    parts.push({
+      type: 'pingo/object-part',
+      stripes: stripes.slice(n * perPart, (n + 1) * perPart),
+      ...(branch.length > 0 ? { tree: branch } : {}),
+    })
+  }
+  return parts
+}
