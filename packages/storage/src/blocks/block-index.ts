@@ -2,7 +2,8 @@ import { rmSync } from 'node:fs'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { PinGoError } from '@pingo/wire'
 
-const SCHEMA_VERSION = 1
+/** Grows when the table or the places of the block files change: an index of another version is made anew from the files. */
+const SCHEMA_VERSION = 2
 const SQLITE_BUSY = 5
 const SQLITE_CORRUPT = 11
 const SQLITE_NOTADB = 26

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import { mkdtemp, readdir, readFile, rm, stat, truncate, unlink, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, truncate, unlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { after, describe, it } from 'node:test'
 import { cidOf, DAG_CBOR, encode, isPinGoError, matchesCid } from '@pingo/wire'
 import { CID } from 'multiformats/cid'
@@ -30,7 +31,7 @@ const block = (bytes: number) => {
 }
 const fileOf = (path: string, cid: CID) => {
   const hex = Buffer.from(cid.multihash.digest).toString('hex')
-  return join(path, 'blocks', hex.slice(0, 2), hex.slice(2, 4), hex)
+  return join(path, 'blocks', hex.slice(0, 2), hex)
 }
 
 describe('a block store', () => {
@@ -147,6 +148,24 @@ describe('a block store', () => {
       await again.close()
     }
     assert.equal(await readFile(join(path, 'blocks', 'readme'), 'utf8'), 'not ours')
+  })
+
+  it('moves up the blocks of a store from when they lay a folder deeper', async () => {
+    const { path, store } = await open()
+    const { data, cid } = block(1000)
+    await store.put(cid, data)
+    await store.close()
+    const file = fileOf(path, cid)
+    const deeper = join(dirname(file), basename(file).slice(2, 4))
+    await mkdir(deeper)
+    await rename(file, join(deeper, basename(file)))
+    const index = new DatabaseSync(join(path, 'index.sqlite'))
+    index.exec('PRAGMA user_version = 1')
+    index.close()
+    const again = await BlockStore.open(path)
+    assert.deepEqual(Buffer.from(await again.get(cid)), data)
+    assert.deepEqual(await readdir(dirname(file)), [basename(file)])
+    await again.close()
   })
 })
 

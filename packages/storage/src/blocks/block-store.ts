@@ -4,7 +4,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { type CID, DAG_CBOR, DAG_PB, matchesCid, PinGoError } from '@pingo/wire'
 import { MAX_BLOCK_BYTES } from '../limits.ts'
 import { BlockIndex } from './block-index.ts'
-import { blockFiles, type Disk, diskError, diskFull, nodeDisk } from './disk.ts'
+import { blockFiles, type Disk, diskError, diskFull, moveUp, nodeDisk } from './disk.ts'
 import { type CidLike, keyOf, toCid } from './key.ts'
 import { linksOf } from './links.ts'
 import { type Pin, Pins } from './pins.ts'
@@ -26,7 +26,7 @@ const FREE_SPACE_CHECK_BYTES = 16 << 20
 const GC_BLOCKS_PER_TURN = 1_000
 
 /**
- * Blocks on disk, one file each: `blocks/ab/cd/<sha256 in hex>`, written aside, synced and renamed, so that a block is there
+ * Blocks on disk, one file each: `blocks/ab/<sha256 in hex>`, written aside, synced and renamed, so that a block is there
  * whole or not at all; an index in SQLite; pins in a journal. Every read is verified. One process at a time.
  */
 export class BlockStore {
@@ -302,6 +302,7 @@ export class BlockStore {
   async #compare(): Promise<void> {
     const at = this.#clock()
     const found = new Set<string>()
+    await moveUp(join(this.#folder, 'blocks'))
     for await (const { key, bytes } of blockFiles(join(this.#folder, 'blocks'))) {
       if (bytes > MAX_BLOCK_BYTES) {
         await this.#disk.remove(this.#path(key))
@@ -360,7 +361,7 @@ export class BlockStore {
   }
 
   #path(key: string): string {
-    return join(this.#folder, 'blocks', key.slice(0, 2), key.slice(2, 4), key)
+    return join(this.#folder, 'blocks', key.slice(0, 2), key)
   }
 }
 

@@ -134,7 +134,7 @@ class Fetch {
     this.#o.onProgress?.({ ...this.#progress })
   }
 
-  /** The block, from here or from a source; undefined for a leaf that is here and trusted. */
+  /** Brings the block unless it is here. @returns its bytes when they say more than its size in the store does */
   async #block(cid: CID): Promise<Uint8Array | undefined> {
     this.#signal.throwIfAborted()
     if (this.#into.has(cid)) {
@@ -145,15 +145,18 @@ class Fetch {
         if (!isPinGoError(error, 'BLOCK_CORRUPT') && !isPinGoError(error, 'BLOCK_MISSING')) throw error
       }
     }
+    let node: Uint8Array | undefined
     const accept = async (bytes: Uint8Array) => {
       try {
         await this.#into.put(cid, bytes)
+        if (cid.code === DAG_PB) node = Uint8Array.from(bytes) // the buffer is used again
         return true
       } catch (error) {
         if (isPinGoError(error, 'BLOCK_MISMATCH')) return false
         throw error
       }
     }
-    return await this.#holders.get(cid, accept, this.#signal)
+    await this.#holders.get(cid, accept, this.#signal)
+    return node
   }
 }

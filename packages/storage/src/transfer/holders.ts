@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type CID, isPinGoError, PinGoError, sentence } from '@pingo/wire'
 import { MAX_BLOCK_BYTES } from '../limits.ts'
 import type { HttpPool, Source } from './http-client.ts'
+import type { Sink } from './lanes.ts'
 
 /** A source that fails so often in a row is not asked again. */
 const MAX_FAILURES = 4
@@ -9,6 +10,9 @@ const MAX_FAILURES = 4
 const PROGRESS_BYTES = 64 << 10
 const FIRST_PAUSE_MS = 100
 const LONGEST_PAUSE_MS = 2_000
+const RAW_TYPE = 'application/vnd.ipld.raw'
+/** Buffers that are kept for the next blocks: new ones would have the garbage collector run for every 64 MiB. */
+const MAX_SPARE = 16
 
 interface Holder {
   source: Source
@@ -25,7 +29,15 @@ type Outcome = { kind: 'done' } | { kind: 'lacks' | 'refused' | 'broke'; why: st
 class Partial {
   readonly from = new Set<Holder>()
   bytes = 0
-  #buffer = Buffer.alloc(0)
+  #buffer: Buffer
+
+  constructor(buffer: Buffer) {
+    this.#buffer = buffer
+  }
+
+  get buffer(): Buffer {
+    return this.#buffer
+  }
 
   /** Makes room for what is announced, so that the block is gathered in one piece. */
   expect(more: number): void {
@@ -62,6 +74,7 @@ export class Holders {
   readonly #holders: Holder[]
   readonly #pool: HttpPool
   readonly #attemptMs: number
+  readonly #spare: Buffer[] = []
 
   constructor(sources: readonly Source[], pool: HttpPool, attemptMs: number) {
     this.#holders = sources.map((source) => ({ source, busy: 0, failures: 0, dropped: undefined }))
@@ -70,13 +83,24 @@ export class Holders {
   }
 
   /**
-   * A block that `accept` takes.
-   * @param accept stores the bytes; false when they are not those of the block
+   * Brings a block that `accept` takes.
+   * @param accept stores the bytes, which are good only until it resolves; false when they are not those of the block
    * @throws PinGoError FETCH_FAILED, SOURCE_INVALID, or the signal's reason
    */
-  async get(cid: CID, accept: (bytes: Uint8Array) => Promise<boolean>, signal: AbortSignal): Promise<Uint8Array> {
+  async get(cid: CID, accept: (bytes: Uint8Array) => Promise<boolean>, signal: AbortSignal): Promise<void> {
+    const partial = new Partial(this.#spare.pop() ?? Buffer.alloc(0))
+    await this.#get(cid, partial, accept, signal)
+    // one that failed is left alone: something may be written to it still
+    if (this.#spare.length < MAX_SPARE) this.#spare.push(partial.buffer)
+  }
+
+  async #get(
+    cid: CID,
+    partial: Partial,
+    accept: (bytes: Uint8Array) => Promise<boolean>,
+    signal: AbortSignal,
+  ): Promise<void> {
     const lacking = new Map<Holder, string>()
-    const partial = new Partial()
     for (let pause = FIRST_PAUSE_MS; ; ) {
       signal.throwIfAborted()
       const holder = this.#choose(lacking)
@@ -87,10 +111,9 @@ export class Holders {
         holder.busy -= 1
       })
       if (outcome.kind === 'done') {
-        const block = partial.block()
-        if (await accept(block)) {
+        if (await accept(partial.block())) {
           holder.failures = 0
-          return block
+          return
         }
         // pieces of several sources do not tell which one lies: the next attempt is of one alone
         if (partial.from.size === 1) holder.dropped = 'it sent wrong bytes'
@@ -119,40 +142,40 @@ export class Holders {
   }
 
   async #attempt(holder: Holder, cid: CID, partial: Partial, signal: AbortSignal): Promise<Outcome> {
-    const late = AbortSignal.timeout(this.#attemptMs)
     const start = partial.bytes
-    try {
-      const answer = await this.#pool.open(holder.source, `/ipfs/${cid}?format=raw`, {
-        headers: { accept: 'application/vnd.ipld.raw', ...(start > 0 ? { range: `bytes=${start}-` } : {}) },
-        signal: AbortSignal.any([signal, late]),
-      })
-      const status = answer.statusCode ?? 0
-      if (status !== 200 && status !== 206) {
-        answer.on('error', () => undefined).resume()
-        return refusal(status, partial)
-      }
-      if (status === 206 && !answer.headers['content-range']?.startsWith(`bytes ${start}-`)) {
-        answer.destroy()
-        return { kind: 'refused', why: 'it sent another range than asked for' }
-      }
-      if (status === 200) partial.clear() // from the beginning, whatever was asked for
-      partial.expect(Math.min(Number(answer.headers['content-length']) || 0, MAX_BLOCK_BYTES - partial.bytes))
-      for await (const part of answer as AsyncIterable<Uint8Array>) {
-        if (partial.bytes + part.byteLength > MAX_BLOCK_BYTES) {
-          answer.destroy()
-          partial.clear()
-          return { kind: 'refused', why: 'it sent more than a block' }
+    let outcome: Outcome = { kind: 'done' }
+    const sink: Sink = {
+      head: (status, headers) => {
+        if (status !== 200 && status !== 206) outcome = refusal(status, partial)
+        else if (status === 206 && !headers.get('content-range')?.startsWith(`bytes ${start}-`))
+          outcome = { kind: 'refused', why: 'it sent another range than asked for' }
+        if (outcome.kind !== 'done') return false
+        if (status === 200) partial.clear() // from the beginning, whatever was asked for
+        partial.expect(Math.min(Number(headers.get('content-length')) || 0, MAX_BLOCK_BYTES - partial.bytes))
+        return true
+      },
+      part: (bytes) => {
+        if (partial.bytes + bytes.byteLength <= MAX_BLOCK_BYTES) {
+          partial.add(holder, bytes)
+          return true
         }
-        partial.add(holder, part)
-      }
-      partial.from.add(holder) // an empty block has no parts
-      return { kind: 'done' }
+        partial.clear()
+        outcome = { kind: 'refused', why: 'it sent more than a block' }
+        return false
+      },
+    }
+    const headers = { accept: RAW_TYPE, ...(start > 0 ? { range: `bytes=${start}-` } : {}) }
+    try {
+      const o = { headers, signal, deadlineMs: this.#attemptMs }
+      await this.#pool.stream(holder.source, `/ipfs/${cid}?format=raw`, o, sink)
+      if (outcome.kind === 'done') partial.from.add(holder) // an empty block has no parts
+      return outcome
     } catch (error) {
       if (signal.aborted) throw signal.reason
       if (isPinGoError(error, 'SOURCE_INVALID')) throw error
       if (isPinGoError(error, 'SOURCE_UNTRUSTED'))
         return { kind: 'refused', why: 'it shows another certificate than it announced' }
-      return { kind: 'broke', why: late.aborted ? 'it is too slow' : reasonOf(error) }
+      return { kind: 'broke', why: isPinGoError(error, 'TRANSFER_TIMEOUT') ? 'it is too slow' : reasonOf(error) }
     }
   }
 

@@ -100,16 +100,16 @@ describe('a fetch', () => {
     await fetchFile(ref, [{ url: there.url }], here.store)
     const victim = (await here.files.chunks(ref.cid))[2]!
     const hex = Buffer.from(cidOf(await there.store.get(victim)).multihash.digest).toString('hex')
-    await writeFile(join(here.path, 'blocks', hex.slice(0, 2), hex.slice(2, 4), hex), randomBytes(1 << 20))
+    await writeFile(join(here.path, 'blocks', hex.slice(0, 2), hex), randomBytes(1 << 20))
     await assert.rejects(here.files.readAll(ref), code('BLOCK_CORRUPT'))
     await fetchFile(ref, [{ url: there.url }], here.store)
     assert.ok(Buffer.from(await here.files.readAll(ref)).equals(bytes))
-    await writeFile(join(here.path, 'blocks', hex.slice(0, 2), hex.slice(2, 4), hex), randomBytes(10))
+    await writeFile(join(here.path, 'blocks', hex.slice(0, 2), hex), randomBytes(10))
     await fetchFile(ref, [{ url: there.url }], here.store) // found without anybody having read it
     assert.ok(Buffer.from(await here.files.readAll(ref)).equals(bytes))
     // a holder whose own copy is damaged says that it has none
     const there2 = hex
-    await writeFile(join(there.path, 'blocks', there2.slice(0, 2), there2.slice(2, 4), there2), randomBytes(10))
+    await writeFile(join(there.path, 'blocks', there2.slice(0, 2), there2), randomBytes(10))
     await here.store.delete(victim)
     await assert.rejects(fetchFile(ref, [{ url: there.url }], here.store), code('FETCH_FAILED'))
   })
