@@ -3,8 +3,18 @@
  * Content is made from a seed, so that both ends know it and neither sends it beforehand.
  */
 import { createCipheriv, createHash } from 'node:crypto'
-import { closeSync, fdatasyncSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
+import {
+  closeSync,
+  fdatasyncSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from 'node:fs'
+import { mkdtemp } from 'node:fs/promises'
 import { createServer } from 'node:https'
 import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
@@ -84,16 +94,22 @@ const hash = (all: Uint8Array[]) => () => {
 }
 
 /**
- * What a disk costs that is used as {@link BlockStore} does, with no event loop between: one file a chunk, written aside, synced, renamed,
- * its folder synced; and the files of the sender read.
+ * What a disk costs that is used as {@link BlockStore} does, with no event loop between: one file a chunk, written aside, synced and renamed
+ * to the folder of its first byte, which is made and synced; and the files of the sender read.
  */
 async function disk(bytes: number, round: number): Promise<() => void> {
   const folder = await temporary()
   const all = chunks(bytes, round)
-  const target = (n: number) => join(folder, n.toString(16).padStart(4, '0'))
-  all.forEach((_, n) => {
-    mkdirSync(target(n))
+  const sync = (path: string) => {
+    const file = openSync(path, 'r')
+    fsyncSync(file)
+    closeSync(file)
+  }
+  const paths = all.map((_, n) => {
+    const hash = createHash('sha256').update(`${round} ${n}`).digest('hex')
+    return { folder: join(folder, hash.slice(0, 2)), file: join(folder, hash.slice(0, 2), hash) }
   })
+  const buffer = Buffer.alloc(CHUNK_BYTES)
   return () => {
     all.forEach((data, n) => {
       const aside = join(folder, 'aside')
@@ -101,20 +117,22 @@ async function disk(bytes: number, round: number): Promise<() => void> {
       writeSync(file, data)
       fdatasyncSync(file)
       closeSync(file)
-      renameSync(aside, join(target(n), 'block'))
-      const parent = openSync(target(n), 'r')
-      fsyncSync(parent)
-      closeSync(parent)
+      if (mkdirSync(paths[n]!.folder, { recursive: true })) sync(folder)
+      renameSync(aside, paths[n]!.file)
+      sync(paths[n]!.folder)
     })
-    all.forEach((_, n) => {
-      readFileSync(join(target(n), 'block'))
-    })
+    for (const { file } of paths) {
+      const opened = openSync(file, 'r')
+      readSync(opened, buffer)
+      closeSync(opened)
+    }
   }
 }
 
+/** A new folder, gone when this process ends and not before: ext4 searches long for inodes that were not deleted a moment ago. */
 async function temporary(): Promise<string> {
-  const folder = await mkdtemp(join(process.env.PINGO_BENCH_FOLDER ?? tmpdir(), 'pingo-transfer-'))
-  undo.push(() => rm(folder, { recursive: true, force: true }))
+  const folder = await mkdtemp(join(tmpdir(), 'pingo-bench-transfer-'))
+  process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
   return folder
 }
 
