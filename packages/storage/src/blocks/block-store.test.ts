@@ -76,6 +76,22 @@ describe('a block store', () => {
     await store.close()
   })
 
+  it('lends memory that nobody else gets before it is given back', async () => {
+    const { store } = await open()
+    const blocks = [block(1 << 20), block(1000), block(1_500_000)]
+    for (const { cid, data } of blocks) await store.put(cid, data)
+    const loans = await Promise.all(blocks.map(({ cid }) => store.lend(cid)))
+    loans.forEach(({ bytes }, n) => assert.ok(Buffer.from(bytes).equals(blocks[n]!.data)))
+    loans[1]!.giveBack()
+    loans[1]!.giveBack()
+    const [again, another] = await Promise.all([store.lend(blocks[0]!.cid), store.lend(blocks[1]!.cid)])
+    assert.equal(again.bytes.buffer, loans[1]!.bytes.buffer)
+    assert.notEqual(another.bytes.buffer, again.bytes.buffer)
+    assert.ok(Buffer.from(again.bytes).equals(blocks[0]!.data) && Buffer.from(loans[0]!.bytes).equals(blocks[0]!.data))
+    await assert.rejects(store.lend(block(5).cid), code('BLOCK_MISSING'))
+    await store.close()
+  })
+
   it('keeps to its quota, also when many put at once', async () => {
     const { store } = await open({ quotaBytes: 10_500 })
     const blocks = Array.from({ length: 40 }, () => block(1000))

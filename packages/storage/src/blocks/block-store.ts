@@ -2,7 +2,7 @@ import { mkdir, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { type CID, DAG_CBOR, DAG_PB, matchesCid, PinGoError } from '@pingo/wire'
-import { MAX_BLOCK_BYTES } from '../limits.ts'
+import { CHUNK_BYTES, MAX_BLOCK_BYTES } from '../limits.ts'
 import { BlockIndex } from './block-index.ts'
 import { blockFiles, type Disk, diskError, diskFull, moveUp, nodeDisk } from './disk.ts'
 import { type CidLike, keyOf, toCid } from './key.ts'
@@ -22,6 +22,9 @@ export interface BlockStoreOptions {
 
 /** Free space is asked for again after this many written bytes. */
 const FREE_SPACE_CHECK_BYTES = 16 << 20
+/** Memory that is lent for one block, bytes; larger ones get their own. One byte more than a chunk: see {@link Disk.read}. */
+const LENT_BYTES = CHUNK_BYTES + 1
+const MAX_SPARE = 16
 /** Blocks that garbage collection looks at before others get a turn. */
 const GC_BLOCKS_PER_TURN = 1_000
 
@@ -45,6 +48,7 @@ export class BlockStore {
   readonly #removalListeners = new Set<(key: string) => void>()
   /** Grows with every pin, so that garbage collection notices those made meanwhile. */
   #pinned = 0
+  readonly #spare: Buffer[] = []
   #holds = 0
   #reservedBytes = 0
   #uncheckedBytes = Number.POSITIVE_INFINITY
@@ -120,12 +124,35 @@ export class BlockStore {
    * @throws PinGoError BLOCK_MISSING, BLOCK_CORRUPT
    */
   async get(cid: CidLike): Promise<Uint8Array> {
+    return await this.#get(cid)
+  }
+
+  /**
+   * Like {@link BlockStore.get}, in memory that the next reader gets when `giveBack` is called: for who sends many blocks and keeps none.
+   * Fresh memory for each would have the garbage collector look at everything after every 64 MiB.
+   */
+  async lend(cid: CidLike): Promise<{ bytes: Uint8Array; giveBack(): void }> {
+    const buffer = this.#spare.pop() ?? Buffer.allocUnsafeSlow(LENT_BYTES)
+    let isLent = true
+    const giveBack = () => {
+      if (isLent && this.#spare.length < MAX_SPARE) this.#spare.push(buffer)
+      isLent = false
+    }
+    try {
+      return { bytes: await this.#get(cid, buffer), giveBack }
+    } catch (error) {
+      giveBack()
+      throw error
+    }
+  }
+
+  async #get(cid: CidLike, into?: Uint8Array): Promise<Uint8Array> {
     const parsed = toCid(cid)
     const key = keyOf(parsed)
     this.#checkOpen()
     const size = this.#index.size(key)
     if (size === undefined) throw missing(parsed)
-    const bytes = await this.#disk.read(this.#path(key), size)
+    const bytes = await this.#disk.read(this.#path(key), size, into)
     if (bytes && matchesCid(parsed, bytes)) return bytes
     await this.#alone(key, async () => {
       // it may have been removed and put again meanwhile

@@ -9,8 +9,8 @@ import { isPinGoError, PinGoError } from '@pingo/wire'
 export interface Disk {
   /** Writes a file that is either whole and synced under its name, or not there. */
   write(path: string, bytes: Uint8Array, temporaryFolder: string): Promise<void>
-  /** Reads a file; undefined when there is none. */
-  read(path: string, sizeHint: number): Promise<Uint8Array | undefined>
+  /** Reads a file, into the beginning of `into` where it is large enough; undefined when there is none. */
+  read(path: string, sizeHint: number, into?: Uint8Array): Promise<Uint8Array | undefined>
   remove(path: string): Promise<void>
   /** Bytes that may still be written. */
   free(folder: string): Promise<number>
@@ -63,7 +63,7 @@ export const nodeDisk: Disk = {
     }
   },
 
-  async read(path, sizeHint) {
+  async read(path, sizeHint, into) {
     let file: number
     try {
       file = await open(path, 'r')
@@ -73,7 +73,8 @@ export const nodeDisk: Disk = {
     }
     try {
       // one byte more than expected, so that a file that grew is noticed
-      const buffer = Buffer.allocUnsafeSlow(sizeHint + 1)
+      const buffer =
+        into && into.byteLength > sizeHint ? into.subarray(0, sizeHint + 1) : Buffer.allocUnsafeSlow(sizeHint + 1)
       let length = 0
       while (length < buffer.byteLength) {
         const { bytesRead } = await read(file, buffer, length, buffer.byteLength - length, null)

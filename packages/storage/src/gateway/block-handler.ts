@@ -6,6 +6,7 @@ import { keyOf, toCid } from '../blocks/key.ts'
 import { carBytes } from '../files/car.ts'
 import { FileStore } from '../files/file-store.ts'
 import { MAX_BLOCK_BYTES, MAX_MISSING_CIDS } from '../limits.ts'
+import { sendLent } from '../transfer/send.ts'
 import { parseRange } from './byte-range.ts'
 import { HotCache } from './hot-cache.ts'
 
@@ -134,6 +135,8 @@ class DataPlane {
       clearTimeout(timer)
       this.#inFlightBytes -= size
     })
+    if (request.headers['cache-control'] === 'no-store')
+      return await sendLent(response, status, await this.#store.lend(cid), start, stop)
     const block = await this.#cache.get(keyOf(cid), () => this.#store.get(cid))
     response.writeHead(status)
     response.end(block.subarray(start, stop))

@@ -164,7 +164,11 @@ export class Holders {
         return false
       },
     }
-    const headers = { accept: RAW_TYPE, ...(start > 0 ? { range: `bytes=${start}-` } : {}) }
+    const headers = {
+      accept: RAW_TYPE,
+      'cache-control': 'no-store',
+      ...(start > 0 ? { range: `bytes=${start}-` } : {}),
+    }
     try {
       const o = { headers, signal, deadlineMs: this.#attemptMs }
       await this.#pool.stream(holder.source, `/ipfs/${cid}?format=raw`, o, sink)
