@@ -58,22 +58,17 @@ export class Leases {
     this.#db.run('INSERT INTO leases VALUES (?, ?, ?, ?)', hash, label, o.until, bytes)
   }
 
-  /** Within a write: ends the leases of a label. @returns the chunks */
-  end(label: string, owner: string): string[] {
-    const found = this.#db.get<{ id: number }>('SELECT id FROM labels WHERE name = ? AND owner = ?', label, owner)
-    if (!found) return []
-    const rows = this.#db.all<LeaseRow>(
-      'SELECT hash, label, bytes, ? AS owner FROM leases WHERE label = ?',
+  /** Within a write: the time of an owner's leases under a label is over; they go with the others of which it is. */
+  end(label: string, owner: string): void {
+    this.#db.run(
+      'UPDATE leases SET until = 0 WHERE label = (SELECT id FROM labels WHERE name = ? AND owner = ?)',
+      label,
       owner,
-      found.id,
     )
-    for (const row of rows) this.#remove(row)
-    this.#db.run('DELETE FROM labels WHERE id = ?', found.id)
-    return rows.map(({ hash }) => Buffer.from(hash).toString('hex'))
   }
 
-  /** Within a write: ends some of the leases whose time is over. @returns the chunks; when there are none, no more is to end */
-  endOver(now: number): string[] {
+  /** Within a write: removes some of the leases whose time is over. @returns their chunks; none: that was all */
+  removeOver(now: number): string[] {
     const rows = this.#db.all<LeaseRow>(
       `SELECT hash, label, bytes, owner FROM leases JOIN labels ON labels.id = label WHERE until <= ? LIMIT ${ENDED_PER_TURN}`,
       now,

@@ -66,7 +66,7 @@ describe('a storage node', () => {
     const object = cidOf(Buffer.from('object')).toString()
     const gone = chunk()
     assert.deepEqual(await there.keep(object, [kept.cid, gone.cid], now + 10 * CHUNK_LEASE_MS), [gone.cid])
-    assert.deepEqual(await node.service.collect({ all: true }), { blocks: 0, bytes: 0 })
+    assert.deepEqual(await node.service.collect({ orphansMs: 0 }), { blocks: 0, bytes: 0 })
     now += UPLOAD_LEASE_MS + 1
     assert.deepEqual(await node.service.collect(), { blocks: 1, bytes: 1_000 })
     assert.ok(node.blocks.has(kept.cid))
@@ -74,7 +74,7 @@ describe('a storage node', () => {
     now += CHUNK_LEASE_MS - UPLOAD_LEASE_MS - 10
     assert.deepEqual(await there.keep(object, [kept.cid], now + CHUNK_LEASE_MS), [])
     now += CHUNK_LEASE_MS - 10
-    assert.equal((await node.service.collect({ all: true })).blocks, 0)
+    assert.equal((await node.service.collect({ orphansMs: 0 })).blocks, 0)
     now += 20
     assert.equal((await node.service.collect()).blocks, 1)
     assert.deepEqual(node.blocks.stats(), { blocks: 0, bytes: 0 })

@@ -170,7 +170,8 @@ export class StorageService {
 
   /** Ends the leases that the asker has for an object. */
   async drop(asker: Asker, object: string): Promise<void> {
-    await this.#free(await this.#db.write(() => this.#leases.end(objectLabel(object), asker.peerId)))
+    await this.#db.write(() => this.#leases.end(objectLabel(object), asker.peerId))
+    await this.collect()
   }
 
   /** @throws PinGoError BLOCK_MISSING, BLOCK_CORRUPT, LEAF_UNKNOWN */
@@ -213,6 +214,7 @@ export class StorageService {
   /** @throws PinGoError MESSAGE_*, SIGNATURE_INVALID */
   async forget(id: string, word: Uint8Array): Promise<void> {
     await this.care.forget(id, word)
+    await this.collect()
   }
 
   /** Vouches for an owner. @param until ms since epoch, {@link MAX_ALLOWANCE_MS} from now at most */
@@ -252,28 +254,28 @@ export class StorageService {
     this.#settings = { ...this.#settings, ...settings }
   }
 
-  /** Collects the chunks whose last lease ended. @param o.all also looks for chunks that never had one: after a crash */
-  async collect(o: { all?: boolean } = {}): Promise<{ blocks: number; bytes: number }> {
+  /**
+   * Collects the chunks whose last lease ended.
+   * @param o.orphansMs also those that never had a lease, which a crash may leave, when they were put before this time (ms)
+   */
+  async collect(o: { orphansMs?: number } = {}): Promise<{ blocks: number; bytes: number }> {
     const freed = { blocks: 0, bytes: 0 }
-    for (;;) {
-      const ended = await this.#db.write(() => this.#leases.endOver(this.#clock()))
-      if (ended.length === 0) break
-      const { blocks, bytes } = await this.#free(ended)
+    const add = ({ blocks, bytes }: typeof freed) => {
       freed.blocks += blocks
       freed.bytes += bytes
     }
-    if (!o.all) return freed
-    const { blocks, bytes } = await this.blocks.gc()
-    return { blocks: freed.blocks + blocks, bytes: freed.bytes + bytes }
+    for (;;) {
+      const over = await this.#db.write(() => this.#leases.removeOver(this.#clock()))
+      if (over.length === 0) break
+      add(await this.blocks.gc({ amongKeys: over }))
+    }
+    if (o.orphansMs !== undefined) add(await this.blocks.gc({ olderThanMs: o.orphansMs }))
+    return freed
   }
 
   async close(): Promise<void> {
     this.#unkeep()
     this.#db.close()
-  }
-
-  async #free(keys: string[]): Promise<{ blocks: number; bytes: number }> {
-    return keys.length === 0 ? { blocks: 0, bytes: 0 } : await this.blocks.gc({ amongKeys: keys })
   }
 
   async #ownerOf(object: string, sealed: Uint8Array): Promise<string> {

@@ -77,6 +77,7 @@ export async function startStorageNode(o: StorageNodeOptions) {
   const data = blockHandler(blocks, { authorize: () => false })
   handle = (request, response) => storage(request, response) || data(request, response)
   membership.start()
+  await service.collect({ orphansMs: 0 }) // what a crash left
   const collecting = setInterval(() => void service.collect().catch(() => undefined), 60_000).unref()
   return {
     url,
