@@ -54,14 +54,15 @@ export function s3Handler(
     const request = readRequest(raw, o.domains ?? ['localhost'])
     const identity = await authenticate(request, { credentials: o.credentials, clock })
     const isRead = request.method === 'GET' || request.method === 'HEAD'
-    if (identity.accessKeyId === undefined && !(o.anonymous && isRead)) throw new S3Error('AccessDenied')
-    if (!writer && !isRead) throw new S3Error('AccessDenied')
+    if (identity.accessKeyId === undefined && !o.anonymous) throw new S3Error('AccessDenied')
+    const mayWrite = writer !== undefined && identity.accessKeyId !== undefined
+    if (!mayWrite && !isRead) throw new S3Error('AccessDenied')
     await operationOf(request)({
       request,
       response,
       identity,
       reader: backend,
-      writer,
+      writer: mayWrite ? writer : undefined,
       region: o.region ?? 'us-east-1',
       paceMs: o.paceMs ?? PACE_MS,
       signal,
