@@ -25,8 +25,20 @@ export type { Pin } from './blocks/pins.ts'
 export { DiskCache } from './cache/disk-cache.ts'
 export { SizedCache, type SizedCacheOptions } from './cache/s3-fifo.ts'
 export type * from './cdn/port.ts'
+export {
+  backupOf,
+  MIN_PASSWORD_LENGTH,
+  PHRASE_WORDS,
+  phraseOf,
+  secretOf,
+  secretOfBackup,
+} from './crypto/backup.ts'
+export { GrantBook, openGrant, sealGrant } from './crypto/grant.ts'
+export { hasKeyring, KEYRING_FILE, Keyring, loadKeyring, restoreKeyring } from './crypto/keyring.ts'
 export { paddedBytes } from './crypto/padding.ts'
 export { KEY_BYTES, newObjectKey, openRecord, RECORD_BYTES, sealRecord, TAG_BYTES } from './crypto/segment.ts'
+export { isShareLink, type OpenShare, openShareLink, shareLink } from './crypto/share.ts'
+export { type Receiver, receiverOf, unwrap, wrap } from './crypto/wrap.ts'
 export { leafCount, type MerkleProof, merkleProof, merkleRoot, verifyProof } from './durability/merkle.ts'
 export {
   type Durability,

@@ -6,6 +6,7 @@
 export * from './api.ts'
 export * from './encoding.ts'
 export * from './errors.ts'
+export * from './keys.ts'
 export * from './manifests.ts'
 export * from './messages.ts'
 export * from './storage.ts'

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { z } from 'zod'
-import { createIdentity, isPinGoError, loadIdentity, seal, unseal, verifySignature } from './index.ts'
+import { createIdentity, identityFromSeed, isPinGoError, loadIdentity, seal, unseal, verifySignature } from './index.ts'
 
 async function withFolder(work: (folder: string) => Promise<void>): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'pingo-wire-'))
@@ -24,6 +24,14 @@ test('an identity outlives its process, is private to its owner, and two that st
     assert.equal((await loadIdentity(file)).peerId, identities[0]!.peerId)
     assert.equal((await stat(file)).mode & 0o777, 0o600)
   }))
+
+test('a seed has one identity: the key of RFC 8032’s first test', async () => {
+  const seed = Buffer.from('9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60', 'hex')
+  const identity = await identityFromSeed(seed)
+  const publicKey = 'd75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a'
+  assert.equal(Buffer.from(identity.privateKey.publicKey.raw).toString('hex'), publicKey)
+  assert.equal((await identityFromSeed(seed)).peerId, identity.peerId)
+})
 
 test('a damaged identity file is refused with a sentence, never replaced', () =>
   withFolder(async (folder) => {

@@ -1,10 +1,13 @@
-import { randomBytes } from 'node:crypto'
-import { chmod, link, mkdir, open, readFile, rm } from 'node:fs/promises'
-import { dirname } from 'node:path'
-import { generateKeyPair, privateKeyFromProtobuf, privateKeyToProtobuf } from '@libp2p/crypto/keys'
+import {
+  generateKeyPair,
+  generateKeyPairFromSeed,
+  privateKeyFromProtobuf,
+  privateKeyToProtobuf,
+} from '@libp2p/crypto/keys'
 import type { Ed25519PrivateKey } from '@libp2p/interface'
 import { peerIdFromPrivateKey, peerIdFromString } from '@libp2p/peer-id'
 import { PinGoError } from './errors.ts'
+import { loadSecretFile } from './secret-file.ts'
 
 /** An Ed25519 key pair and the PeerId that names it on the network (libp2p peer-id spec, inline public key). */
 export interface Identity {
@@ -18,46 +21,21 @@ export async function createIdentity(): Promise<Identity> {
   return identityOf(await generateKeyPair('Ed25519'))
 }
 
+/** The identity of a 32-byte seed (RFC 8032's private key): the same for the same seed. */
+export async function identityFromSeed(seed: Uint8Array): Promise<Identity> {
+  return identityOf(await generateKeyPairFromSeed('Ed25519', seed))
+}
+
 /**
  * Reads the identity in `file`, or makes one and writes it (mode 0600, synced) when there is none.
  * Two processes that start at once agree on one key. The key itself never appears in an error or a log.
  * @throws PinGoError IDENTITY_UNREADABLE
  */
 export async function loadIdentity(file: string): Promise<Identity> {
-  const existing = await readKey(file)
-  if (existing) return existing
-  const identity = await createIdentity()
-  await mkdir(dirname(file), { recursive: true, mode: 0o700 })
-  const temporary = `${file}.${randomBytes(6).toString('hex')}`
-  const handle = await open(temporary, 'wx', 0o600)
-  try {
-    await handle.writeFile(privateKeyToProtobuf(identity.privateKey))
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
-  try {
-    await link(temporary, file) // fails when another process was first: then its key is ours
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
-  } finally {
-    await rm(temporary, { force: true })
-  }
-  return (await readKey(file))!
-}
-
-async function readKey(file: string): Promise<Identity | undefined> {
-  let bytes: Uint8Array
-  try {
-    bytes = await readFile(file)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
-    throw error
-  }
+  const bytes = await loadSecretFile(file, async () => privateKeyToProtobuf((await createIdentity()).privateKey))
   try {
     const key = privateKeyFromProtobuf(bytes)
     if (key.type !== 'Ed25519') throw new Error(`key type ${key.type}`)
-    await chmod(file, 0o600)
     return identityOf(key)
   } catch {
     throw new PinGoError('IDENTITY_UNREADABLE', `The identity file ${file} is damaged.`, {
