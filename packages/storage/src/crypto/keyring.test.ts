@@ -111,3 +111,13 @@ test('a printed keyring shows no key', async () => {
     ])
       assert.ok(!shown.includes(text), text)
 })
+
+test('a closed keyring seals nothing under a key of zeros', async () => {
+  const keyring = await Keyring.of(secret)
+  const sealed = keyring.seal('a', Buffer.from('words'))
+  keyring[Symbol.dispose]()
+  assert.throws(() => keyring.seal('a', Buffer.from('words')), /closed/)
+  assert.throws(() => keyring.open('a', sealed), /closed/)
+  assert.throws(() => keyring.revealSecret(), /closed/)
+  assert.equal(secret[0], 7, 'the caller’s array is the caller’s')
+})

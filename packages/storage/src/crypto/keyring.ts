@@ -22,6 +22,7 @@ export class Keyring {
   readonly #owner: Identity
   readonly #indexName: Identity
   readonly #receiver: Receiver
+  #isClosed = false
 
   private constructor(secret: Uint8Array, owner: Identity, indexName: Identity, receiver: Receiver) {
     this.#secret = secret
@@ -59,12 +60,12 @@ export class Keyring {
 
   /** Seals what only the owner shall read: an object's key, an index. `context` must be told again to open it. */
   seal(context: string, bytes: Uint8Array): Uint8Array {
-    return sealBox(this.#indexKey, context, bytes)
+    return sealBox(this.#opened(this.#indexKey), context, bytes)
   }
 
   /** @throws PinGoError KEYRING_WRONG when it was sealed by another owner, for another context, or was changed */
   open(context: string, sealed: Uint8Array): Uint8Array {
-    const bytes = openBox(this.#indexKey, context, sealed)
+    const bytes = openBox(this.#opened(this.#indexKey), context, sealed)
     if (bytes) return bytes
     throw new PinGoError('KEYRING_WRONG', 'A sealed key or index does not open with this machine’s storage key.', {
       hint: 'If it is of another machine, restore that machine’s key: pingo store keys restore.',
@@ -78,7 +79,19 @@ export class Keyring {
 
   /** A copy of the secret, for a backup. */
   revealSecret(): Uint8Array {
-    return Uint8Array.from(this.#secret)
+    return Uint8Array.from(this.#opened(this.#secret))
+  }
+
+  /** Overwrites the secret and the key of {@link seal} with zeros. The owner can still sign while the process lasts. */
+  [Symbol.dispose](): void {
+    this.#secret.fill(0)
+    this.#indexKey.fill(0)
+    this.#isClosed = true
+  }
+
+  #opened(key: Uint8Array): Uint8Array {
+    if (this.#isClosed) throw new Error('this keyring was closed')
+    return key
   }
 
   toJSON(): { owner: string } {
