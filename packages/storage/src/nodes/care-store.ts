@@ -15,9 +15,10 @@ import {
 import type { BlockStore } from '../blocks/block-store.ts'
 import { keyOf } from '../blocks/key.ts'
 import { type CaredObject, type CaredPart, type CaretakerStore, FORGOTTEN_KEPT_MS } from '../durability/ports.ts'
+import { decodeLocations } from '../objects/object.ts'
 import type { GroupedDatabase } from './database.ts'
 import { careLabel, FOREVER, type Leases } from './leases.ts'
-import { checkLocations, checkTree, manifestBlocks, readManifest, readPart } from './manifest-blocks.ts'
+import { checkTree, manifestBlocks, readManifest, readPart } from './manifest-blocks.ts'
 import { openObjectRecord } from './object-record.ts'
 import type { ObjectHealth, ObjectState } from './port.ts'
 
@@ -68,7 +69,7 @@ export class SqliteCaretakerStore implements CaretakerStore {
   /**
    * Takes an object into care; due at once.
    * @param authorize throws when the asker may not
-   * @throws PinGoError BLOCK_MISSING, MANIFEST_MALFORMED, LOCATIONS_MALFORMED, OBJECT_FORGOTTEN, OBJECT_DIFFERS, MESSAGE_*, SIGNATURE_INVALID
+   * @throws PinGoError BLOCK_MISSING, MANIFEST_MALFORMED, OBJECT_FORGOTTEN, OBJECT_DIFFERS, MESSAGE_*, SIGNATURE_INVALID
    */
   async commit(commit: Commit, authorize: (of: { owner: string; id: string }) => void): Promise<void> {
     const { owner, record } = await openObjectRecord(commit.record)
@@ -82,11 +83,13 @@ export class SqliteCaretakerStore implements CaretakerStore {
       throw new PinGoError('MANIFEST_MALFORMED', `The manifest is not that of object ${id}.`)
     if (commit.locations.length !== manifest.parts.length)
       throw new PinGoError(
-        'LOCATIONS_MALFORMED',
+        'MANIFEST_MALFORMED',
         `Of ${manifest.parts.length} parts, ${commit.locations.length} are told.`,
       )
-    for (const [index, text] of manifest.parts.entries())
-      checkLocations(commit.locations[index]!, (await readPart(this.#blocks, text, manifest)).stripes.length, manifest)
+    for (const [part, locations] of commit.locations.entries()) {
+      await readPart(this.#blocks, manifest, part)
+      decodeLocations(locations, manifest, part)
+    }
     if (manifest.root !== undefined) await checkTree(this.#blocks, manifest)
     const blocks: { key: string; bytes: number }[] = []
     for await (const cid of manifestBlocks(this.#blocks, manifestCid)) {
@@ -182,17 +185,16 @@ export class SqliteCaretakerStore implements CaretakerStore {
     const locations = row && this.locations(id, part)
     if (!row || !locations) return undefined
     const manifest = await readManifest(this.#blocks, row.manifest)
-    return { stripes: (await readPart(this.#blocks, manifest.parts[part]!, manifest)).stripes, locations }
+    return { stripes: (await readPart(this.#blocks, manifest, part)).stripes, locations }
   }
 
-  /** @throws PinGoError LOCATIONS_MALFORMED */
+  /** @throws PinGoError MANIFEST_MALFORMED */
   async setLocations(id: string, part: number, locations: Locations): Promise<boolean> {
     const row = this.#row(id)
     if (!row) return false
     const manifest = await readManifest(this.#blocks, row.manifest)
-    const text = manifest.parts[part]
-    if (text === undefined) return false
-    checkLocations(locations, (await readPart(this.#blocks, text, manifest)).stripes.length, manifest)
+    if (part >= manifest.parts.length) return false
+    decodeLocations(locations, manifest, part)
     return await this.#db.write(
       () => this.#row(id)?.manifest === row.manifest && this.#putLocations(id, part, locations),
     )

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import {
   MAX_CLOCK_SKEW_MS,
   MAX_NODE_RECORD_BYTES,
@@ -34,6 +35,8 @@ export async function openNodeRecord(sealed: Uint8Array): Promise<NodeRecord> {
 export class NodeBook {
   readonly #clock: () => number
   readonly #known = new Map<string, KnownNode>()
+  /** Hashes of sealed records that were taken. */
+  readonly #old = new Set<string>()
 
   constructor(clock: () => number) {
     this.#clock = clock
@@ -44,6 +47,8 @@ export class NodeBook {
    * @throws PinGoError MESSAGE_*, SIGNATURE_INVALID, NODE_RECORD_INVALID
    */
   async read(sealed: Uint8Array): Promise<KnownNode | undefined> {
+    const hash = createHash('sha256').update(sealed).digest('base64')
+    if (this.#old.has(hash)) return undefined // most of what is told is known: no signature is checked twice
     const record = await openNodeRecord(sealed)
     if (!this.#isNews(record)) return undefined
     return { record, sealed }
@@ -55,6 +60,8 @@ export class NodeBook {
     const { peerId } = node.record
     if (!this.#isNews(node.record) || (!this.#known.has(peerId) && this.#known.size >= MAX_NODES)) return false
     this.#known.set(peerId, node)
+    this.#old.add(createHash('sha256').update(node.sealed).digest('base64'))
+    if (this.#old.size > 2 * MAX_NODES) this.#old.delete(this.#old.values().next().value!)
     return true
   }
 

@@ -92,7 +92,7 @@ describe('a storage node', () => {
     await assert.rejects(there.commit(object.commit), code('BLOCK_MISSING'))
     for (const { cid, bytes } of object.blocks) await there.putChunk(cid, bytes, { upload: 'one' })
     await assert.rejects(foreign.commit(object.commit), code('FORBIDDEN'))
-    await assert.rejects(there.commit({ ...object.commit, locations: [] }), code('LOCATIONS_MALFORMED'))
+    await assert.rejects(there.commit({ ...object.commit, locations: [] }), code('MANIFEST_MALFORMED'))
     await there.commit(object.commit)
     await there.commit(object.commit)
     const state = await there.object(object.id)

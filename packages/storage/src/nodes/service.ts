@@ -32,6 +32,8 @@ import type { ObjectState } from './port.ts'
 const KEPT_PER_TURN = 256
 /** A node that had no room says so for a while, instead of refusing every chunk anew. */
 const FULL_BACK_OFF_MS = 60_000
+/** A record of the node is told for so long before it is signed anew. */
+const RECORD_MS = 30_000
 /** The part of the quota that one other fog node may fill for repairs. */
 const PEER_SHARE = 0.25
 
@@ -78,6 +80,7 @@ export class StorageService {
   #settings: NodeSettings
   #fullUntil = 0
   #sequence = 0
+  #record: { sealed: Promise<Uint8Array>; at: number; isFull: boolean } | undefined
 
   private constructor(o: StorageServiceOptions, db: GroupedDatabase) {
     this.#o = o
@@ -204,7 +207,7 @@ export class StorageService {
     return locations
   }
 
-  /** @throws PinGoError FORBIDDEN, OBJECT_MISSING, LOCATIONS_MALFORMED */
+  /** @throws PinGoError FORBIDDEN, OBJECT_MISSING, MANIFEST_MALFORMED */
   async relocate(asker: Asker, id: string, part: number, locations: Locations): Promise<void> {
     if (!this.#isFogNode(asker.peerId) || this.#o.mayRelocate?.(asker.peerId, id) === false)
       throw forbidden("Where an object's shards are is told by its caretakers.")
@@ -234,24 +237,30 @@ export class StorageService {
     }
   }
 
-  /** What the node tells of itself by now, signed. */
-  async record(): Promise<Uint8Array> {
+  /** What the node tells of itself, signed; anew after a while, or when it filled up. */
+  record(): Promise<Uint8Array> {
     const now = this.#clock()
+    const isFull = now < this.#fullUntil
+    const last = this.#record
+    if (last && last.isFull === isFull && now >= last.at && now - last.at < RECORD_MS) return last.sealed
     this.#sequence = Math.max(this.#sequence + 1, now) // grows over restarts, as clocks do
     const left = Math.max(0, this.#o.quotaBytes - this.blocks.stats().bytes)
-    return await seal(this.identity, NODE_RECORD_TYPE, {
+    const sealed = seal(this.identity, NODE_RECORD_TYPE, {
       ...this.#settings,
       peerId: this.peerId,
       capacityBytes: this.#o.quotaBytes,
-      freeBytes: now < this.#fullUntil ? 0 : left,
+      freeBytes: isFull ? 0 : left,
       sequence: this.#sequence,
       at: now,
     } satisfies NodeRecord)
+    this.#record = { sealed, at: now, isFull }
+    return sealed
   }
 
   /** Changes what the node tells of itself: that it leaves, its price. */
   set(settings: Partial<NodeSettings>): void {
     this.#settings = { ...this.#settings, ...settings }
+    this.#record = undefined
   }
 
   /**
