@@ -78,6 +78,7 @@ export { type NodeSettings, StorageService, type StorageServiceOptions } from '.
 export { type StorageHandlerOptions, storageHandler } from './nodes/storage-handler.ts'
 export { type ChunkHint, type ChunkSource, type OpenOptions, openObject, type StoredObject } from './objects/get.ts'
 export { type JournalStripe, MemoryJournal, type PutJournal, type PutStart } from './objects/journal.ts'
+export { type Mended, mendObject } from './objects/mend.ts'
 export { forgetObject, type ObjectStatus, statObject } from './objects/owner.ts'
 export { proveObject, type ShardProof } from './objects/prove.ts'
 export { type PutOptions, type PutProgress, type PutResult, type PutSource, putObject } from './objects/put.ts'
