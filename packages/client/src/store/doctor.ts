@@ -1,0 +1,157 @@
+import type { ObjectStatus } from '@pingo/storage'
+import { isPinGoError, sentence } from '@pingo/wire'
+import type { Extent, Placed } from './entry.ts'
+import type { StoreParts } from './parts.ts'
+import { type Place, pathOf } from './path-names.ts'
+
+/** Objects that are looked at at once. */
+const AT_ONCE = 8
+/** An object that nobody checked for so long has its leases renewed by its owner. */
+const UNCHECKED_MS = 3 * 24 * 3_600_000
+
+export type Health = 'well' | 'mended' | 'at risk' | 'lost' | 'unknown'
+
+/** How one entry is. */
+export interface Finding {
+  path: string
+  id: string
+  bytes: number
+  health: Health
+  /** How it is kept: '10+6', '3 copies'. */
+  kept: string
+  /** Shards that are left of the worst stripe, and how many there should be; undefined before the first check. */
+  shards: { left: number; of: number; needed: number } | undefined
+  checkedAt: number | undefined
+  caretakers: { there: number; of: number }
+  /** Sentences: what is wrong, and what was done. */
+  notes: string[]
+}
+
+export interface DoctorReport {
+  findings: Finding[]
+  nodes: number
+  backup: { at: number | undefined; isFresh: boolean; note: string | undefined }
+  /** Objects that the network is still to forget. */
+  garbage: number
+}
+
+/**
+ * Looks at every object of the index: who sees to it, how many shards each stripe has left, whether its key is here; then at the backup
+ * of the index. What an owner can mend is mended: caretakers that lack an object are given it, leases that nobody renews are renewed,
+ * the index is published again.
+ */
+export async function examine(
+  parts: StoreParts,
+  o: {
+    prefix?: Place
+    mends?: boolean
+    onProgress?(done: number, total: number): void
+    signal?: AbortSignal
+  } = {},
+): Promise<DoctorReport> {
+  const { index, objects, backup } = parts
+  const buckets = o.prefix ? [o.prefix.bucket] : index.buckets().map(({ bucket }) => bucket)
+  const seen = new Set<string>()
+  const work: { entry: Placed; extent: Extent }[] = []
+  for (const bucket of buckets)
+    for (const entry of index.below(bucket, o.prefix?.key))
+      for (const extent of entry.extents) {
+        if (seen.has(extent.id)) continue
+        seen.add(extent.id)
+        work.push({ entry, extent })
+      }
+  const findings: Finding[] = new Array(work.length)
+  let [next, done] = [0, 0]
+  const lane = async () => {
+    while (next < work.length) {
+      o.signal?.throwIfAborted()
+      const at = next++
+      findings[at] = await examineOne(parts, work[at]!, o)
+      o.onProgress?.(++done, work.length)
+    }
+  }
+  await Promise.all(Array.from({ length: AT_ONCE }, lane))
+  let note: string | undefined
+  try {
+    await backup.sync({ isForced: o.mends, signal: o.signal })
+  } catch (error) {
+    o.signal?.throwIfAborted()
+    note = sentence(error)
+  }
+  const nodes = objects.nodes.live().length
+  return { findings, nodes, backup: { ...backup.state(), note }, garbage: index.garbage().length }
+}
+
+async function examineOne(
+  parts: StoreParts,
+  { entry, extent }: { entry: Placed; extent: Extent },
+  o: { mends?: boolean; signal?: AbortSignal },
+): Promise<Finding> {
+  const { objects, clock } = parts
+  const finding: Finding = {
+    path: pathOf(entry),
+    id: extent.id,
+    bytes: extent.bytes,
+    health: 'well',
+    kept: '',
+    shards: undefined,
+    checkedAt: undefined,
+    caretakers: { there: 0, of: 0 },
+    notes: [],
+  }
+  const note = (health: Health, text: string) => {
+    if (RANK.indexOf(health) > RANK.indexOf(finding.health)) finding.health = health
+    finding.notes.push(text)
+  }
+  try {
+    if (!extent.secret && !entry.isPublic) note('lost', 'Its key is missing: nobody can read it.')
+    objects.keyOf(extent)
+  } catch (error) {
+    note('lost', sentence(error))
+  }
+  let status: ObjectStatus
+  try {
+    status = await objects.stat(extent.id, o.signal)
+  } catch (error) {
+    o.signal?.throwIfAborted()
+    if (isPinGoError(error, 'OBJECT_MISSING') || isPinGoError(error, 'OBJECT_FORGOTTEN'))
+      note('lost', 'No fog node has it any more. Put it again if you have the file.')
+    else note('unknown', sentence(error))
+    return finding
+  }
+  const { k, m } = status.manifest.code
+  finding.kept = keptAs(k, m)
+  finding.checkedAt = status.health.checkedAt
+  finding.shards = worstOf(status, k, m)
+  const there = status.caretakers.filter(({ cares }) => cares)
+  finding.caretakers = { there: there.length, of: status.caretakers.length }
+  for (const risk of status.risks) note('at risk', risk)
+  const isUnchecked = clock() - (status.health.checkedAt ?? status.at) > UNCHECKED_MS
+  if (!o.mends || (there.length === status.caretakers.length && !isUnchecked && status.risks.length === 0))
+    return finding
+  try {
+    const { shardsLeft: left, newCaretakers: caretakers } = await objects.mend(extent.id, o.signal)
+    finding.shards = { left, of: k + m, needed: k }
+    finding.caretakers.there += caretakers
+    const isWell = left >= k + m && finding.caretakers.there >= finding.caretakers.of
+    if (isWell && finding.health === 'at risk') finding.health = 'mended'
+    if (caretakers > 0) note('mended', `${caretakers} more fog nodes see to it now.`)
+    if (left < k) note('lost', `A stripe has ${left} of the ${k} shards that it needs.`)
+    else if (left < k + m) note('at risk', `A stripe has ${left} of ${k + m} shards; its caretakers will repair it.`)
+  } catch (error) {
+    o.signal?.throwIfAborted()
+    note('at risk', `It could not be mended: ${sentence(error)}`)
+  }
+  return finding
+}
+
+const RANK: Health[] = ['well', 'mended', 'unknown', 'at risk', 'lost']
+
+/** '10+6' or '3 copies'. */
+export const keptAs = (k: number, m: number): string => (k > 1 ? `${k}+${m}` : m === 0 ? '1 copy' : `${m + 1} copies`)
+
+function worstOf({ health }: ObjectStatus, k: number, m: number): Finding['shards'] {
+  const counts = Object.entries(health.stripesByShards).filter(([, stripes]) => stripes > 0)
+  if (counts.length === 0) return undefined
+  return { left: Math.min(...counts.map(([shards]) => Number(shards))), of: k + m, needed: k }
+}

@@ -1,0 +1,108 @@
+import {
+  forgetObject,
+  type Mended,
+  mendObject,
+  type NodeMap,
+  type ObjectStatus,
+  openObject,
+  type PutOptions,
+  type PutResult,
+  type PutSource,
+  proveObject,
+  putObject,
+  type StoredObject,
+  statObject,
+} from '@pingo/storage'
+import { type Identity, isPinGoError, PinGoError } from '@pingo/wire'
+import type { Extent } from './entry.ts'
+import type { KeyBox } from './key-box.ts'
+
+export interface Span {
+  start: number
+  /** Exclusive. */
+  end: number
+}
+
+/** The network's objects under one owner's keys. */
+export class Objects {
+  readonly nodes: NodeMap
+  readonly owner: Identity
+  readonly #keys: KeyBox
+
+  constructor(o: { nodes: NodeMap; owner: Identity; keys: KeyBox }) {
+    this.nodes = o.nodes
+    this.owner = o.owner
+    this.#keys = o.keys
+  }
+
+  /** Stores an object. @returns what the index has to keep of it, and what the network says */
+  async put(
+    source: PutSource,
+    o: Omit<PutOptions, 'nodes' | 'owner' | 'key'>,
+  ): Promise<{ extent: Extent; result: PutResult }> {
+    const result = await putObject(source, { ...o, nodes: this.nodes, owner: this.owner })
+    const { id, bytes, storedBytes, key } = result
+    return { extent: { id, bytes, storedBytes, secret: key && this.#keys.seal(contextOf(id), key) }, result }
+  }
+
+  open(extent: Extent, signal?: AbortSignal): Promise<StoredObject> {
+    return openObject({ id: extent.id, bytes: extent.bytes, key: this.keyOf(extent), from: this.nodes, signal })
+  }
+
+  /** Somebody's public object. */
+  openPublic(id: string, signal?: AbortSignal): Promise<StoredObject> {
+    return openObject({ id, from: this.nodes, signal })
+  }
+
+  /** What the index would have of somebody else's object whose key was told. */
+  extentOf(id: string, key: Uint8Array, bytes: number): Extent {
+    return { id, bytes, storedBytes: 0, secret: this.#keys.seal(contextOf(id), key) }
+  }
+
+  keyOf({ id, secret }: Extent): Uint8Array | undefined {
+    return secret && this.#keys.open(contextOf(id), secret)
+  }
+
+  /** The bytes of objects that lie one behind the other, or a span of them. */
+  async *read(
+    extents: readonly Extent[],
+    span: Span = { start: 0, end: Number.POSITIVE_INFINITY },
+    signal?: AbortSignal,
+  ): AsyncGenerator<Uint8Array> {
+    let at = 0
+    for (const extent of extents) {
+      const start = Math.max(0, span.start - at)
+      const end = Math.min(extent.bytes, span.end - at)
+      at += extent.bytes
+      if (start < end) yield* (await this.open(extent, signal)).read({ start, end }, { signal })
+      if (at >= span.end) return
+    }
+  }
+
+  stat(id: string, signal?: AbortSignal): Promise<ObjectStatus> {
+    return statObject({ id, nodes: this.nodes, signal })
+  }
+
+  mend(id: string, signal?: AbortSignal): Promise<Mended> {
+    return mendObject({ id, nodes: this.nodes, signal })
+  }
+
+  prove(id: string, o: { challenges?: number; signal?: AbortSignal }) {
+    return proveObject({ id, nodes: this.nodes, ...o })
+  }
+
+  /** Tells the network to forget an object; it is well when nobody knows it. @returns false when nobody could be told yet */
+  async forget(id: string, signal?: AbortSignal): Promise<boolean> {
+    try {
+      const { told } = await forgetObject({ id, nodes: this.nodes, owner: this.owner, signal })
+      return told.length > 0 // those that did not answer hear it of the others
+    } catch (error) {
+      signal?.throwIfAborted()
+      if (isPinGoError(error, 'OBJECT_MISSING') || isPinGoError(error, 'OBJECT_FORGOTTEN')) return true
+      if (error instanceof PinGoError) return false
+      throw error
+    }
+  }
+}
+
+const contextOf = (id: string) => `object ${id}`
