@@ -21,7 +21,7 @@ export function keyOf(cid: CidLike): string {
   return Buffer.from(toCid(cid).multihash.digest).toString('hex')
 }
 
-/** The CID of the raw block that is filed under `key`. */
-export function cidOfKey(key: string): CID {
-  return CID.createV1(RAW, Digest.create(SHA2_256, Buffer.from(key, 'hex')))
+/** The CID of the block that is filed under `key`, as raw bytes by default. */
+export function cidOfKey(key: string, codec: number = RAW): CID {
+  return CID.createV1(codec, Digest.create(SHA2_256, Buffer.from(key, 'hex')))
 }

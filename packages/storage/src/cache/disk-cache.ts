@@ -173,7 +173,7 @@ export class DiskCache implements BlockCache {
     this.#victims = new Set()
     this.#victimBytes = 0
     this.#sweeping = this.#blocks
-      .gc({ among: [...victims].map(cidOfKey) })
+      .gc({ among: [...victims].map((key) => cidOfKey(key)) })
       .then(({ bytes }) => bytes)
       .finally(() => {
         this.#sweeping = undefined

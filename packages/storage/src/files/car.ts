@@ -16,19 +16,31 @@ const MAX_ROOTS = 1_000
 const MAX_VARINT_BYTES = 8
 
 /** The header and blocks of a CAR (ipld CARv1), piece by piece. */
-export async function* carBytes(
+export async function* carSections(
+  root: CID,
+  blocks: AsyncIterable<{ cid: CID; bytes: Uint8Array }>,
+): AsyncGenerator<Uint8Array> {
+  const header = dagCbor.encode({ version: 1, roots: [root] })
+  yield Buffer.concat([varint(header.byteLength), header])
+  for await (const { cid, bytes } of blocks) {
+    yield Buffer.concat([varint(cid.bytes.byteLength + bytes.byteLength), cid.bytes])
+    yield bytes
+  }
+}
+
+/** {@link carSections} of blocks that are named. */
+async function* carBytes(
   root: CID,
   cids: Iterable<string>,
   read: (cid: CID) => Promise<Uint8Array>,
 ): AsyncGenerator<Uint8Array> {
-  const header = dagCbor.encode({ version: 1, roots: [root] })
-  yield Buffer.concat([varint(header.byteLength), header])
-  for (const text of cids) {
-    const cid = CID.parse(text)
-    const bytes = await read(cid)
-    yield Buffer.concat([varint(cid.bytes.byteLength + bytes.byteLength), cid.bytes])
-    yield bytes
+  const blocks = async function* () {
+    for (const text of cids) {
+      const cid = CID.parse(text)
+      yield { cid, bytes: await read(cid) }
+    }
   }
+  yield* carSections(root, blocks())
 }
 
 /** Writes a CAR to a Node or web stream, no faster than it takes it, and ends it. */

@@ -1,11 +1,11 @@
 import { type CID, cidOf, type FileRef, PinGoError } from '@pingo/wire'
 import type { BlockStore } from '../blocks/block-store.ts'
 import { type CidLike, toCid } from '../blocks/key.ts'
-import { CHUNK_BYTES, MAX_FILE_DEPTH, MAX_READ_ALL_BYTES } from '../limits.ts'
+import { CHUNK_BYTES, MAX_READ_ALL_BYTES } from '../limits.ts'
 import { type CarImport, readCar, writeCar } from './car.ts'
-import { Effort } from './effort.ts'
 import { importFile } from './import-file.ts'
-import { type FileNode, readNode, walk } from './unixfs.ts'
+import { readTree } from './read-tree.ts'
+import { readNode, walk } from './unixfs.ts'
 
 /** Blocks that are hashed and written at once while a file is stored. */
 const WRITE_CONCURRENCY = 4
@@ -81,33 +81,7 @@ export class FileStore implements FileSink {
     if (bytes !== undefined && root.bytes !== bytes) throw sizeMismatch(cid, bytes, root.bytes)
     const start = Math.max(0, range.start ?? 0)
     const end = Math.min(root.bytes, range.end ?? root.bytes)
-    if (start < end) yield* this.#readNode(root, start, end, 1, new Effort())
-  }
-
-  async *#readNode(
-    node: FileNode,
-    start: number,
-    end: number,
-    depth: number,
-    effort: Effort,
-  ): AsyncGenerator<Uint8Array> {
-    effort.spend(Math.min(end, node.data.byteLength) - start)
-    if (start < node.data.byteLength) yield node.data.subarray(start, end)
-    let at = node.data.byteLength
-    for (const { cid, bytes } of node.children) {
-      const from = Math.max(start, at)
-      const to = Math.min(end, at + bytes)
-      if (from < to) {
-        if (depth > MAX_FILE_DEPTH)
-          throw new PinGoError('FILE_MALFORMED', `The file's tree is deeper than ${MAX_FILE_DEPTH} levels.`)
-        const child = readNode(cid, await this.blocks.get(cid))
-        if (child.bytes !== bytes)
-          throw new PinGoError('FILE_MALFORMED', `Block ${cid} has ${child.bytes} bytes, its parent says ${bytes}.`)
-        yield* this.#readNode(child, from - at, to - at, depth + 1, effort)
-      }
-      at += bytes
-      if (at >= end) return
-    }
+    if (start < end) yield* readTree(root, start, end, (child) => this.blocks.get(child))
   }
 
   /**
@@ -128,7 +102,7 @@ export class FileStore implements FileSink {
     if (root.children.length === 0) return root.data
     const whole = new Uint8Array(root.bytes)
     let at = 0
-    for await (const part of this.#readNode(root, 0, root.bytes, 1, new Effort())) {
+    for await (const part of readTree(root, 0, root.bytes, (child) => this.blocks.get(child))) {
       whole.set(part, at)
       at += part.byteLength
     }

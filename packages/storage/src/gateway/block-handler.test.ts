@@ -89,7 +89,6 @@ describe('the data plane', () => {
       ['/ipfs//etc/passwd', 400],
       ['/ipfs/nonsense?format=raw', 400],
       ['/ipfs/bafkqaaa?format=raw', 400],
-      [`/ipfs/${cid}`, 406],
       [`/ipfs/${cid}?format=tar`, 406],
       [`/ipfs/${cidOf(randomBytes(9))}?format=raw`, 404],
       [`/ipfs/${cidOf(randomBytes(9))}?format=car`, 404],

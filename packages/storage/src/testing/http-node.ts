@@ -58,10 +58,10 @@ export async function node(o: Partial<BlockHandlerOptions> = {}) {
 }
 export const get = (url: string, path: string, headers: Record<string, string> = {}, method = 'GET') =>
   fetch(url + path, { headers, method })
-/** The answer to a request as it is, with no client that tidies it up. */
+/** The answer to a request as it is, with no client that tidies it up; the server closes the connection. */
 export async function rawRequest(url: string, text: string): Promise<string> {
   const { hostname, port } = new URL(url)
   const socket = connect(Number(port), hostname)
-  socket.end(text)
+  socket.write(text)
   return Buffer.concat(await Array.fromAsync(socket as AsyncIterable<Buffer>)).toString('latin1')
 }

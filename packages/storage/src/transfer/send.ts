@@ -9,7 +9,7 @@ const WRITE_BYTES = 256 << 10
  */
 export async function sendLent(
   response: ServerResponse,
-  status: number,
+  { status, head }: { status: number; head: string[] },
   { bytes, giveBack }: { bytes: Uint8Array; giveBack(): void },
   start: number,
   end: number,
@@ -17,7 +17,7 @@ export async function sendLent(
   if (response.destroyed) return giveBack()
   // after 'close' no socket reads from it any more: what was handed over was encrypted, written or dropped
   response.once('close', giveBack)
-  response.writeHead(status)
+  response.writeHead(status, head)
   for (let at = start; at < end; at += WRITE_BYTES)
     if (!response.write(bytes.subarray(at, Math.min(end, at + WRITE_BYTES))) && !(await drained(response))) return
   response.end()

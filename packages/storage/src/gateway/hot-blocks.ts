@@ -1,0 +1,106 @@
+import { type CID, DAG_CBOR, DAG_PB, isPinGoError, PinGoError, RAW } from '@pingo/wire'
+import type { BlockStore } from '../blocks/block-store.ts'
+import { cidOfKey, keyOf } from '../blocks/key.ts'
+import type { DiskCache } from '../cache/disk-cache.ts'
+import { SizedCache } from '../cache/s3-fifo.ts'
+import type { BlockSource } from '../cdn/port.ts'
+import type { Answer } from './answers.ts'
+
+/** What a block costs beside its bytes: the heads of its answers, its places in maps. */
+const OVERHEAD_BYTES = 2 << 10
+
+/** A block in memory. */
+export interface HotBlock {
+  readonly cid: CID
+  /** Its sha2-256 in hex. */
+  readonly key: string
+  readonly bytes: Uint8Array
+  /** Whether the store has it, as far as is known. */
+  isStored: boolean
+  /** Answers that were made of it: as a raw block; as a file, null when it is not a whole one. */
+  raw?: Answer
+  file?: Answer | null
+}
+
+export interface ReadOptions {
+  signal?: AbortSignal
+  /** The file that the block is read for. */
+  root?: CID
+}
+
+/** The gateway's way to a block: memory, the store, other nodes. Each is verified when it comes from disk or from elsewhere. */
+export class HotBlocks {
+  readonly #store: BlockStore
+  readonly #source: BlockSource | undefined
+  readonly #disk: DiskCache | undefined
+  /** By the CID's text, as it is canonically written: what a request names. */
+  readonly #cache: SizedCache<HotBlock>
+  readonly #loading = new Map<string, Promise<HotBlock>>()
+
+  constructor(store: BlockStore, o: { source?: BlockSource; disk?: DiskCache; cacheBytes: number }) {
+    this.#store = store
+    this.#source = o.source
+    this.#disk = o.disk
+    this.#cache = new SizedCache({ maxBytes: o.cacheBytes })
+    store.onRemove((key) => {
+      for (const code of [RAW, DAG_PB, DAG_CBOR]) this.#cache.delete(cidOfKey(key, code).toString())
+    })
+  }
+
+  /** A block in memory, by the text of its CID. */
+  peek(text: string): HotBlock | undefined {
+    const block = this.#cache.get(text)
+    if (block !== undefined && this.#disk !== undefined) this.#note(block, this.#disk)
+    return block
+  }
+
+  /** @throws PinGoError BLOCK_MISSING, BLOCK_CORRUPT, and what the source rejects with */
+  async get(cid: CID, o: ReadOptions = {}): Promise<HotBlock> {
+    const text = cid.toString()
+    const hot = this.peek(text)
+    if (hot) return hot
+    if (this.#store.has(cid)) {
+      const block = await this.#load(cid, text).catch((error: unknown) => {
+        if (this.#source && (isPinGoError(error, 'BLOCK_MISSING') || isPinGoError(error, 'BLOCK_CORRUPT'))) return
+        throw error
+      })
+      if (block) return block
+    }
+    if (!this.#source) throw new PinGoError('BLOCK_MISSING', `Block ${cid} is not here.`)
+    const bytes = await this.#source.get(cid, o)
+    return this.peek(text) ?? this.#keep(text, { cid, key: keyOf(cid), bytes, isStored: this.#store.has(cid) })
+  }
+
+  /** Bytes of a block in memory or in the store; undefined when it would have to be fetched. */
+  size(cid: CID): number | undefined {
+    return this.#cache.get(cid.toString())?.bytes.byteLength ?? this.#store.size(cid)
+  }
+
+  /** From the store, once for all who ask meanwhile. */
+  #load(cid: CID, text: string): Promise<HotBlock> {
+    const under = this.#loading.get(text)
+    if (under) return under
+    const loading = this.#store
+      .get(cid)
+      .then((bytes) => {
+        const key = keyOf(cid)
+        this.#disk?.touch(key)
+        return this.#keep(text, { cid, key, bytes, isStored: true })
+      })
+      .finally(() => this.#loading.delete(text))
+    this.#loading.set(text, loading)
+    return loading
+  }
+
+  #keep(text: string, block: HotBlock): HotBlock {
+    this.#cache.set(text, block, block.bytes.byteLength + OVERHEAD_BYTES)
+    return block
+  }
+
+  /** Tells the disk's cache of a read in memory. */
+  #note(block: HotBlock, disk: DiskCache): void {
+    if (block.isStored) disk.touch(block.key)
+    else disk.offer(block.cid, block.bytes)
+    block.isStored = true // offered once for each time that it came; whether it was taken is the cache's business
+  }
+}

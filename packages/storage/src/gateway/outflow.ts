@@ -1,0 +1,98 @@
+import type { ServerResponse } from 'node:http'
+import { PinGoError } from '@pingo/wire'
+
+const MAX_SWEEP_MS = 2_000
+
+/**
+ * What is on its way out: bounded in bytes, and each answer in time. A body that the socket takes at once, as small ones are, costs
+ * nothing: no timer, no listener.
+ */
+export class Outflow {
+  readonly #maxBytes: number
+  readonly #timeoutMs: number
+  readonly #slow = new Map<ServerResponse, { bytes: number; movedAt: number }>()
+  #bytes = 0
+  #sweeper: NodeJS.Timeout | undefined
+
+  constructor(o: { maxBytes: number; timeoutMs: number }) {
+    this.#maxBytes = o.maxBytes
+    this.#timeoutMs = o.timeoutMs
+  }
+
+  /** @throws PinGoError OVERLOADED when so much more would be too much */
+  check(bytes: number): void {
+    if (this.#bytes + bytes > this.#maxBytes)
+      throw new PinGoError('OVERLOADED', 'Too much is on its way already.', { hint: 'Ask again in a second.' })
+  }
+
+  /** Ends an answer whose head was written; `bytes` are held in memory until the reader took them. */
+  end(response: ServerResponse, body: Uint8Array, bytes: number): void {
+    response.end(body)
+    const { socket } = response
+    // the answer to a pipelined request has no socket yet
+    if (socket === null || socket.writableLength > 0) this.follow(response, bytes)
+  }
+
+  /** Counts `bytes` for an answer until it is closed, and closes it when nothing moves for too long. */
+  follow(response: ServerResponse, bytes: number): void {
+    if (response.closed) return
+    this.#bytes += bytes
+    this.#slow.set(response, { bytes, movedAt: performance.now() })
+    response.once('close', () => {
+      this.#bytes -= bytes
+      this.#slow.delete(response)
+      if (this.#slow.size > 0) return
+      clearInterval(this.#sweeper)
+      this.#sweeper = undefined
+    })
+    this.#sweeper ??= setInterval(() => this.#sweep(), Math.min(MAX_SWEEP_MS, this.#timeoutMs / 4)).unref()
+  }
+
+  /** Notes that the reader took something. */
+  moved(response: ServerResponse): void {
+    const entry = this.#slow.get(response)
+    if (entry) entry.movedAt = performance.now()
+  }
+
+  #sweep(): void {
+    const before = performance.now() - this.#timeoutMs
+    for (const [response, { movedAt }] of this.#slow) if (movedAt < before) response.destroy()
+  }
+}
+
+/**
+ * Writes parts as fast as the reader takes them, with one part more read ahead, and ends the answer.
+ * @throws what reading a part throws; the answer is left as it is then
+ */
+export async function writeParts(
+  response: ServerResponse,
+  parts: AsyncIterator<Uint8Array>,
+  outflow: Outflow,
+): Promise<void> {
+  let next = parts.next()
+  try {
+    for (;;) {
+      const { done, value } = await next
+      if (done || response.destroyed) break
+      next = parts.next()
+      next.catch(() => undefined)
+      if (!response.write(value)) await drained(response)
+      outflow.moved(response)
+    }
+  } finally {
+    await parts.return?.()
+  }
+  response.end()
+}
+
+/** Resolves when the answer takes more, or will never. */
+function drained(response: ServerResponse): Promise<void> {
+  if (response.destroyed) return Promise.resolve()
+  return new Promise((resolve) => {
+    const done = () => {
+      response.off('drain', done).off('close', done)
+      resolve()
+    }
+    response.on('drain', done).on('close', done)
+  })
+}
