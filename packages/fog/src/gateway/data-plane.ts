@@ -85,6 +85,10 @@ function answer(response: ServerResponse, status: number, body: object): void {
   // a refused body is not read to its end: the connection cannot be used again
   if (status >= 400) response.setHeader('connection', 'close')
   response
-    .writeHead(status, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(json) })
+    .writeHead(status, {
+      'content-type': 'application/json',
+      'content-length': Buffer.byteLength(json),
+      'x-content-type-options': 'nosniff',
+    })
     .end(json)
 }
