@@ -4,6 +4,7 @@ import { mkdtemp, rm, stat, truncate } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { inspect } from 'node:util'
 import { z } from 'zod'
 import { createIdentity, identityFromSeed, isPinGoError, loadIdentity, seal, unseal, verifySignature } from './index.ts'
 
@@ -31,6 +32,13 @@ test('a seed has one identity: the key of RFC 8032’s first test', async () => 
   const publicKey = 'd75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a'
   assert.equal(Buffer.from(identity.privateKey.publicKey.raw).toString('hex'), publicKey)
   assert.equal((await identityFromSeed(seed)).peerId, identity.peerId)
+})
+
+test('a printed identity shows no key', async () => {
+  const identity = await createIdentity()
+  const shown = `${inspect({ identity }, { depth: 9 })} ${JSON.stringify({ identity })}`
+  assert.ok(shown.includes(identity.peerId))
+  assert.ok(!/raw|private/i.test(shown), shown)
 })
 
 test('a damaged identity file is refused with a sentence, never replaced', () =>

@@ -45,11 +45,12 @@ export async function loadIdentity(file: string): Promise<Identity> {
 }
 
 function identityOf(privateKey: Ed25519PrivateKey): Identity {
-  return {
+  const shown = {
     peerId: peerIdFromPrivateKey(privateKey).toString(),
-    privateKey,
-    sign: async (bytes) => privateKey.sign(bytes),
+    sign: async (bytes: Uint8Array) => privateKey.sign(bytes),
   }
+  // not enumerable: whoever prints an identity, or an object that has one, prints no key
+  return Object.defineProperty(shown, 'privateKey', { value: privateKey }) as Identity
 }
 
 /** Verifies a signature by the Ed25519 key that a PeerId carries. False for anything malformed. */
