@@ -39,6 +39,15 @@ export class Leases {
     )
   }
 
+  /** Ids of the objects that a chunk is kept for. */
+  objectsOf(key: string): string[] {
+    const rows = this.#db.all<{ name: string }>(
+      'SELECT DISTINCT name FROM leases JOIN labels ON labels.id = label WHERE hash = ?',
+      Buffer.from(key, 'hex'),
+    )
+    return rows.flatMap(({ name }) => /^(?:object|care) (.*)$/.exec(name)?.[1] ?? [])
+  }
+
   /** Bytes of the chunks that are kept for an owner. */
   usedBy(owner: string): number {
     return this.#db.get<{ bytes: number }>('SELECT bytes FROM usage WHERE owner = ?', owner)?.bytes ?? 0

@@ -27,6 +27,7 @@ import { LEASES_SCHEMA, Leases, objectLabel, uploadLabel } from './leases.ts'
 import { type CheckName, NAMES_SCHEMA, NameStore } from './name-store.ts'
 import { openObjectRecord } from './object-record.ts'
 import type { ObjectState } from './port.ts'
+import { SCRUB_SCHEMA, Scrubber, type ScrubberOptions } from './scrubber.ts'
 
 /** Chunks whose leases are renewed before others get a turn. */
 const KEPT_PER_TURN = 256
@@ -55,6 +56,10 @@ export interface StorageServiceOptions {
   mayRelocate?: (peerId: string, id: string) => boolean
   /** Checks a name's record; without it, names are not kept. */
   checkName?: CheckName
+  /** How the disk is read in the background. */
+  scrub?: Pick<ScrubberOptions, 'bytesPerSecond' | 'roundMs'>
+  /** Told of each chunk that was damaged on disk and is dropped, and of the objects that it is of: their caretakers bring it back. */
+  onDamage?: (cid: CID, objects: string[]) => void
   /** ms since epoch. */
   clock?: () => number
 }
@@ -68,6 +73,7 @@ export class StorageService {
   readonly identity: Identity
   readonly care: SqliteCaretakerStore
   readonly names: NameStore
+  readonly scrubber: Scrubber
   readonly #o: StorageServiceOptions
   readonly #db: GroupedDatabase
   readonly #leases: Leases
@@ -92,14 +98,23 @@ export class StorageService {
     this.#leases = new Leases(db)
     this.care = new SqliteCaretakerStore({ db, leases: this.#leases, blocks: o.blocks, clock: this.#clock })
     this.names = new NameStore(db, o.checkName, this.#clock)
-    this.#unkeep = o.blocks.keepAlso((key) => this.#writing.has(key) || this.#leases.isKept(key, this.#clock()))
+    const isWanted = (key: string) => this.#leases.isKept(key, this.#clock())
+    this.#unkeep = o.blocks.keepAlso((key) => this.#writing.has(key) || isWanted(key))
+    this.scrubber = new Scrubber({
+      ...o.scrub,
+      blocks: o.blocks,
+      db,
+      clock: this.#clock,
+      isWanted,
+      onCorrupt: (cid) => o.onDamage?.(cid, this.#leases.objectsOf(keyOf(cid))),
+    })
   }
 
   /** @throws PinGoError DATABASE_UNREADABLE */
   static open(o: StorageServiceOptions): StorageService {
     return new StorageService(
       o,
-      new GroupedDatabase(join(o.folder, 'storage.sqlite'), LEASES_SCHEMA + CARE_SCHEMA + NAMES_SCHEMA),
+      new GroupedDatabase(join(o.folder, 'storage.sqlite'), LEASES_SCHEMA + CARE_SCHEMA + NAMES_SCHEMA + SCRUB_SCHEMA),
     )
   }
 
@@ -148,7 +163,11 @@ export class StorageService {
     { object, cids, until, record }: { object: string; cids: readonly CID[]; until: number; record?: Uint8Array },
   ): Promise<CID[]> {
     const owner = this.#isFogNode(asker.peerId) && record ? await this.#ownerOf(object, record) : asker.peerId
-    const lease = { label: objectLabel(object), owner, until: Math.min(until, this.#clock() + CHUNK_LEASE_MS) }
+    const lease = {
+      label: objectLabel(object),
+      owner,
+      until: Math.floor(Math.min(until, this.#clock() + CHUNK_LEASE_MS)),
+    }
     const missing: CID[] = []
     for (let at = 0; at < cids.length; at += KEPT_PER_TURN) {
       const here: { key: string; bytes: number }[] = []
@@ -283,6 +302,7 @@ export class StorageService {
   }
 
   async close(): Promise<void> {
+    await this.scrubber.close()
     this.#unkeep()
     this.#db.close()
   }

@@ -7,7 +7,7 @@ import { BlockStore } from '../blocks/block-store.ts'
 import { blockHandler } from '../gateway/block-handler.ts'
 import { checkName } from '../names/record.ts'
 import { Membership } from '../nodes/membership.ts'
-import { StorageService } from '../nodes/service.ts'
+import { StorageService, type StorageServiceOptions } from '../nodes/service.ts'
 import { type StorageHandlerOptions, storageHandler } from '../nodes/storage-handler.ts'
 import { HttpPool, type Source } from '../transfer/http-client.ts'
 
@@ -27,6 +27,8 @@ export interface StorageNodeOptions {
   /** How often it talks to the others. */
   turnMs?: number
   clock?: () => number
+  scrub?: StorageServiceOptions['scrub']
+  onDamage?: StorageServiceOptions['onDamage']
   limits?: Partial<StorageHandlerOptions>
   /** Gets each request before the node does; true when it answered itself. */
   before?: (request: IncomingMessage, response: ServerResponse) => boolean
@@ -72,11 +74,14 @@ export async function startStorageNode(o: StorageNodeOptions) {
     isFogNode: membership.has,
     checkName,
     clock: o.clock,
+    scrub: o.scrub,
+    onDamage: o.onDamage,
   })
   const storage = storageHandler(service, { nodes: membership, token, clock: o.clock, ...o.limits })
   const data = blockHandler(blocks, { authorize: () => false })
   handle = (request, response) => storage(request, response) || data(request, response)
   membership.start()
+  service.scrubber.start()
   await service.collect({ orphansMs: 0 }) // what a crash left
   const collecting = setInterval(() => void service.collect().catch(() => undefined), 60_000).unref()
   return {
