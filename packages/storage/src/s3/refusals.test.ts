@@ -1,55 +1,18 @@
 import assert from 'node:assert/strict'
-import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { after, before, describe, it } from 'node:test'
 import { PinGoError } from '@pingo/wire'
-import { signingKey, signRequest } from './auth/canonical.ts'
 import type { ObjectReader } from './port.ts'
 import { MemoryBackend, uploadOf } from './testing/memory-backend.ts'
-import { ACCESS_KEY, SECRET, serveS3, type TestEndpoint } from './testing/serve.ts'
+import { serveS3, type TestEndpoint } from './testing/serve.ts'
+import { sign, type ToSign } from './testing/sign.ts'
 import { parseXml, text, xml } from './xml.ts'
 
-interface Sent {
-  method?: string
-  headers?: Record<string, string>
-  body?: string | Uint8Array
-  /** x-amz-content-sha256; the body's own by default. */
-  payload?: string
-}
-
 /** Signs by the header what may be as wrong as it likes. */
-async function send(endpoint: TestEndpoint, path: string, o: Sent = {}): Promise<Response> {
-  const headers = sign(endpoint, path, o)
+async function send(endpoint: TestEndpoint, path: string, o: ToSign = {}): Promise<Response> {
+  const headers = sign(endpoint.url + path, o)
   return await fetch(endpoint.url + path, { method: o.method ?? 'GET', headers, body: o.body as string | undefined })
-}
-
-function sign(endpoint: TestEndpoint, path: string, { method = 'GET', headers = {}, body, payload }: Sent) {
-  const url = new URL(path, endpoint.url)
-  const date = new Date().toISOString().replace(/[-:]|\.\d{3}/g, '')
-  const scope = { day: date.slice(0, 8), region: 'us-east-1', service: 's3' }
-  const all: Record<string, string> = {
-    ...headers,
-    host: url.host,
-    'x-amz-date': date,
-    'x-amz-content-sha256':
-      payload ??
-      createHash('sha256')
-        .update(body ?? '')
-        .digest('hex'),
-  }
-  const signedHeaders = Object.keys(all).sort()
-  const signature = signRequest(signingKey(SECRET, scope), date, scope, {
-    method,
-    path: decodeURIComponent(url.pathname),
-    query: [...url.searchParams],
-    signedHeaders,
-    header: (name) => all[name]!,
-    payload: all['x-amz-content-sha256']!,
-  })
-  const credential = `${ACCESS_KEY}/${scope.day}/us-east-1/s3/aws4_request`
-  const authorization = `AWS4-HMAC-SHA256 Credential=${credential}, SignedHeaders=${signedHeaders.join(';')}, Signature=${signature}`
-  return { ...all, authorization }
 }
 
 async function refusal(answer: Response | Promise<Response>): Promise<string> {
@@ -81,7 +44,7 @@ describe('the S3 endpoint', () => {
     await endpoint[Symbol.asyncDispose]()
     assert.deepEqual(endpoint.faults, [])
   })
-  const put = (o: Sent, path = '/bucket/key') => refusal(send(endpoint, path, { method: 'PUT', ...o }))
+  const put = (o: ToSign, path = '/bucket/key') => refusal(send(endpoint, path, { method: 'PUT', ...o }))
   const post = (path: string, body: string) => refusal(send(endpoint, path, { method: 'POST', body }))
 
   it('keeps nothing whose checksum, signature or length is wrong', async () => {
@@ -110,7 +73,7 @@ describe('the S3 endpoint', () => {
   })
 
   it('keeps nothing when the connection breaks off', async () => {
-    const headers = sign(endpoint, '/bucket/key', { method: 'PUT', payload: 'UNSIGNED-PAYLOAD' })
+    const headers = sign(`${endpoint.url}/bucket/key`, { method: 'PUT', payload: 'UNSIGNED-PAYLOAD' })
     const lines = Object.entries({ ...headers, 'content-length': '10' }).map(([name, value]) => `${name}: ${value}\r\n`)
     await byHand(endpoint.url, (socket) => void socket.end(`PUT /bucket/key HTTP/1.1\r\n${lines.join('')}\r\nabc`))
     assert.equal(await backend.head('bucket', 'key'), undefined)
@@ -251,7 +214,7 @@ describe('an S3 endpoint under stress', () => {
   it('ends uploads that do not keep the pace', async () => {
     const backend = await store()
     await using endpoint = await serveS3(backend, { paceMs: 100 })
-    const headers = sign(endpoint, '/bucket/slow', { method: 'PUT', payload: 'UNSIGNED-PAYLOAD' })
+    const headers = sign(`${endpoint.url}/bucket/slow`, { method: 'PUT', payload: 'UNSIGNED-PAYLOAD' })
     const lines = Object.entries({ ...headers, 'content-length': '100000' }).map(
       ([name, value]) => `${name}: ${value}\r\n`,
     )

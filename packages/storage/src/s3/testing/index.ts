@@ -2,3 +2,4 @@
 export { backendContract, pattern } from './backend-contract.ts'
 export { MemoryBackend, uploadOf } from './memory-backend.ts'
 export { ACCESS_KEY, SECRET, serveS3, type TestEndpoint } from './serve.ts'
+export { sign, type ToSign } from './sign.ts'

@@ -1,0 +1,1 @@
+export { default, summary } from './storage/s3-clients.ts'
