@@ -67,11 +67,12 @@ export class SqliteCaretakerStore implements CaretakerStore {
   }
 
   /**
-   * Takes an object into care; due at once.
+   * Takes an object into care; due at once. An owner's word of where its shards are counts more than what was known, since it has just
+   * stored them; but not over what others keep well. Handed over by a caretaker, the newer version counts.
    * @param authorize throws when the asker may not
    * @throws PinGoError BLOCK_MISSING, MANIFEST_MALFORMED, OBJECT_FORGOTTEN, OBJECT_DIFFERS, MESSAGE_*, SIGNATURE_INVALID
    */
-  async commit(commit: Commit, authorize: (of: { owner: string; id: string }) => void): Promise<void> {
+  async commit(commit: Commit, asker: string, authorize: (of: { owner: string; id: string }) => void): Promise<void> {
     const { owner, record } = await openObjectRecord(commit.record)
     const { id } = record
     authorize({ owner, id })
@@ -102,9 +103,10 @@ export class SqliteCaretakerStore implements CaretakerStore {
       if (said && said.at >= record.at)
         throw new PinGoError('OBJECT_FORGOTTEN', `The owner of ${id} said that it is kept no longer.`)
       const known = this.#row(id)
+      const others = this.#owners(id).filter((each) => each.owner !== owner)
       if (known && known.manifest !== record.manifest) {
         // the same public data, cut otherwise: replaced when they are lost, or nobody else's
-        if (this.#isHealthy(known) && this.#owners(id).some((each) => each.owner !== owner))
+        if (this.#isHealthy(known) && others.length > 0)
           throw new PinGoError('OBJECT_DIFFERS', `Object ${id} is kept already, by another manifest.`, {
             hint: 'Commit it by the manifest that is there.',
             details: { manifest: known.manifest },
@@ -126,7 +128,10 @@ export class SqliteCaretakerStore implements CaretakerStore {
         record.at,
         record.storedBytes,
       )
-      for (const [part, locations] of commit.locations.entries()) this.#putLocations(id, part, locations)
+      const isKeptElsewhere = others.length > 0 && known !== undefined && this.#isHealthy(known)
+      for (const [part, locations] of commit.locations.entries())
+        if (asker !== owner) this.#putLocations(id, part, locations)
+        else if (!isKeptElsewhere) this.#putLocations(id, part, this.#anew(id, part, locations))
       for (const { key, bytes } of blocks) this.#leases.add(key, bytes, { label: careLabel(id), owner, until: FOREVER })
     })
     this.onCommit(id)
@@ -137,11 +142,7 @@ export class SqliteCaretakerStore implements CaretakerStore {
     const row = this.#row(id)
     const said = this.#said(id)
     if (!row) return said && { record: said.record, health: NOT_CHECKED, forgotten: said.word }
-    return {
-      record: this.#record(id, owner),
-      health: JSON.parse(row.health),
-      ...(said ? { forgotten: said.word } : {}),
-    }
+    return { record: this.#record(id, owner), health: JSON.parse(row.health) }
   }
 
   locations(id: string, part: number): Locations | undefined {
@@ -170,9 +171,11 @@ export class SqliteCaretakerStore implements CaretakerStore {
   async get(id: string): Promise<CaredObject | undefined> {
     const row = this.#row(id)
     if (!row) return undefined
+    const [first, ...others] = this.#owners(id)
     return {
       id,
-      record: this.#record(id),
+      record: first!.record,
+      others: others.map(({ record }) => record),
       manifestCid: parseCid(row.manifest),
       manifest: await readManifest(this.#blocks, row.manifest),
       health: JSON.parse(row.health),
@@ -270,6 +273,14 @@ export class SqliteCaretakerStore implements CaretakerStore {
 
   #wordsOf(owner: string): number {
     return this.#db.get<{ n: number }>('SELECT count(*) AS n FROM forgotten WHERE owner = ?', owner)!.n
+  }
+
+  /** An owner's locations as the newest version, unless they are what is known. */
+  #anew(id: string, part: number, told: Locations): Locations {
+    const known = this.locations(id, part)
+    if (!known) return told
+    const isSame = Buffer.compare(encode({ ...told, version: 0 }), encode({ ...known, version: 0 })) === 0
+    return isSame ? known : { ...told, version: (known.version ?? 0) + 1 }
   }
 
   #putLocations(id: string, part: number, locations: Locations): boolean {

@@ -113,6 +113,33 @@ describe('a storage node', () => {
     assert.equal((await there.usage()).objects, 0)
   })
 
+  it('knows where shards are by the newest word: of the owner who stored them again, of a caretaker that moved them', async () => {
+    const [node, fog] = [await storageNode(), await storageNode()]
+    await node.membership.exchange([await fog.service.record()])
+    await until('it knows the other', () => node.membership.has(fog.peerId))
+    const { access, identity } = await ownerOf(node)
+    const there = await remote(node, access)
+    const asFog = await remote(node, new AccessTokens(fog.identity))
+    const data = randomBytes(500)
+    const object = await smallObject(identity, data, [node.peerId, fog.peerId])
+    for (const { cid, bytes } of object.blocks) await there.putChunk(cid, bytes, { upload: 'one' })
+    const [first] = object.commit.locations
+    const at = (version?: number, peers = first!.nodes) => ({ ...first!, nodes: peers, version })
+    const moved = [fog.peerId, node.peerId]
+    await there.commit(object.commit)
+    await asFog.relocate(object.id, 0, at(1, moved))
+    await asFog.relocate(object.id, 0, at(1))
+    assert.deepEqual(await there.locations(object.id, 0), at(1, moved))
+    await there.commit({ ...object.commit, locations: [at(undefined, moved)] })
+    assert.deepEqual(await there.locations(object.id, 0), at(1, moved), 'nothing new')
+    await there.commit(object.commit)
+    assert.deepEqual(await there.locations(object.id, 0), at(2))
+    await asFog.commit({ ...object.commit, locations: [at(1, moved)] })
+    assert.deepEqual(await there.locations(object.id, 0), at(2))
+    await assert.rejects(asFog.relocate(object.id, 0, { ...at(9), at: new Uint8Array(2) }), code('MANIFEST_MALFORMED'))
+    await assert.rejects(asFog.relocate(object.chunk.toString(), 0, at(9)), code('OBJECT_MISSING'))
+  })
+
   it('admits nobody by tokens that are forged, over, for another node, or with an allowance of nobody it knows', async () => {
     let now = Date.now()
     const clock = () => now

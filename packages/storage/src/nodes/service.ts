@@ -208,7 +208,7 @@ export class StorageService {
 
   /** @throws PinGoError FORBIDDEN, and as {@link SqliteCaretakerStore.commit} */
   async commit(asker: Asker, commit: Commit, object: string): Promise<void> {
-    await this.care.commit(commit, ({ owner, id }) => {
+    await this.care.commit(commit, asker.peerId, ({ owner, id }) => {
       if (id !== object) throw forbidden('The record is of another object.')
       if (owner !== asker.peerId && !this.#isFogNode(asker.peerId))
         throw forbidden('An object is committed by its owner, or handed over by a fog node.')
