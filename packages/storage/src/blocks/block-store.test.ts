@@ -81,7 +81,7 @@ describe('a block store', () => {
     const blocks = [block(1 << 20), block(1000), block(1_500_000)]
     for (const { cid, data } of blocks) await store.put(cid, data)
     const loans = await Promise.all(blocks.map(({ cid }) => store.lend(cid)))
-    loans.forEach(({ bytes }, n) => assert.ok(Buffer.from(bytes).equals(blocks[n]!.data)))
+    for (const [n, { bytes }] of loans.entries()) assert.ok(Buffer.from(bytes).equals(blocks[n]!.data))
     loans[1]!.giveBack()
     loans[1]!.giveBack()
     const [again, another] = await Promise.all([store.lend(blocks[0]!.cid), store.lend(blocks[1]!.cid)])
