@@ -1,4 +1,5 @@
 import type { Client, ConnectOptions } from '@pingo/client'
+import { parseBytes } from '@pingo/client/local'
 import { Command, InvalidArgumentError } from 'commander'
 import { Output } from './output.ts'
 
@@ -56,3 +57,10 @@ export function numberFrom(min: number, max: number, o: { integer?: boolean } = 
   }
 }
 export const port = numberFrom(0, 65_535, { integer: true })
+
+/** For commander: a size in bytes. */
+export function size(text: string): number {
+  const bytes = parseBytes(text)
+  if (bytes === undefined || bytes <= 0) throw new InvalidArgumentError('It must be a size such as 512Mi or 2GB.')
+  return bytes
+}

@@ -77,7 +77,8 @@ export function unreachable(endpoint: Endpoint, why: string, cause?: unknown): P
   return new PinGoError('FOG_UNREACHABLE', `No fog node answers at ${place} (${why}).`, { hint: START_HINT, cause })
 }
 
-function parseAddress(text: string): { url: string; pin?: string } {
+/** A gateway's address, with or without `#PIN`. @throws PinGoError FOG_ADDRESS_INVALID */
+export function parseAddress(text: string): { url: string; pin?: string } {
   let url: URL
   try {
     if (/^[/\\]/.test(text)) throw new Error('path')

@@ -30,6 +30,7 @@ import { networkView } from './network-view.ts'
 import { quote } from './quote.ts'
 import { Scheduler } from './scheduler.ts'
 import { Speed } from './speed.ts'
+import { capacityOf, FogStorage, MIN_FREE_BYTES, type StorageSettings } from './storage.ts'
 import { readDataset } from './submit.ts'
 import { UpdateDesk } from './updates.ts'
 import { VERSION } from './version.ts'
@@ -56,7 +57,8 @@ export interface FogOptions {
   token?: string
   /** Where clients of the same owner look for a fog node of this machine; `home` by default. */
   connectionHome?: string
-  quotaBytes?: number
+  /** Its part in the storage network. */
+  storage?: StorageSettings
   logger?: Logger
 }
 
@@ -100,8 +102,23 @@ export class FogNode {
       const token = o.token ?? (await loadToken(join(o.home, 'token')))
       const ticketOf = (lease: string) => createHmac('sha256', token).update(`lease ${lease}`).digest('base64url')
       const db = stack.adopt(new Database(join(o.home, 'fog.sqlite')), (open) => open.close())
-      const blocks = stack.adopt(await BlockStore.open(join(o.home, 'blocks'), { quotaBytes: o.quotaBytes }), (open) =>
-        open.close(),
+      const settings = o.storage ?? {}
+      const capacityBytes = settings.capacityBytes ?? (await capacityOf(o.home))
+      const limits = { quotaBytes: capacityBytes, minFreeBytes: MIN_FREE_BYTES }
+      const blocks = stack.adopt(await BlockStore.open(join(o.home, 'blocks'), limits), (open) => open.close())
+      const storage = stack.adopt(
+        new FogStorage({
+          home: o.home,
+          blocks,
+          capacityBytes,
+          identity,
+          token,
+          isPublic: !isLoopback(host),
+          settings,
+          clock,
+          logger,
+        }),
+        (open) => open.close(),
       )
       const files = new FileStore(blocks)
       const jobs = new Jobs(db, clock)
@@ -213,7 +230,8 @@ export class FogNode {
       const bulk = blockHandler(blocks, { authorize: (request) => bears(request.headers.authorization, token) })
       const gateway = createGatewayServer({
         certificate,
-        data: (request, response) => updates(request, response) || bulk(request, response),
+        data: (request, response) =>
+          bulk(request, response) || storage.handle(request, response) || updates(request, response),
       })
       const routes = createRoutes({
         ports: {
@@ -269,6 +287,7 @@ export class FogNode {
       const url = certificate ? `https://${name}:${port}#${certificate.fingerprint}` : `http://${name}:${port}`
       const multiaddrs = p2p.addresses()
       stack.defer(await writeConnection(o.connectionHome ?? o.home, { url, token, multiaddrs, pid: process.pid }))
+      storage.start({ url: url.replace(/#.*/, ''), pin: certificate?.fingerprint, multiaddrs })
       logger.info({ url, multiaddrs }, 'fog node is up')
 
       let closing: Promise<void> | undefined

@@ -1,9 +1,9 @@
 import { join } from 'node:path'
-import { findEndpoint, homeFolder, parseBytes } from '@pingo/client/local'
+import { findEndpoint, homeFolder } from '@pingo/client/local'
 import type { ContributorStatus } from '@pingo/contributor'
 import { PinGoError } from '@pingo/wire'
-import { type Command, InvalidArgumentError, Option } from 'commander'
-import { type Context, command, type JsonOption, numberFrom } from '../context.ts'
+import { type Command, Option } from 'commander'
+import { type Context, command, type JsonOption, numberFrom, size } from '../context.ts'
 import { count } from '../format.ts'
 import { createLogger } from '../local/log.ts'
 import { askedToEnd } from '../local/node-life.ts'
@@ -116,10 +116,4 @@ function multiaddr(text: string): string {
   throw new PinGoError('FOG_ADDRESS_INVALID', `'${text.slice(0, 200)}' is not what contributors dial.`, {
     hint: 'They dial a multiaddr such as /ip4/192.168.1.5/tcp/7071/p2p/12D3Koo…, which the fog node prints as `join`.',
   })
-}
-
-function size(text: string): number {
-  const parsed = parseBytes(text)
-  if (parsed === undefined || parsed <= 0) throw new InvalidArgumentError(`It must be a size such as 512Mi or 2Gi.`)
-  return parsed
 }

@@ -1,10 +1,10 @@
 import { mkdir, readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { homeFolder } from '@pingo/client/local'
+import { homeFolder, parseAddress } from '@pingo/client/local'
 import { PinGoError } from '@pingo/wire'
-import { type Command, Option } from 'commander'
-import { type Context, command, type JsonOption, port } from '../context.ts'
+import { type Command, InvalidArgumentError, Option } from 'commander'
+import { type Context, command, type JsonOption, numberFrom, port, size } from '../context.ts'
 import { createLogger } from '../local/log.ts'
 import { askedToEnd } from '../local/node-life.ts'
 import { Output } from '../output.ts'
@@ -20,6 +20,12 @@ interface FogOptions extends JsonOption {
   connectionHome?: string
   tokenFile?: string
   announce?: string[]
+  peer?: string[]
+  region?: string
+  domain?: string
+  capacity?: number
+  price?: number
+  turnMs?: number
   verbose?: boolean
   withParent?: boolean
 }
@@ -28,6 +34,7 @@ export function fogCommand({ signal }: Context): Command {
   return command('fog', 'Run a fog node: it gathers contributors, keeps data and runs jobs.', [
     'pingo fog',
     'pingo fog --host 0.0.0.0 --port 7070 --p2p-port 7071',
+    'pingo fog --peer https://fog.example.org:7070#PIN --region eu-de --capacity 500GB',
     'pingo fog --home /var/lib/pingo --token-file /etc/pingo/token --json',
   ])
     .option('--host <address>', 'address to listen on; anything but loopback serves HTTPS', '127.0.0.1')
@@ -35,9 +42,15 @@ export function fogCommand({ signal }: Context): Command {
     .option('--p2p-port <port>', 'port that contributors dial (default: the one after --port)', port)
     .option('--announce <multiaddr...>', 'addresses told to contributors, when they differ from those listened on')
     .option('--home <folder>', 'folder of all its state (default: PINGO_HOME/fog)')
+    .option('--peer <url...>', 'gateways of other fog nodes, as `pingo fog` prints them: together they keep data')
+    .option('--capacity <size>', 'disk for data, such as 500GB (default: half of what is free)', size)
+    .option('--region <name>', 'where it is, such as eu-de: data are kept near their readers', region)
+    .option('--domain <name>', 'what fails together with it: operator, rack (default: this node alone)', domain)
+    .option('--price <nano>', 'nano-PINGO a GiB and month', numberFrom(0, 2 ** 53 - 1, { integer: true }), 0)
     .option('--token-file <file>', 'file with the token that submitting needs (default: one is made and kept)')
     .option('--verbose', 'log what happens, on stderr')
     .addOption(new Option('--connection-home <folder>').hideHelp())
+    .addOption(new Option('--turn-ms <ms>').argParser(numberFrom(10, 1e9)).hideHelp())
     .addOption(new Option('--with-parent').hideHelp())
     .action((options: FogOptions) => runFog(options, signal))
 }
@@ -57,6 +70,14 @@ async function runFog(options: FogOptions, signal: AbortSignal): Promise<void> {
     announce: options.announce,
     pages: PAGES,
     token,
+    storage: {
+      peers: options.peer?.map(parseAddress),
+      capacityBytes: options.capacity,
+      region: options.region,
+      domain: options.domain,
+      price: options.price,
+      turnMs: options.turnMs,
+    },
     logger: createLogger(options.verbose),
   })
   const { url, multiaddrs, peerId } = fog
@@ -88,4 +109,14 @@ async function readToken(file: string): Promise<string> {
       hint: 'For example: openssl rand -hex 24',
     })
   return token
+}
+
+function region(text: string): string {
+  if (!/^[a-z0-9-]{1,32}$/.test(text)) throw new InvalidArgumentError('It must be up to 32 of a-z, 0-9 and -.')
+  return text
+}
+
+function domain(text: string): string {
+  if (text === '' || text.length > 100) throw new InvalidArgumentError('It must be 1 to 100 characters.')
+  return text
 }
