@@ -16,6 +16,7 @@ import { code } from '../testing/http-node.ts'
 import { ownerOf, remote, smallObject, storageNode } from '../testing/storage-nodes.ts'
 import { AccessTokens } from './access.ts'
 import { askAllowance } from './ask-allowance.ts'
+import { LocalStorageNode } from './local-node.ts'
 import { HttpNodeMap } from './node-map.ts'
 
 const chunk = (bytes = 1_000) => {
@@ -240,6 +241,36 @@ describe('nodes that know each other', () => {
     const dead = map.get(others[1]!.peerId)!
     await assert.rejects(dead.getChunk(cid), code('SOURCE_UNREACHABLE'))
     assert.equal(map.live().length, 2)
+  })
+
+  it('a fog node is in its own map, asks itself without a request, and repairs within a share of the quota of others', async () => {
+    const node = await storageNode({ quotaBytes: 1_000_000 })
+    const other = await storageNode({ seeds: [node] })
+    await until('both know both', () => node.membership.has(other.peerId) && other.membership.has(node.peerId))
+    const self = await LocalStorageNode.of(node.service)
+    const access = new AccessTokens(node.identity)
+    const map = new HttpNodeMap({ seeds: [], book: node.membership.book, self, access })
+    await map.refresh()
+    assert.deepEqual(
+      map.live().map(({ record }) => record.peerId),
+      [node.peerId, other.peerId],
+    )
+    const owner = await createIdentity()
+    const data = randomBytes(300_000)
+    const object = await smallObject(owner, data, [node.peerId, other.peerId])
+    for (const each of map.live()) {
+      for (const { cid, bytes } of [{ cid: object.chunk, bytes: data }, ...object.blocks])
+        await each.putChunk(cid, bytes, { upload: 'repair' })
+      await each.commit(object.commit)
+      const keep = { record: object.commit.record }
+      assert.deepEqual(await each.keep(object.id, [object.chunk], Date.now() + 1e9, keep), [])
+      assert.deepEqual(Buffer.from(await each.getChunk(object.chunk)), data)
+      assert.ok((await each.object(object.id)) && (await each.locations(object.id, 0)))
+      await each.challenge(object.chunk, 0, randomBytes(8))
+      await each.forget(object.id, await object.word(Date.now() + 1))
+    }
+    const asOther = await remote(node, new AccessTokens(other.identity))
+    await assert.rejects(asOther.putChunk(object.chunk, data, { upload: 'u' }), code('ALLOWANCE_EXCEEDED'))
   })
 
   it('a map of one node is a map', async () => {
