@@ -9,6 +9,7 @@ import { jobCommand } from './commands/job/index.ts'
 import { newCommand } from './commands/new.ts'
 import { predictCommand } from './commands/predict.ts'
 import { quoteCommand } from './commands/quote.ts'
+import { storeCommand } from './commands/store/index.ts'
 import { trainCommand } from './commands/train.ts'
 import { upCommand } from './commands/up.ts'
 import type { Context } from './context.ts'
@@ -43,6 +44,7 @@ export function createProgram(context: Context): Command {
     quoteCommand,
     jobCommand,
     predictCommand,
+    storeCommand,
     graphCommand,
   ]
   for (const create of commands) program.addCommand(create(context))

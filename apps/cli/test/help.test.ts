@@ -22,6 +22,22 @@ const COMMANDS = [
   'job get',
   'job verify',
   'predict',
+  'store put',
+  'store get',
+  'store ls',
+  'store stat',
+  'store rm',
+  'store share',
+  'store pin',
+  'store prove',
+  'store usage',
+  'store doctor',
+  'store keys show',
+  'store keys backup',
+  'store keys restore',
+  'store car export',
+  'store car import',
+  'store serve',
   'graph check',
   'graph grad',
   'graph export',
@@ -51,7 +67,14 @@ test('the commands are these, each with --json and examples that name it', async
 
 test('--help of the command and of every group ends well and shows examples', async () => {
   await using place = await Place.create()
-  for (const args of [['--help'], ['job', '--help'], ['data', '--help'], ['graph', '--help'], ['train', '--help']]) {
+  for (const args of [
+    ['--help'],
+    ['job', '--help'],
+    ['data', '--help'],
+    ['graph', '--help'],
+    ['store', '--help'],
+    ['train', '--help'],
+  ]) {
     const { code, stdout, stderr } = await place.run(args)
     assert.deepEqual([code, stderr], [0, ''], args.join(' '))
     assert.match(stdout, /Examples:/)

@@ -11,4 +11,4 @@ export {
   parseAddress,
 } from './connection.ts'
 export { type Environment, homeFolder } from './home.ts'
-export { parseBytes } from './job-file/quantities.ts'
+export { parseBytes, parseDuration } from './job-file/quantities.ts'

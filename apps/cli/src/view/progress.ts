@@ -41,4 +41,7 @@ const STAGES: Record<Exclude<Progress['stage'], 'note'>, string> = {
   model: 'Building the training program',
   upload: 'Uploading',
   submit: 'Submitting the job',
+  store: 'Storing',
+  fetch: 'Fetching',
+  check: 'Looking at the objects',
 }

@@ -13,6 +13,9 @@
  * @module
  */
 
+import type { ServeOptions, StoreEndpoint } from './serve.ts'
+import type { Store } from './store.ts'
+
 export type { ConnectOptions } from '../connection.ts'
 export { homeFolder } from '../home.ts'
 export { parseBytes, parseDuration } from '../job-file/quantities.ts'
@@ -26,6 +29,11 @@ export type { Listing } from './owner-index.ts'
 export { DEFAULT_BUCKET, pathOf } from './path-names.ts'
 export type { CarReport } from './public.ts'
 export type { PutOptions, PutReport, Stored, StoreProgress } from './put.ts'
-export { loadS3Key, S3_KEY_FILE, type S3Key, type StoreEndpoint, serveStore } from './serve.ts'
+export type { S3Key, ServeOptions, StoreEndpoint } from './serve.ts'
 export { Store } from './store.ts'
 export type { NodeUsage, UsageReport } from './usage.ts'
+
+/** Serves a store as S3 on loopback. Loaded when it is needed first: what only puts or gets starts sooner without it. */
+export async function serveStore(store: Store, o: ServeOptions): Promise<StoreEndpoint> {
+  return await (await import('./serve.ts')).serveStore(store, o)
+}

@@ -7,6 +7,7 @@ import { type Placed, storedBytesOf } from './entry.ts'
 import { find, findEntry, isCid, placesOf, type Target } from './find.ts'
 import { type GetOptions, type GetReport, get, spanOf } from './get.ts'
 import type { Journals } from './journal.ts'
+import { keysFile } from './keys.ts'
 import type { Objects, Span } from './objects.ts'
 import type { Listing, OwnerIndex } from './owner-index.ts'
 import type { StoreParts } from './parts.ts'
@@ -176,6 +177,28 @@ export class Store implements AsyncDisposable {
     const { owner } = objects
     const link = await linkTo(target, { objects, owner, fogs: await this.#o.hints(), until, password: o.password })
     return { link, until, name: target.name, bytes: target.kind === 'file' ? target.bytes : 0 }
+  }
+
+  /** Where the owner's secret is on this machine. */
+  get keysFile(): string {
+    return keysFile(this.#o.home)
+  }
+
+  /** Whether a backup of the keys was made (or they came from one) on this machine. */
+  get areKeysBackedUp(): boolean {
+    return this.#parts.index.meta('keys.backup') !== undefined
+  }
+
+  noteKeysBackedUp(): void {
+    this.#parts.index.setMeta('keys.backup', String(this.#parts.clock()))
+  }
+
+  /** True once, and only while no backup of the keys was made: their owner is to be told what a lost key means. */
+  takeKeyNotice(): boolean {
+    const { index, clock } = this.#parts
+    if (this.areKeysBackedUp || index.meta('keys.notice') !== undefined) return false
+    index.setMeta('keys.notice', String(clock()))
+    return true
   }
 
   /** The owner's keys: to be backed up. */

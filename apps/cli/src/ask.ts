@@ -1,0 +1,32 @@
+import { createInterface } from 'node:readline'
+import { Writable } from 'node:stream'
+
+/** Asks at the terminal, without showing what is typed; undefined when there is none. */
+export async function askHidden(question: string): Promise<string | undefined> {
+  if (!process.stdin.isTTY) return undefined
+  process.stderr.write(question)
+  const silent = new Writable({ write: (_chunk, _encoding, done) => done() })
+  const lines = createInterface({ input: process.stdin, output: silent, terminal: true })
+  try {
+    return await new Promise<string>((resolve, reject) => {
+      lines.once('line', resolve)
+      lines.once('SIGINT', () => reject(new DOMException('Interrupted', 'AbortError')))
+      lines.once('close', () => reject(new DOMException('Interrupted', 'AbortError')))
+    })
+  } finally {
+    lines.close()
+    process.stderr.write('\n')
+  }
+}
+
+/** All of standard input as text, `maxBytes` at most. */
+export async function readInput(maxBytes: number): Promise<string> {
+  const parts: Buffer[] = []
+  let bytes = 0
+  for await (const part of process.stdin as AsyncIterable<Buffer>) {
+    bytes += part.byteLength
+    if (bytes > maxBytes) break
+    parts.push(part)
+  }
+  return Buffer.concat(parts).toString('utf8')
+}
