@@ -107,7 +107,7 @@ export class FogNode {
       const limits = { quotaBytes: capacityBytes, minFreeBytes: MIN_FREE_BYTES }
       const blocks = stack.adopt(await BlockStore.open(join(o.home, 'blocks'), limits), (open) => open.close())
       const storage = stack.adopt(
-        new FogStorage({
+        await FogStorage.open({
           home: o.home,
           blocks,
           capacityBytes,
@@ -227,7 +227,11 @@ export class FogNode {
         }),
         ticketOf,
       )
-      const bulk = blockHandler(blocks, { authorize: (request) => bears(request.headers.authorization, token) })
+      const bulk = blockHandler(blocks, {
+        authorize: (request) => bears(request.headers.authorization, token),
+        source: storage.source,
+        disk: storage.cache,
+      })
       const gateway = createGatewayServer({
         certificate,
         data: (request, response) =>
@@ -287,7 +291,7 @@ export class FogNode {
       const url = certificate ? `https://${name}:${port}#${certificate.fingerprint}` : `http://${name}:${port}`
       const multiaddrs = p2p.addresses()
       stack.defer(await writeConnection(o.connectionHome ?? o.home, { url, token, multiaddrs, pid: process.pid }))
-      storage.start({ url: url.replace(/#.*/, ''), pin: certificate?.fingerprint, multiaddrs })
+      await storage.start({ url: url.replace(/#.*/, ''), pin: certificate?.fingerprint, multiaddrs })
       logger.info({ url, multiaddrs }, 'fog node is up')
 
       let closing: Promise<void> | undefined

@@ -1,10 +1,16 @@
 import { statfs } from 'node:fs/promises'
 import {
+  AccessTokens,
   type BlockHandler,
   type BlockStore,
   checkName,
+  DiskCache,
+  HttpNodeMap,
   HttpPool,
+  LocalStorageNode,
   Membership,
+  NetworkFinder,
+  ReadThrough,
   type Source,
   StorageService,
   storageHandler,
@@ -12,9 +18,14 @@ import {
 import type { Identity } from '@pingo/wire'
 import type { Logger } from 'pino'
 
-const COLLECT_MS = 60_000
+/** Leases that ended are looked for this often, and how near the other nodes are. */
+const TURN_MS = 60_000
+/** Until the node listens. */
+const UNKNOWN_URL = 'http://localhost'
 /** The part of what is free on its disk that a node fills, unless its operator says otherwise. */
 const FREE_SHARE = 0.5
+/** The part of its capacity that a node fills with copies of what is read here and kept elsewhere. */
+const CACHE_SHARE = 0.1
 /** What stays free on the disk, whatever the capacity: bytes. */
 export const MIN_FREE_BYTES = 1 << 30
 
@@ -34,46 +45,79 @@ export interface StorageSettings {
   turnMs?: number
 }
 
+export interface FogStorageOptions {
+  home: string
+  blocks: BlockStore
+  capacityBytes: number
+  identity: Identity
+  token: string
+  /** False on a machine or network of its own: then other nodes may have private addresses. */
+  isPublic: boolean
+  settings: StorageSettings
+  clock: () => number
+  logger: Logger
+}
+
 /** The fog node's part in the storage network: data of others under leases, objects in its care, and who the other nodes are. */
 export class FogStorage {
   readonly service: StorageService
   readonly membership: Membership
+  readonly nodes: HttpNodeMap
+  /** Blocks of other nodes. */
+  readonly source: ReadThrough
+  /** … and those of them that are kept here because they are read again. */
+  readonly cache: DiskCache
   /** The interface for owners and other fog nodes. */
   readonly handle: BlockHandler
-  readonly #pool = new HttpPool()
+  readonly #self: LocalStorageNode
+  readonly #pool: HttpPool
   readonly #logger: Logger
-  #collecting: NodeJS.Timeout | undefined
+  #timer: NodeJS.Timeout | undefined
 
-  constructor(o: {
-    home: string
-    blocks: BlockStore
-    capacityBytes: number
-    identity: Identity
-    token: string
-    /** False on a machine or network of its own: then other nodes may have private addresses. */
-    isPublic: boolean
-    settings: StorageSettings
-    clock: () => number
-    logger: Logger
-  }) {
-    const { identity, settings, clock } = o
+  private constructor(o: FogStorageOptions, parts: Parts) {
+    const { blocks, identity, clock } = o
     this.#logger = o.logger
-    this.membership = new Membership({
+    this.#pool = parts.pool
+    this.#self = parts.self
+    this.service = parts.service
+    this.membership = parts.membership
+    this.nodes = new HttpNodeMap({
+      seeds: [],
+      book: this.membership.book,
+      self: parts.self,
+      access: new AccessTokens(identity, undefined, clock),
+      pool: this.#pool,
+      clock,
+    })
+    this.cache = DiskCache.open(o.home, blocks, { maxBytes: Math.floor(CACHE_SHARE * o.capacityBytes) })
+    this.source = new ReadThrough({
+      finder: new NetworkFinder({ nodes: this.nodes, self: identity.peerId, pool: this.#pool, clock }),
+      local: blocks,
+      cache: this.cache,
+    })
+    this.handle = storageHandler(this.service, { nodes: this.membership, token: o.token, clock })
+  }
+
+  /** @throws PinGoError DATABASE_UNREADABLE */
+  static async open(o: FogStorageOptions): Promise<FogStorage> {
+    const { identity, settings, clock, logger } = o
+    const pool = new HttpPool()
+    const membership: Membership = new Membership({
       peerId: identity.peerId,
-      record: () => this.service.record(),
+      record: () => service.record(),
       seeds: settings.peers ?? [],
       mayBePrivate: !o.isPublic,
       turnMs: settings.turnMs,
-      onJoin: ({ peerId, url }) => o.logger.info({ peer: peerId, url }, 'a fog node joined'),
+      onJoin: ({ peerId, url }) => logger.info({ peer: peerId, url }, 'a fog node joined'),
       clock,
-      pool: this.#pool,
+      pool,
     })
-    this.service = StorageService.open({
+    const service = StorageService.open({
       folder: o.home,
       blocks: o.blocks,
       identity,
       settings: {
-        url: '',
+        url: UNKNOWN_URL,
         multiaddrs: [],
         region: settings.region ?? '',
         domain: settings.domain ?? identity.peerId,
@@ -81,32 +125,46 @@ export class FogStorage {
         state: 'active',
       },
       quotaBytes: o.capacityBytes,
-      isFogNode: this.membership.has,
+      isFogNode: membership.has,
       checkName,
       clock,
     })
-    this.handle = storageHandler(this.service, { nodes: this.membership, token: o.token, clock })
+    return new FogStorage(o, { pool, membership, service, self: await LocalStorageNode.of(service) })
   }
 
   /** Tells the other nodes where this one is, now that it listens. */
-  start(at: { url: string; pin: string | undefined; multiaddrs: string[] }): void {
+  async start(at: { url: string; pin: string | undefined; multiaddrs: string[] }): Promise<void> {
     this.service.set(at)
+    await this.#self.renew()
     this.membership.start()
-    this.#collecting = setInterval(() => void this.#collect(), COLLECT_MS)
+    this.service.scrubber.start()
+    this.#timer = setInterval(() => void this.#turn(), TURN_MS)
   }
 
   async close(): Promise<void> {
-    clearInterval(this.#collecting)
+    clearInterval(this.#timer)
     this.membership.close()
     this.#pool.close()
+    await this.cache.close()
     await this.service.close()
   }
 
-  async #collect(): Promise<void> {
-    await this.service
-      .collect()
-      .catch((error: unknown) => this.#logger.warn({ error }, 'chunks without a lease could not be collected'))
+  async #turn(): Promise<void> {
+    try {
+      await this.#self.renew()
+      await this.service.collect()
+      await this.nodes.refresh()
+    } catch (error) {
+      this.#logger.warn({ error }, 'a turn of the storage failed')
+    }
   }
+}
+
+interface Parts {
+  pool: HttpPool
+  membership: Membership
+  service: StorageService
+  self: LocalStorageNode
 }
 
 /** How much a node may hold in `folder`: what it holds there, and a part of what is free. */
