@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { Row } from '../run.ts'
-import { type Endpoint, memoryEndpoint, passed } from './s3-endpoint.ts'
+import { type Endpoint, memoryEndpoint, passed, storeEndpoint } from './s3-endpoint.ts'
 
 /**
  * Whether the clients that people have work with the S3 endpoint as they come: every aws-cli and rclone on the PATH, told nothing but the
@@ -23,11 +23,18 @@ export default async function s3Clients(args: string[]): Promise<Row[]> {
       mib: { type: 'string', default: '40' },
       /** Through an endpoint that keeps nothing, to see its memory. */
       'memory-mib': { type: 'string', default: '1024' },
+      /** 'store': all that `pingo store serve` does, over nodes in memory; 'memory': the endpoint alone. */
+      backend: { type: 'string', default: 'store' },
       /** An endpoint that runs already, its keys in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. */
       endpoint: { type: 'string' },
     },
   })
-  const open = (): Promise<Endpoint> => (values.endpoint ? runningEndpoint(values.endpoint) : memoryEndpoint())
+  const open = (): Promise<Endpoint> =>
+    values.endpoint
+      ? runningEndpoint(values.endpoint)
+      : values.backend === 'memory'
+        ? memoryEndpoint()
+        : storeEndpoint()
   const rows: Row[] = []
   for (const [name, run] of [
     ['aws', awsSteps],

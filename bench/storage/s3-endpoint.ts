@@ -2,8 +2,11 @@ import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer, request } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { serveStore } from '@pingo/client/store'
 import { type ObjectBackend, S3_SERVER_OPTIONS, s3Handler } from '@pingo/storage/s3'
 import { ACCESS_KEY, MemoryBackend, SECRET, serveS3, sign } from '@pingo/storage/s3/testing'
+import { storeOn } from '../../packages/client/src/store/testing/store.ts'
+import { MemoryNetwork } from '../../packages/storage/src/testing/memory-network.ts'
 import type { Row } from '../run.ts'
 
 export interface Endpoint {
@@ -20,6 +23,24 @@ export async function memoryEndpoint(): Promise<Endpoint> {
     accessKeyId: ACCESS_KEY,
     secret: SECRET,
     close: async () => await endpoint[Symbol.asyncDispose](),
+  }
+}
+
+/** What `pingo store serve` is: the store of an owner over seventeen storage nodes, encrypted and coded; the nodes are in memory. */
+export async function storeEndpoint(): Promise<Endpoint> {
+  const network = await MemoryNetwork.create(17)
+  const { store, home, ...owned } = await storeOn(network.map())
+  const notes: string[] = []
+  const endpoint = await serveStore(store, { home, port: 0, onNote: (note) => notes.push(note) })
+  return {
+    url: endpoint.url,
+    accessKeyId: endpoint.key.accessKeyId,
+    secret: endpoint.key.secretAccessKey,
+    async close() {
+      await endpoint.close()
+      await owned[Symbol.asyncDispose]()
+      if (notes.length > 0) throw new Error(`The endpoint notes: ${notes.join('; ')}`)
+    },
   }
 }
 
