@@ -14,7 +14,9 @@ import { createGatewayServer, listen } from '../../packages/fog/src/gateway/serv
 const [kind, folder] = process.argv.slice(2) as [string, string]
 if (kind === 'gateway') {
   const blocks = await BlockStore.open(folder)
-  const { server } = createGatewayServer({ data: blockHandler(blocks, { authorize: () => false }) })
+  const data = blockHandler(blocks, { authorize: () => false })
+  const { server } = createGatewayServer({ data })
+  data.accelerate(server)
   console.log(await listen(server, '127.0.0.1', 0))
 } else {
   const files = new Map<string, Buffer>()

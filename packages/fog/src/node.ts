@@ -237,6 +237,7 @@ export class FogNode {
         data: (request, response) =>
           bulk(request, response) || storage.handle(request, response) || updates(request, response),
       })
+      bulk.accelerate(gateway.server)
       const routes = createRoutes({
         ports: {
           jobs,

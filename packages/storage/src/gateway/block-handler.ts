@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { PinGoError, validate } from '@pingo/wire'
 import { z } from 'zod'
 import type { BlockStore } from '../blocks/block-store.ts'
@@ -29,6 +29,12 @@ export interface BlockHandlerOptions {
 /** The handler: true when the path was its own. */
 export type BlockHandler = (request: IncomingMessage, response: ServerResponse) => boolean
 
+/** A handler that may also answer ahead of the server. */
+export interface DataPlane extends BlockHandler {
+  /** Has what is in memory answered before `server` parses requests; all else goes its way as before. Called before it listens. */
+  accelerate(server: Server): void
+}
+
 const CACHE_BYTES = 64 << 20
 const IN_FLIGHT_BYTES = 256 << 20
 const TRANSFER_MS = 60_000
@@ -44,7 +50,7 @@ const MissingSchema = z.strictObject({ cids: z.array(z.string().max(200)).max(MA
  *
  * Only CIDs, and names in directories below them, are read from a path, so no path leads anywhere else.
  */
-export function blockHandler(store: BlockStore, o: BlockHandlerOptions): BlockHandler {
+export function blockHandler(store: BlockStore, o: BlockHandlerOptions): DataPlane {
   const transferMs = o.transferTimeoutMs ?? TRANSFER_MS
   const reader = new Reader(store, {
     source: o.source,
@@ -54,13 +60,14 @@ export function blockHandler(store: BlockStore, o: BlockHandlerOptions): BlockHa
     transferMs,
   })
   const writer = new Writer(store, o, transferMs)
-  return (request, response) => {
+  const handle = (request: IncomingMessage, response: ServerResponse) => {
     const url = request.url ?? ''
     if (url.startsWith('/ipfs/')) reader.serve(request, response, url)
     else if (url.startsWith('/v1/blocks/')) writer.serve(request, response, url).catch((error) => fail(response, error))
     else return false
     return true
   }
+  return Object.assign(handle, { accelerate: (server: Server) => reader.accelerate(server) })
 }
 
 /** Blocks that come in. */

@@ -1,7 +1,9 @@
 import type { ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import { PinGoError } from '@pingo/wire'
 
 const MAX_SWEEP_MS = 2_000
+const NOTHING = new Uint8Array(0)
 
 /**
  * What is on its way out: bounded in bytes, and each answer in time. A body that the socket takes at once, as small ones are, costs
@@ -10,7 +12,7 @@ const MAX_SWEEP_MS = 2_000
 export class Outflow {
   readonly #maxBytes: number
   readonly #timeoutMs: number
-  readonly #slow = new Map<ServerResponse, { bytes: number; movedAt: number }>()
+  readonly #slow = new Map<ServerResponse | Socket, { bytes: number; movedAt: number }>()
   #bytes = 0
   #sweeper: NodeJS.Timeout | undefined
 
@@ -21,8 +23,12 @@ export class Outflow {
 
   /** @throws PinGoError OVERLOADED when so much more would be too much */
   check(bytes: number): void {
-    if (this.#bytes + bytes > this.#maxBytes)
+    if (!this.hasRoom(bytes))
       throw new PinGoError('OVERLOADED', 'Too much is on its way already.', { hint: 'Ask again in a second.' })
+  }
+
+  hasRoom(bytes: number): boolean {
+    return this.#bytes + bytes <= this.#maxBytes
   }
 
   /** Ends an answer whose head was written; `bytes` are held in memory until the reader took them. */
@@ -36,16 +42,25 @@ export class Outflow {
   /** Counts `bytes` for an answer until it is closed, and closes it when nothing moves for too long. */
   follow(response: ServerResponse, bytes: number): void {
     if (response.closed) return
-    this.#bytes += bytes
-    this.#slow.set(response, { bytes, movedAt: performance.now() })
-    response.once('close', () => {
-      this.#bytes -= bytes
-      this.#slow.delete(response)
-      if (this.#slow.size > 0) return
-      clearInterval(this.#sweeper)
-      this.#sweeper = undefined
+    this.#add(response, bytes)
+    response.once('close', () => this.#remove(response))
+  }
+
+  /** The same for what was written to a socket itself, until it took all of it: then `done` is called. */
+  followSocket(socket: Socket, bytes: number, done: () => void): void {
+    this.#add(socket, bytes)
+    let isHeld = true
+    const end = (): void => {
+      if (isHeld) this.#remove(socket)
+      isHeld = false
+    }
+    socket.once('close', end)
+    // comes after all that was written before; 'drain' tells only of what was much
+    socket.write(NOTHING, (error) => {
+      socket.off('close', end)
+      end()
+      if (!error) done()
     })
-    this.#sweeper ??= setInterval(() => this.#sweep(), Math.min(MAX_SWEEP_MS, this.#timeoutMs / 4)).unref()
   }
 
   /** Notes that the reader took something. */
@@ -54,9 +69,23 @@ export class Outflow {
     if (entry) entry.movedAt = performance.now()
   }
 
+  #add(held: ServerResponse | Socket, bytes: number): void {
+    this.#bytes += bytes
+    this.#slow.set(held, { bytes, movedAt: performance.now() })
+    this.#sweeper ??= setInterval(() => this.#sweep(), Math.min(MAX_SWEEP_MS, this.#timeoutMs / 4)).unref()
+  }
+
+  #remove(held: ServerResponse | Socket): void {
+    this.#bytes -= this.#slow.get(held)?.bytes ?? 0
+    this.#slow.delete(held)
+    if (this.#slow.size > 0) return
+    clearInterval(this.#sweeper)
+    this.#sweeper = undefined
+  }
+
   #sweep(): void {
     const before = performance.now() - this.#timeoutMs
-    for (const [response, { movedAt }] of this.#slow) if (movedAt < before) response.destroy()
+    for (const [held, { movedAt }] of this.#slow) if (movedAt < before) held.destroy()
   }
 }
 

@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { type CID, DAG_PB, PinGoError, RAW } from '@pingo/wire'
 import type { BlockStore } from '../blocks/block-store.ts'
 import { toCid } from '../blocks/key.ts'
@@ -26,6 +26,7 @@ import {
 } from './answers.ts'
 import { type DagScope, walkDag } from './dag-walk.ts'
 import { type DirectoryNode, listDirectory, readDirectory, resolvePath } from './directory.ts'
+import { openFastLane } from './fast-lane.ts'
 import { type HotBlock, HotBlocks } from './hot-blocks.ts'
 import { LISTING_POLICY, listingPage } from './listing.ts'
 import { Outflow, writeParts } from './outflow.ts'
@@ -62,6 +63,11 @@ export class Reader {
     this.#store = store
     this.#hot = new HotBlocks(store, o)
     this.#outflow = new Outflow({ maxBytes: o.maxInFlightBytes, timeoutMs: o.transferMs })
+  }
+
+  /** {@link openFastLane} for what is in memory. */
+  accelerate(server: Server): void {
+    openFastLane(server, (url) => this.#hotAnswer(url), this.#outflow)
   }
 
   serve(request: IncomingMessage, response: ServerResponse, url: string): void {

@@ -45,16 +45,18 @@ export async function listen(server: Server): Promise<string> {
 }
 
 export const serve = async (handle: Handle) => `http://${await listen(createServer((q, s) => void handle(q, s)))}`
-/** A node that serves its store over HTTP and notes what it is asked. */
+/** A node that serves its store over HTTP and notes what it is asked and has not in memory. */
 export async function node(o: Partial<BlockHandlerOptions> = {}) {
   const opened = await openStore()
   const asked: string[] = []
   const handle = blockHandler(opened.store, { authorize: (q) => q.headers.authorization === 'Bearer secret', ...o })
-  const url = await serve((q, s) => {
+  const server = createServer((q, s) => {
     asked.push(`${q.method} ${q.url} ${q.headers.range ?? ''}`.trim())
     if (!handle(q, s)) s.writeHead(404).end('elsewhere')
   })
-  return { ...opened, url, asked, handle }
+  handle.accelerate(server)
+  const url = `http://${await listen(server)}`
+  return { ...opened, url, asked, handle, server }
 }
 export const get = (url: string, path: string, headers: Record<string, string> = {}, method = 'GET') =>
   fetch(url + path, { headers, method })
