@@ -126,6 +126,8 @@ export class FogStorage {
       },
       quotaBytes: o.capacityBytes,
       isFogNode: membership.has,
+      mayRelocate: membership.mayCareFor,
+      onDamage: (cid, objects) => logger.warn({ cid: cid.toString(), objects }, 'a chunk was damaged on disk'),
       checkName,
       clock,
     })

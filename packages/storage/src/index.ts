@@ -26,6 +26,8 @@ export { DiskCache } from './cache/disk-cache.ts'
 export { SizedCache, type SizedCacheOptions } from './cache/s3-fifo.ts'
 export { NetworkFinder, type NetworkFinderOptions } from './cdn/finder.ts'
 export type * from './cdn/port.ts'
+export { type Prefetched, type PrefetchOptions, prefetch } from './cdn/prefetch.ts'
+export { ReadThrough, type ReadThroughOptions } from './cdn/read-through.ts'
 export {
   backupOf,
   MIN_PASSWORD_LENGTH,
@@ -36,8 +38,6 @@ export {
 } from './crypto/backup.ts'
 export { GrantBook, openGrant, sealGrant } from './crypto/grant.ts'
 export { hasKeyring, KEYRING_FILE, Keyring, loadKeyring, restoreKeyring } from './crypto/keyring.ts'
-export { type Prefetched, type PrefetchOptions, prefetch } from './cdn/prefetch.ts'
-export { ReadThrough, type ReadThroughOptions } from './cdn/read-through.ts'
 export { paddedBytes } from './crypto/padding.ts'
 export { KEY_BYTES, newObjectKey, openRecord, RECORD_BYTES, sealRecord, TAG_BYTES } from './crypto/segment.ts'
 export { isShareLink, type OpenShare, openShareLink, shareLink } from './crypto/share.ts'

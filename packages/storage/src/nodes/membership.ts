@@ -7,6 +7,7 @@ import {
   NodesExchangeSchema,
   type Opinion,
 } from '@pingo/wire'
+import { mayCareFor } from '../placement/caretakers.ts'
 import { type HttpPool, request, type Source, sharedPool } from '../transfer/http-client.ts'
 import { hello, isPrivateHost } from './hello.ts'
 import { type KnownNode, NodeBook } from './node-book.ts'
@@ -64,6 +65,15 @@ export class Membership implements NodesPort {
 
   /** True for a fog node that proved itself. */
   has = (peerId: string): boolean => this.book.get(peerId) !== undefined
+
+  /** True for a node that may speak as a caretaker of an object. */
+  mayCareFor = (peerId: string, id: string): boolean =>
+    this.has(peerId) &&
+    mayCareFor(
+      peerId,
+      id,
+      this.book.list().map(({ record }) => record),
+    )
 
   async records(): Promise<Uint8Array[]> {
     return [await this.#o.record(), ...this.book.list().map(({ sealed }) => sealed)]

@@ -75,14 +75,11 @@ export class NameStore {
       .map(({ record }) => record)
   }
 
-  /** Forgets names whose last record ended before `time` (ms since epoch). */
+  /** Forgets records that ended before `time` (ms since epoch). */
   async prune(time: number): Promise<void> {
     await this.#db.write(() => {
-      this.#db.run(
-        'DELETE FROM names WHERE name IN (SELECT name FROM names GROUP BY name HAVING max(valid_until) < ?)',
-        time,
-      )
-      this.#count = this.#db.get<{ n: number }>('SELECT count(DISTINCT name) AS n FROM names')!.n
+      if (this.#db.run('DELETE FROM names WHERE valid_until < ?', time) > 0)
+        this.#count = this.#db.get<{ n: number }>('SELECT count(DISTINCT name) AS n FROM names')!.n
     })
   }
 }

@@ -212,9 +212,11 @@ describe('a storage node', () => {
     now += UPLOAD_LEASE_MS + 1
     await node.service.collect()
     await asA!.drop(object)
+    await node.service.collect()
     assert.equal((await asA!.usage()).bytes, 0)
     assert.ok(node.blocks.has(cid))
     await asB!.drop(object)
+    await node.service.collect()
     assert.ok(!node.blocks.has(cid))
   })
 })

@@ -35,6 +35,10 @@ const KEPT_PER_TURN = 256
 const FULL_BACK_OFF_MS = 60_000
 /** A record of the node is told for so long before it is signed anew. */
 const RECORD_MS = 30_000
+/** Chunks that nobody wants any more are collected after this. */
+const SOON_MS = 5_000
+/** Records of names are versions still when they are over, for so long. */
+const ENDED_NAMES_KEPT_MS = 90 * 24 * 3_600_000
 /** The part of the quota that one other fog node may fill for repairs. */
 const PEER_SHARE = 0.25
 
@@ -85,6 +89,8 @@ export class StorageService {
   readonly #reserved = new Map<string, number>()
   #settings: NodeSettings
   #fullUntil = 0
+  #collecting: Promise<void> = Promise.resolve()
+  #soon: NodeJS.Timeout | undefined
   #sequence = 0
   #record: { sealed: Promise<Uint8Array>; at: number; isFull: boolean } | undefined
 
@@ -193,7 +199,7 @@ export class StorageService {
   /** Ends the leases that the asker has for an object. */
   async drop(asker: Asker, object: string): Promise<void> {
     await this.#db.write(() => this.#leases.end(objectLabel(object), asker.peerId))
-    await this.collect()
+    this.#collectSoon()
   }
 
   /** @throws PinGoError BLOCK_MISSING, BLOCK_CORRUPT, LEAF_UNKNOWN */
@@ -239,7 +245,7 @@ export class StorageService {
   /** @throws PinGoError MESSAGE_*, SIGNATURE_INVALID */
   async forget(id: string, word: Uint8Array): Promise<void> {
     await this.care.forget(id, word)
-    await this.collect()
+    this.#collectSoon()
   }
 
   /** Vouches for an owner. @param until ms since epoch, {@link MAX_ALLOWANCE_MS} from now at most */
@@ -290,21 +296,41 @@ export class StorageService {
    * @param o.orphansMs also those that never had a lease, which a crash may leave, when they were put before this time (ms)
    */
   async collect(o: { orphansMs?: number } = {}): Promise<{ blocks: number; bytes: number }> {
-    const freed = { blocks: 0, bytes: 0 }
-    const add = ({ blocks, bytes }: typeof freed) => {
-      freed.blocks += blocks
-      freed.bytes += bytes
-    }
-    for (;;) {
-      const over = await this.#db.write(() => this.#leases.removeOver(this.#clock()))
-      if (over.length === 0) break
-      add(await this.blocks.gc({ amongKeys: over }))
-    }
-    if (o.orphansMs !== undefined) add(await this.blocks.gc({ olderThanMs: o.orphansMs }))
-    return freed
+    const before = this.#collecting
+    const mine = before.then(() => this.#collect(o.orphansMs))
+    this.#collecting = mine.then(
+      () => undefined,
+      () => undefined,
+    )
+    return await mine
+  }
+
+  async #collect(orphansMs: number | undefined): Promise<{ blocks: number; bytes: number }> {
+    const over: string[] = []
+    for (let some: string[]; (some = await this.#db.write(() => this.#leases.removeOver(this.#clock()))).length > 0; )
+      for (const key of some) over.push(key)
+    await this.names.prune(this.#clock() - ENDED_NAMES_KEPT_MS)
+    // one walk over the pins for all of them
+    const freed = over.length > 0 ? await this.blocks.gc({ amongKeys: over }) : { blocks: 0, bytes: 0 }
+    if (orphansMs === undefined) return freed
+    const orphans = await this.blocks.gc({ olderThanMs: orphansMs })
+    return { blocks: freed.blocks + orphans.blocks, bytes: freed.bytes + orphans.bytes }
+  }
+
+  /** Leases ended early: their chunks go shortly, many at once, because each collection walks over all pins. */
+  #collectSoon(): void {
+    this.#soon ??= setTimeout(() => {
+      void this.collect()
+        .catch(() => undefined) // the next one takes what is left
+        .finally(() => {
+          this.#soon = undefined
+        })
+    }, SOON_MS).unref()
   }
 
   async close(): Promise<void> {
+    clearTimeout(this.#soon)
+    await this.#collecting
     await this.scrubber.close()
     this.#unkeep()
     this.#db.close()

@@ -9,3 +9,12 @@ export function caretakersOf<N extends { readonly record: NodeRecord }>(id: stri
   const candidates = nodes.map((node) => ({ id: node.record.peerId, weight: 1, domain: node.record.domain, node }))
   return place(id, candidates, CARETAKERS).map(({ node }) => node)
 }
+
+/**
+ * Whether a node may speak as an object's caretaker: it is one by the nodes that are known here, or next in rank, since others may know
+ * a few more or fewer.
+ */
+export function mayCareFor(peerId: string, id: string, records: readonly NodeRecord[]): boolean {
+  const candidates = records.map((record) => ({ id: record.peerId, weight: 1, domain: record.domain }))
+  return place(id, candidates, 2 * CARETAKERS).some((candidate) => candidate.id === peerId)
+}

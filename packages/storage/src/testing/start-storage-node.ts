@@ -72,6 +72,7 @@ export async function startStorageNode(o: StorageNodeOptions) {
     },
     quotaBytes,
     isFogNode: membership.has,
+    mayRelocate: membership.mayCareFor,
     checkName,
     clock: o.clock,
     scrub: o.scrub,
