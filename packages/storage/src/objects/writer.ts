@@ -8,8 +8,8 @@ import { shardCid, storedBytesOf, width } from './object.ts'
 import type { NodePool } from './pool.ts'
 import { spread } from './spread.ts'
 
-/** Bytes of shards that are on their way at once; the stripe that is being made comes on top. */
-const MAX_BYTES_IN_FLIGHT = 34 << 20
+/** Bytes of shards that are on their way at once: two whole stripes. The segment that is being read comes on top. */
+const MAX_BYTES_IN_FLIGHT = 32 << 20
 const MAX_STRIPES_IN_FLIGHT = 8
 /** Stripes of an earlier try that are checked at once. */
 const CHECKED_AT_ONCE = 64
@@ -48,6 +48,8 @@ export class StripeWriter {
   /** Of an earlier try: by stripe the holders that still have their shards. */
   readonly #checked = new Map<number, (string | undefined)[]>()
   #bytes = 0
+  /** Bytes of the shards of the largest stripe so far: the next one is expected to be no larger. */
+  #largest = 0
   #failure: { error: unknown } | undefined
 
   constructor(o: WriterOptions) {
@@ -67,7 +69,7 @@ export class StripeWriter {
       return
     }
     if (!known) await this.#o.journal.write(index, { content })
-    while (this.#bytes > MAX_BYTES_IN_FLIGHT || this.#sending.size >= MAX_STRIPES_IN_FLIGHT) {
+    while (this.#bytes + this.#largest > MAX_BYTES_IN_FLIGHT || this.#sending.size >= MAX_STRIPES_IN_FLIGHT) {
       await Promise.race(this.#sending)
       this.#throwFailure()
     }
@@ -75,6 +77,7 @@ export class StripeWriter {
     await yieldToOthers() // a stripe takes tens of milliseconds
     const bytes = new Set(made.chunks).values().reduce((sum, chunk) => sum + (chunk?.bytes.byteLength ?? 0), 0)
     this.#bytes += bytes
+    this.#largest = Math.max(this.#largest, bytes)
     const sent = this.#send(index, content, sourceBytes, made, kept)
       .catch((error) => {
         this.#failure ??= { error }
