@@ -19,8 +19,8 @@ import type { Located } from './locate.ts'
 import { dataShards, decodePart, shardDigest, shardTag, stripesPerPart } from './object.ts'
 import { StripeReader } from './stripe-reader.ts'
 
-/** Shards that are fetched ahead of the reader: they fill a long link, and are of two or three stripes at most. */
-const READ_AHEAD = 12
+/** Shards that are fetched ahead of the reader: they fill a long link, and are of two stripes as a rule. */
+const READ_AHEAD = 10
 const PARTS_KEPT = 2
 
 /** Bytes [from, to) of a data shard; of public data as a leaf, or bytes that stand in the tree itself. */
@@ -38,6 +38,12 @@ function release(index: number, { stripes }: OpenStripes): void {
   if (use.uses > 0) return
   use.reader?.close()
   stripes.delete(index)
+}
+
+/** A data shard as it is stored, and its stripe; without one, bytes of the tree. */
+interface Shard {
+  stripe?: Stripe
+  bytes: Uint8Array
 }
 
 export class ObjectReader implements StoredObject {
@@ -82,22 +88,26 @@ export class ObjectReader implements StoredObject {
       stripes: new Map(),
     }
     const pieces = this.#pieces(start, end, open.signal)
-    const ahead: { piece: Piece; bytes: Promise<Uint8Array> }[] = []
+    const ahead: { piece: Piece; shard: Promise<Shard> }[] = []
     const fill = async () => {
       while (ahead.length < READ_AHEAD) {
         const { done, value: piece } = await pieces.next()
         if (done) return
-        const bytes = this.#start(piece, open)
-        bytes.catch(() => undefined) // it is met when its turn comes
-        ahead.push({ piece, bytes })
+        const shard = this.#fetch(piece, open)
+        shard.catch(() => undefined) // it is met when its turn comes
+        ahead.push({ piece, shard })
       }
     }
     try {
       await fill()
       for (let next = ahead.shift(); next; next = ahead.shift()) {
         const { piece } = next
-        const bytes = await next.bytes
-        if (!('inline' in piece)) release(piece.stripe, open)
+        const bytes = this.#open(piece, await next.shard) // no sooner: two texts of it would take twice the memory
+        if (!('inline' in piece)) {
+          // a leaf may come again, a record does not
+          if (this.manifest.root === undefined) open.stripes.get(piece.stripe)?.reader?.forget(piece.shard)
+          release(piece.stripe, open)
+        }
         yield bytes
         await fill()
       }
@@ -110,21 +120,26 @@ export class ObjectReader implements StoredObject {
     }
   }
 
-  async #start(piece: Piece, open: OpenStripes): Promise<Uint8Array> {
-    if ('inline' in piece) return piece.inline
-    const { stripe: index, shard, from, to } = piece
-    const { code, stripes, cipher } = this.manifest
+  async #fetch(piece: Piece, open: OpenStripes): Promise<Shard> {
+    if ('inline' in piece) return { bytes: piece.inline }
+    const { stripe: index, shard } = piece
     const use = open.stripes.get(index) ?? { uses: 0, reader: undefined }
     use.uses += 1
     open.stripes.set(index, use)
     const stripe = await this.#stripe(index)
-    use.reader ??= new StripeReader(index, stripe, code, this.#source, open.signal)
-    const bytes = await use.reader.data(shard)
+    use.reader ??= new StripeReader(index, stripe, this.manifest.code, this.#source, open.signal)
+    return { stripe, bytes: await use.reader.data(shard) }
+  }
+
+  #open(piece: Piece, { stripe, bytes }: Shard): Uint8Array {
+    if ('inline' in piece) return bytes
+    const { stripe: index, shard, from, to } = piece
     if (to > bytes.byteLength)
       throw new PinGoError('MANIFEST_MALFORMED', `Shard ${shard} of stripe ${index} is shorter than its file says.`)
+    const { code, stripes, cipher } = this.manifest
     if (cipher === 'none') return bytes.subarray(from, to)
-    const isFinal = index === stripes - 1 && shard === dataShards(stripe) - 1
-    const text = openRecord(this.#key!, index * code.k + shard, isFinal, bytes, shardTag(stripe, shard))
+    const isFinal = index === stripes - 1 && shard === dataShards(stripe!) - 1
+    const text = openRecord(this.#key!, index * code.k + shard, isFinal, bytes, shardTag(stripe!, shard))
     return text.subarray(from, to)
   }
 

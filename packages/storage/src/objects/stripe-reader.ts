@@ -41,6 +41,12 @@ export class StripeReader {
     this.#closed.abort()
   }
 
+  /** A data shard was used and is not asked for again: its memory is free. */
+  forget(shard: number): void {
+    if (this.#rebuilt) return void this.#rebuilt.then((shards) => shards.delete(shard)).catch(() => undefined)
+    if (this.#here.delete(shard)) this.#fetches.delete(shard)
+  }
+
   /** A data shard, as it is stored. @throws PinGoError OBJECT_UNREADABLE */
   async data(shard: number): Promise<Uint8Array> {
     if (this.#code.k === 1) return await this.#copy()
@@ -118,6 +124,8 @@ export class StripeReader {
       result.set(shard, bytes)
     }
     this.#enough.abort() // whatever else is on its way is not needed any more
+    this.#here.clear()
+    this.#fetches.clear()
     return result
   }
 

@@ -265,21 +265,27 @@ export async function request(
 ): Promise<HttpAnswer> {
   const answer = await pool.open(source, path, o)
   const maxBytes = o.maxBytes ?? DEFAULT_MAX_BYTES
+  const told = Number(answer.headers['content-length'] ?? Number.NaN)
   const parts: Uint8Array[] = []
+  /** Where the body goes when its length is known: half the memory of pieces that are joined. */
+  let whole: Uint8Array | undefined
   let bytes = 0
   try {
     for await (const part of answer as AsyncIterable<Uint8Array>) {
-      bytes += part.byteLength
-      if (bytes > maxBytes)
+      if (bytes + part.byteLength > maxBytes)
         throw new PinGoError('ANSWER_TOO_LARGE', `${source.url} answered with more than ${maxBytes} bytes.`)
-      parts.push(part)
+      if (told <= maxBytes) {
+        whole ??= Buffer.allocUnsafeSlow(told)
+        whole.set(part, bytes)
+      } else parts.push(part)
+      bytes += part.byteLength
     }
   } catch (error) {
     answer.destroy()
     if (o.signal?.aborted) throw o.signal.reason
     throw isPinGoError(error) ? error : unreachable(source, error)
   }
-  return { status: answer.statusCode ?? 0, headers: answer.headers, body: Buffer.concat(parts) }
+  return { status: answer.statusCode ?? 0, headers: answer.headers, body: whole ?? Buffer.concat(parts) }
 }
 
 function parseUrl(source: Source): URL {
