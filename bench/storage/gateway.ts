@@ -117,13 +117,22 @@ async function compare(
       { name: `${size}, ${name} ÷ bare node:http`, measured: ofBare, bar: `≥ ${OF_BARE}`, holds: ofBare >= OF_BARE },
     )
   }
+  const cpu = (name: string) => median(runs.get(name)!.map(({ cpuPerRequest }) => cpuPerRequest))
   const best = ratio('gateway', 'nginx')
-  rows.push({
-    name: `${size}, moonshot ${MOONSHOT} × nginx`,
-    measured: best >= MOONSHOT ? 'reached' : 'not reached',
-    bar: 'printed',
-    holds: true,
-  })
+  rows.push(
+    {
+      name: `${size}, gateway ÷ nginx in requests per CPU-second of the server, which other work on the machine changes less`,
+      measured: cpu('nginx') / cpu('gateway'),
+      bar: 'printed',
+      holds: true,
+    },
+    {
+      name: `${size}, moonshot ${MOONSHOT} × nginx`,
+      measured: best >= MOONSHOT ? 'reached' : 'not reached',
+      bar: 'printed',
+      holds: true,
+    },
+  )
   return rows
 }
 

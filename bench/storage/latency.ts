@@ -18,7 +18,7 @@ export async function hitLatencies(): Promise<{ gateway: number; bare: number }>
   const { cid } = await new FileStore(store).put(bytes)
   const handle = blockHandler(store, { authorize: () => false })
   const servers = [
-    await listen((request, response) => void handle(request, response)),
+    await listen((request, response) => void handle(request, response), handle.accelerate),
     await listen((_, response) => response.writeHead(200, { 'content-length': bytes.byteLength }).end(bytes)),
   ]
   const agent = new Agent({ keepAlive: true, maxSockets: 1 })
@@ -43,9 +43,11 @@ export async function hitLatencies(): Promise<{ gateway: number; bare: number }>
   }
 }
 
-const listen = (handle: RequestListener): Promise<Server> =>
+const listen = (handle: RequestListener, prepare?: (server: Server) => void): Promise<Server> =>
   new Promise((resolve) => {
-    const server: Server = createServer(handle).listen(0, '127.0.0.1', () => resolve(server))
+    const server = createServer(handle)
+    prepare?.(server)
+    server.listen(0, '127.0.0.1', () => resolve(server))
   })
 
 const read = (url: string, agent: Agent): Promise<void> =>

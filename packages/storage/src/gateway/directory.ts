@@ -45,6 +45,7 @@ export function readDirectory(cid: CID, block: Uint8Array): DirectoryNode | unde
   const bits = Math.log2(Number(entry.fanout))
   if (!Number.isInteger(bits) || bits < MIN_FANOUT_BITS || bits > MAX_FANOUT_BITS)
     throw malformed(cid, 'its shards have an impossible width')
+  if (entries.length > 2 ** bits) throw malformed(cid, 'a shard has more entries than places')
   return { kind: 'shard', bits, entries }
 }
 
@@ -109,21 +110,21 @@ export async function listDirectory(
     return { entries: node.entries.slice(0, o.maxEntries), isWhole: node.entries.length <= o.maxEntries }
   const digits = prefixDigits(node.bits)
   const entries: DirectoryEntry[] = []
-  const left: { node: DirectoryNode; depth: number }[] = [{ node, depth: 1 }]
+  // shards and entries that are still to be looked at, the next one last
+  const left = node.entries.map((entry) => ({ entry, depth: 1 })).reverse()
   let shards = 0
   for (let next = left.pop(); next; next = left.pop()) {
-    for (const entry of next.node.entries) {
-      if (entry.name.length > digits) {
-        if (entries.length >= o.maxEntries) return { entries, isWhole: false }
-        entries.push({ ...entry, name: entry.name.slice(digits) })
-        continue
-      }
-      if (++shards > o.maxShards) return { entries, isWhole: false }
-      if (next.depth * node.bits >= HASH_BITS) throw malformed(root, 'its shards are too deep')
-      const child = readDirectory(entry.cid, await get(entry.cid))
-      if (child?.kind !== 'shard' || child.bits !== node.bits) throw malformed(root, 'its shards do not fit')
-      left.push({ node: child, depth: next.depth + 1 })
+    const { entry, depth } = next
+    if (entry.name.length > digits) {
+      if (entries.length >= o.maxEntries) return { entries, isWhole: false }
+      entries.push({ ...entry, name: entry.name.slice(digits) })
+      continue
     }
+    if (++shards > o.maxShards) return { entries, isWhole: false }
+    if (depth * node.bits >= HASH_BITS) throw malformed(root, 'its shards are too deep')
+    const child = readDirectory(entry.cid, await get(entry.cid))
+    if (child?.kind !== 'shard' || child.bits !== node.bits) throw malformed(root, 'its shards do not fit')
+    left.push(...child.entries.map((each) => ({ entry: each, depth: depth + 1 })).reverse())
   }
   return { entries, isWhole: true }
 }

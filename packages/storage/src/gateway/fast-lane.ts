@@ -7,7 +7,7 @@ import type { Outflow } from './outflow.ts'
 /** Longer requests are not plain ones. */
 const MAX_REQUEST_BYTES = 2 << 10
 /** Bodies up to this length are kept in one piece with their head. */
-const MAX_JOINED_BYTES = 16 << 10
+export const MAX_JOINED_BYTES = 16 << 10
 const SWEEP_MS = 2_000
 const LF = 10
 

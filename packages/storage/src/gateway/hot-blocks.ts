@@ -5,9 +5,11 @@ import type { DiskCache } from '../cache/disk-cache.ts'
 import { SizedCache } from '../cache/s3-fifo.ts'
 import type { BlockSource } from '../cdn/port.ts'
 import type { Answer } from './answers.ts'
+import { MAX_JOINED_BYTES } from './fast-lane.ts'
 
-/** What a block costs beside its bytes: the heads of its answers, its places in maps. */
+/** What a block costs beside its bytes: its answer in one piece when it is small, the heads of its answers, its places in maps. */
 const OVERHEAD_BYTES = 2 << 10
+const costOf = (bytes: number): number => bytes + Math.min(bytes, MAX_JOINED_BYTES) + OVERHEAD_BYTES
 
 /** A block in memory. */
 export interface HotBlock {
@@ -93,7 +95,7 @@ export class HotBlocks {
   }
 
   #keep(text: string, block: HotBlock): HotBlock {
-    this.#cache.set(text, block, block.bytes.byteLength + OVERHEAD_BYTES)
+    this.#cache.set(text, block, costOf(block.bytes.byteLength))
     return block
   }
 
