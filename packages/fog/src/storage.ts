@@ -106,6 +106,7 @@ export class FogStorage {
       peerId: identity.peerId,
       record: () => service.record(),
       seeds: settings.peers ?? [],
+      known: () => service.known,
       mayBePrivate: !o.isPublic,
       turnMs: settings.turnMs,
       onJoin: ({ peerId, url }) => logger.info({ peer: peerId, url }, 'a fog node joined'),

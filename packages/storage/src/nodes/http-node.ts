@@ -41,13 +41,14 @@ import { refusal } from './refusal.ts'
 /** Tries of a call that the node is too busy for. */
 const ATTEMPTS = 5
 const FIRST_PAUSE_MS = 100
+const IDLE_MS = 30_000
 const MAX_SMALL_BYTES = 128 << 10
 
 export interface HttpNodeOptions {
   /** Makes the tokens by which the node knows who asks; without it, only what is open may be asked. */
   access?: AccessTokens
   pool?: HttpPool
-  /** A call is given up when nothing moves for so long. 15 s by default. */
+  /** A call is given up when nothing moves for so long. 30 s by default: a busy disk takes its time to sync. */
   idleMs?: number
   /** Told of each call whether the node answered, whatever it said. */
   onOutcome?: (isAnswered: boolean) => void
@@ -212,7 +213,7 @@ export class HttpStorageNode implements StorageNode {
       body: c.body,
       maxBytes: Math.max(c.maxBytes ?? 0, MAX_SMALL_BYTES),
       signal: c.o?.signal,
-      idleMs: this.#o.idleMs,
+      idleMs: this.#o.idleMs ?? IDLE_MS,
     }
     for (let attempt = 1, pause = FIRST_PAUSE_MS; ; attempt++, pause *= 2) {
       const answer = await this.#request(path, o)

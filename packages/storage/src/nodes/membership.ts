@@ -10,12 +10,15 @@ import {
 import { mayCareFor } from '../placement/caretakers.ts'
 import { type HttpPool, request, type Source, sharedPool } from '../transfer/http-client.ts'
 import { hello, isPrivateHost } from './hello.ts'
-import { type KnownNode, NodeBook } from './node-book.ts'
+import type { KnownNodes } from './known-nodes.ts'
+import { type KnownNode, NodeBook, openNodeRecord } from './node-book.ts'
 import type { NodesPort } from './storage-handler.ts'
 
 /** Fog nodes that are told news in each turn. */
 const PEERS_PER_TURN = 3
 const TURN_MS = 10_000
+/** How often a node that knows enough others also asks one of those it began with. */
+const SEED_CHANCE = 0.1
 /** Records, beside its own, that a node sends in a turn. */
 const SENT_PER_TURN = 64
 /** New nodes that are being called back, and that wait for it: the rest comes again with a later turn. */
@@ -32,6 +35,8 @@ export interface MembershipOptions {
   opinions?: () => Opinion[]
   /** Called for each node that was not known before. */
   onJoin?: (record: NodeRecord) => void
+  /** Those of an earlier life, and where they are noted for the next one. */
+  known?: () => KnownNodes
   /** True when records may name private addresses: a node that is on the internet itself does not call into its own network. */
   mayBePrivate: boolean
   pool?: HttpPool
@@ -54,6 +59,8 @@ export class Membership implements NodesPort {
   readonly #calling = new Set<string>()
   readonly #waiting: KnownNode[] = []
   readonly #stopping = new AbortController()
+  /** Seeds, and where nodes of an earlier life were. */
+  #seeds: readonly Source[]
   #timer: NodeJS.Timeout | undefined
 
   constructor(o: MembershipOptions) {
@@ -61,6 +68,7 @@ export class Membership implements NodesPort {
     this.#pool = o.pool ?? sharedPool
     this.#random = o.random ?? Math.random
     this.book = new NodeBook(o.clock ?? Date.now)
+    this.#seeds = o.seeds
   }
 
   /** True for a fog node that proved itself. */
@@ -105,14 +113,16 @@ export class Membership implements NodesPort {
           this.#timer = setTimeout(next, turnMs * (0.75 + this.#random() / 2)).unref()
         })
     }
-    next()
+    void this.#remember().finally(next)
   }
 
   /** One turn: tells a few nodes what is known, and hears what they know. */
   async turn(): Promise<void> {
     const known = this.book.list().map(({ record }) => record)
     const peers: Source[] = this.#some(known, PEERS_PER_TURN)
-    if (known.length < PEERS_PER_TURN) peers.push(...this.#some(this.#o.seeds, PEERS_PER_TURN))
+    if (known.length < PEERS_PER_TURN) peers.push(...this.#some(this.#seeds, PEERS_PER_TURN))
+    // now and then one of the beginning: networks that a cut had parted find together again
+    else if (this.#random() < SEED_CHANCE) peers.push(...this.#some(this.#seeds, 1))
     const own = await this.#o.record()
     await Promise.allSettled(
       peers.map(async (peer) => {
@@ -148,12 +158,33 @@ export class Membership implements NodesPort {
       if (!node || node.record.peerId === this.#o.peerId) return undefined
       const { peerId, sequence, url, pin } = node.record
       const known = this.book.get(peerId)?.record
-      if (known?.url === url && known.pin === pin) this.book.take(node)
+      if (known?.url === url && known.pin === pin) this.#take(node)
       else this.#callBack(node)
       return { peerId, sequence }
     } catch {
       return undefined // who sent it may not have made it: nobody is blamed
     }
+  }
+
+  #take(node: KnownNode): boolean {
+    if (!this.book.take(node)) return false
+    void this.#o
+      .known?.()
+      .note(node.record.peerId, node.sealed)
+      .catch(() => undefined) // a full disk: it is told again
+    return true
+  }
+
+  /** Nodes that proved themselves before a restart need not do so again while their records last; later, they are where to begin. */
+  async #remember(): Promise<void> {
+    const before: Source[] = []
+    for (const sealed of this.#o.known?.().records() ?? []) {
+      const record = await openNodeRecord(sealed).catch(() => undefined)
+      if (!record || record.peerId === this.#o.peerId) continue
+      this.book.take({ record, sealed })
+      before.push({ url: record.url, pin: record.pin })
+    }
+    this.#seeds = [...this.#o.seeds, ...before]
   }
 
   #callBack(node: KnownNode): void {
@@ -168,7 +199,7 @@ export class Membership implements NodesPort {
     void hello({ url, pin }, { peerId, pool: this.#pool, signal: this.#stopping.signal })
       .then((proven) => {
         const isNew = !this.has(peerId)
-        if (this.book.take(proven) && isNew) this.#o.onJoin?.(proven.record)
+        if (this.#take(proven) && isNew) this.#o.onJoin?.(proven.record)
       })
       .catch(() => undefined)
       .finally(() => {

@@ -275,6 +275,21 @@ describe('nodes that know each other', () => {
     await assert.rejects(asOther.putChunk(object.chunk, data, { upload: 'u' }), code('ALLOWANCE_EXCEEDED'))
   })
 
+  it('remember each other over a restart, and the allowances of one that is away', async () => {
+    const node = await storageNode()
+    const other = await storageNode({ seeds: [node] })
+    await until('both know both', () => node.membership.has(other.peerId) && other.membership.has(node.peerId))
+    const { access } = await ownerOf(other)
+    await node.close()
+    await other.close()
+    const again = await storageNode({ folder: node.folder, port: Number(new URL(node.url).port) })
+    const { cid, data } = chunk()
+    await (await remote(again, access)).putChunk(cid, data, { upload: 'u' })
+    // with no seed, by what it remembers
+    const back = await storageNode({ folder: other.folder })
+    await until('they meet again', () => again.membership.book.get(back.peerId)?.record.url === back.url)
+  })
+
   it('a map of one node is a map', async () => {
     const node = await storageNode()
     const map = new HttpNodeMap({ seeds: [node, { url: 'http://127.0.0.1:1' }] })

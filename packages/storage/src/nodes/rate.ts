@@ -43,17 +43,21 @@ export class Concurrency {
 
   /** @returns ends it; undefined when there are too many */
   enter(key: string, n = 1): (() => void) | undefined {
-    const under = this.#under.get(key) ?? 0
-    if (under + n > this.#max) return undefined
-    this.#under.set(key, under + n)
-    let isIn = true
-    return () => {
-      if (!isIn) return
-      isIn = false
-      const left = this.#under.get(key)! - n
-      if (left > 0) this.#under.set(key, left)
-      else this.#under.delete(key)
-    }
+    if ((this.#under.get(key) ?? 0) + n > this.#max) return undefined
+    return counted(this.#under, key, n)
+  }
+}
+
+/** Adds `n` to a count. @returns takes it away again, once */
+export function counted(counts: Map<string, number>, key: string, n: number): () => void {
+  counts.set(key, (counts.get(key) ?? 0) + n)
+  let isCounted = true
+  return () => {
+    if (!isCounted) return
+    isCounted = false
+    const left = counts.get(key)! - n
+    if (left > 0) counts.set(key, left)
+    else counts.delete(key)
   }
 }
 

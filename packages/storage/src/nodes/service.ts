@@ -23,10 +23,12 @@ import { leafCount, merkleProof } from '../durability/merkle.ts'
 import type { Asker } from './access.ts'
 import { CARE_SCHEMA, SqliteCaretakerStore } from './care-store.ts'
 import { GroupedDatabase } from './database.ts'
+import { KNOWN_SCHEMA, KnownNodes } from './known-nodes.ts'
 import { LEASES_SCHEMA, Leases, objectLabel, uploadLabel } from './leases.ts'
 import { type CheckName, NAMES_SCHEMA, NameStore } from './name-store.ts'
 import { openObjectRecord } from './object-record.ts'
 import type { ObjectState } from './port.ts'
+import { counted } from './rate.ts'
 import { SCRUB_SCHEMA, Scrubber, type ScrubberOptions } from './scrubber.ts'
 
 /** Chunks whose leases are renewed before others get a turn. */
@@ -54,7 +56,7 @@ export interface StorageServiceOptions {
   settings: NodeSettings
   /** Bytes that chunks may take. */
   quotaBytes: number
-  /** True for the fog nodes that are known: their allowances count, and they may renew leases and write repaired shards. */
+  /** True for the fog nodes that live: they may vouch for owners, renew leases and write repaired shards. */
   isFogNode?: (peerId: string) => boolean
   /** True for those that may tell where an object's shards are: the fog nodes that see to it, and those next in rank. */
   mayRelocate?: (peerId: string, id: string) => boolean
@@ -78,6 +80,8 @@ export class StorageService {
   readonly care: SqliteCaretakerStore
   readonly names: NameStore
   readonly scrubber: Scrubber
+  /** Fog nodes that proved themselves: their allowances count also while they are away. */
+  readonly known: KnownNodes
   readonly #o: StorageServiceOptions
   readonly #db: GroupedDatabase
   readonly #leases: Leases
@@ -104,6 +108,7 @@ export class StorageService {
     this.#leases = new Leases(db)
     this.care = new SqliteCaretakerStore({ db, leases: this.#leases, blocks: o.blocks, clock: this.#clock })
     this.names = new NameStore(db, o.checkName, this.#clock)
+    this.known = new KnownNodes(db, this.#clock)
     const isWanted = (key: string) => this.#leases.isKept(key, this.#clock())
     this.#unkeep = o.blocks.keepAlso((key) => this.#writing.has(key) || isWanted(key))
     this.scrubber = new Scrubber({
@@ -120,7 +125,10 @@ export class StorageService {
   static open(o: StorageServiceOptions): StorageService {
     return new StorageService(
       o,
-      new GroupedDatabase(join(o.folder, 'storage.sqlite'), LEASES_SCHEMA + CARE_SCHEMA + NAMES_SCHEMA + SCRUB_SCHEMA),
+      new GroupedDatabase(
+        join(o.folder, 'storage.sqlite'),
+        LEASES_SCHEMA + CARE_SCHEMA + NAMES_SCHEMA + SCRUB_SCHEMA + KNOWN_SCHEMA,
+      ),
     )
   }
 
@@ -366,7 +374,7 @@ export class StorageService {
   }
 
   #isGood({ until, by }: NonNullable<Asker['allowance']>): boolean {
-    return until > this.#clock() && this.#isFogNode(by)
+    return until > this.#clock() && (this.#isFogNode(by) || this.known.has(by))
   }
 
   #isFogNode(peerId: string): boolean {
@@ -376,19 +384,6 @@ export class StorageService {
   /** Keeps a chunk from being collected before it is leased. */
   #guard(key: string): () => void {
     return counted(this.#writing, key, 1)
-  }
-}
-
-/** Adds `n` to a count. @returns takes it away again, once */
-function counted(counts: Map<string, number>, key: string, n: number): () => void {
-  counts.set(key, (counts.get(key) ?? 0) + n)
-  let isCounted = true
-  return () => {
-    if (!isCounted) return
-    isCounted = false
-    const left = counts.get(key)! - n
-    if (left > 0) counts.set(key, left)
-    else counts.delete(key)
   }
 }
 

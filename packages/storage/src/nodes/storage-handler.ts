@@ -61,6 +61,8 @@ const REQUESTS_PER_SECOND = 500
 const BURST_SECONDS = 4
 const CONCURRENT = 128
 const BODY_BYTES = 64 << 20
+/** The part of it that one address block or identity may take. */
+const BODY_SHARE = 0.5
 const MAX_UPLOAD_CHARS = 64
 const MAX_SMALL_BYTES = 8 << 10
 
@@ -116,23 +118,29 @@ export function storageHandler(service: StorageService, o: StorageHandlerOptions
   const gate = new AccessGate(service.peerId, clock)
   const rate = new RateLimit({ perSecond, burst: BURST_SECONDS * perSecond, clock })
   const concurrency = new Concurrency(o.maxConcurrent ?? CONCURRENT)
-  const bodies = new Concurrency(o.maxBodyBytes ?? BODY_BYTES)
+  const maxBodyBytes = o.maxBodyBytes ?? BODY_BYTES
+  const bodies = new Concurrency(maxBodyBytes)
+  const bodiesOf = new Concurrency(Math.max(MAX_COMMIT_BYTES, maxBodyBytes * BODY_SHARE))
   const routes = routesOf(service, o)
 
   const serve = async (request: IncomingMessage, response: ServerResponse, path: string, query: string) => {
     const done: (() => void)[] = []
+    let asking = ''
     const limit = (who: string) => {
       if (!rate.take(who))
         throw new PinGoError('RATE_LIMITED', 'Too many requests.', { hint: 'Ask again in a second.' })
       const leave = concurrency.enter(who)
       if (!leave) throw overloaded()
       done.push(leave)
+      asking = who
     }
     const bytes = async (maxBytes: number) => {
       const length = announcedBytes(request, maxBytes)
-      const leave = bodies.enter('', length)
-      if (!leave) throw overloaded()
-      done.push(leave)
+      for (const [held, who] of [[bodies, ''] as const, [bodiesOf, asking] as const]) {
+        const leave = held.enter(who, length)
+        if (!leave) throw overloaded()
+        done.push(leave)
+      }
       return await readBody(request, length)
     }
     try {

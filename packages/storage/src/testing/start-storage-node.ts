@@ -53,6 +53,7 @@ export async function startStorageNode(o: StorageNodeOptions) {
     peerId: identity.peerId,
     record: () => service.record(),
     seeds: o.seeds ?? [],
+    known: () => service.known,
     mayBePrivate: true,
     turnMs: o.turnMs,
     clock: o.clock,
