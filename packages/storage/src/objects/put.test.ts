@@ -165,6 +165,25 @@ test('shards that were lost since are sent again, and only they', async () => {
   assert.equal(await read(network, put), digestOf(bytes))
 })
 
+test('a put that lasts for days keeps the leases of what it has stored', async () => {
+  let now = Date.parse('2026-01-01')
+  const hours = 3_600_000
+  const network = await MemoryNetwork.create(16, { clock: () => now })
+  const bytes = bytesOf(42 * MIB)
+  async function* slow(): AsyncGenerator<Uint8Array> {
+    for await (const piece of streamed(bytes, MIB)) {
+      await new Promise((resolve) => setImmediate(resolve))
+      now += hours
+      for (const node of network.nodes) node.collect()
+      yield piece
+    }
+  }
+  const put = await putObject(slow(), { nodes: network.map(), owner, clock: () => now })
+  now += hours
+  for (const node of network.nodes) assert.equal(node.collect(), 0)
+  assert.equal(await read(network, put), digestOf(bytes))
+})
+
 /** Counts under which key each stripe was begun with what. */
 class SuspiciousJournal extends MemoryJournal {
   readonly seen = new Map<string, string>()
@@ -181,8 +200,10 @@ class SuspiciousJournal extends MemoryJournal {
 test('data that changed since the put began go under a fresh key, in one go where the source can be opened again', async () => {
   const network = await MemoryNetwork.create(16)
   const first = bytesOf(12 * MIB)
+  const flipped = Uint8Array.from(first)
+  flipped[11 * MIB]! ^= 1
   const changes: [string, Uint8Array][] = [
-    ['another byte', Uint8Array.from(first, (byte, n) => (n === 11 * MIB ? byte ^ 1 : byte))],
+    ['another byte', flipped],
     ['shorter', first.subarray(0, 10 * MIB)],
     ['longer', Buffer.concat([first, bytesOf(5 * MIB, 2)])],
   ]

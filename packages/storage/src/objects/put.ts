@@ -103,7 +103,7 @@ export interface PutResult {
 /**
  * Stores an object on the network's nodes, in constant memory. It is acknowledged, by resolving, only when every shard is synced on a
  * node of its own and every caretaker has its manifest.
- * @throws PinGoError STORAGE_NODES_FEW, SOURCE_CHANGED (a resumed stream is not what it was: put it again), SOURCE_SIZE_MISMATCH, what all
+ * @throws PinGoError STORAGE_NODES_FEW, CHUNKS_LOST, SOURCE_CHANGED (a resumed stream is not what it was: put it again), SOURCE_SIZE_MISMATCH, what all
  *   nodes agreed on (QUOTA_EXCEEDED, UNAUTHORIZED …), or the signal's reason
  */
 export async function putObject(source: PutSource, o: PutOptions): Promise<PutResult> {
@@ -154,6 +154,7 @@ class Put {
       nodes: this.#o.nodes,
       journal: this.#journal,
       upload: start.upload,
+      clock: this.#clock,
       signal: this.#o.signal,
       onStored: (what) => this.#tell(what),
     })

@@ -1,10 +1,10 @@
 import { setImmediate as yieldToOthers } from 'node:timers/promises'
-import { type Code, type ManifestPart, PinGoError, type Stripe } from '@pingo/wire'
+import { type Code, type ManifestPart, PinGoError, type Stripe, sha256, UPLOAD_LEASE_MS } from '@pingo/wire'
 import type { NodeMap } from '../nodes/port.ts'
 import { within } from './abort.ts'
 import type { JournalStripe, PutJournal } from './journal.ts'
 import type { MadeStripe } from './make-stripe.ts'
-import { shardCid, storedBytesOf, width } from './object.ts'
+import { rawCid, shardCid, storedBytesOf, width } from './object.ts'
 import type { NodePool } from './pool.ts'
 import { spread } from './spread.ts'
 
@@ -14,6 +14,9 @@ const MAX_STRIPES_IN_FLIGHT = 8
 /** Stripes of an earlier try that are checked at once. */
 const CHECKED_AT_ONCE = 64
 const CHECK_DEADLINE_MS = 30_000
+/** A put that lasts longer renews the leases of what it has stored. */
+const RENEW_MS = UPLOAD_LEASE_MS / 3
+const RENEW_DEADLINE_MS = 60_000
 
 export interface WriterOptions {
   code: Code
@@ -21,6 +24,7 @@ export interface WriterOptions {
   nodes: NodeMap
   journal: PutJournal
   upload: string
+  clock: () => number
   signal?: AbortSignal
   onStored: (what: { shards?: number; resumedShards?: number; replaced?: number; bytes?: number }) => void
 }
@@ -51,8 +55,11 @@ export class StripeWriter {
   /** Bytes of the shards of the largest stripe so far: the next one is expected to be no larger. */
   #largest = 0
   #failure: { error: unknown } | undefined
+  #renewedAt: number
+  #isResumed = false
 
   constructor(o: WriterOptions) {
+    this.#renewedAt = o.clock()
     this.#o = o
     this.#signal = o.signal ? AbortSignal.any([o.signal, this.#stop.signal]) : this.#stop.signal
   }
@@ -60,8 +67,10 @@ export class StripeWriter {
   /** Resolves when there is room for the next one. @throws PinGoError SOURCE_CHANGED, and what storing an earlier stripe met with */
   async add({ index, content, sourceBytes, make }: PendingStripe): Promise<void> {
     this.#throwFailure()
+    if (this.#o.clock() - this.#renewedAt > RENEW_MS) await this.#renew()
     const known = await this.#o.journal.stripe(index)
     if (known && Buffer.compare(known.content, content) !== 0) throw new SourceChanged(index)
+    if (known?.done) this.#isResumed = true
     const kept = known?.done ? await this.#stillHeld(index, known.done) : undefined
     if (known?.done && kept && isWhole(known.done, kept, this.#o.code)) {
       this.#done[index] = { stripe: known.done.stripe, holders: kept }
@@ -115,11 +124,40 @@ export class StripeWriter {
     onStored({ bytes: sourceBytes, resumedShards: kept && countOf(kept) })
   }
 
-  /** All stripes in order, when all are stored. */
+  /** All stripes in order, when all are stored. @throws PinGoError CHUNKS_LOST, and what storing one met with */
   async finish(): Promise<Done[]> {
     while (this.#sending.size > 0) await Promise.race(this.#sending)
     this.#throwFailure()
+    // the leases of an earlier try may be about to end
+    if (this.#isResumed || this.#o.clock() - this.#renewedAt > RENEW_MS) await this.#renew()
     return this.#done
+  }
+
+  /**
+   * Keeps everything that is stored for as long as an upload may take; the label is none of an object.
+   * @throws PinGoError CHUNKS_LOST
+   */
+  async #renew(): Promise<void> {
+    const { nodes, code, clock, upload } = this.#o
+    this.#renewedAt = clock()
+    const label = rawCid(sha256(Buffer.from(upload))).toString()
+    const stripes = [...this.#done.entries()].filter(([, done]) => done !== undefined) // those on their way are gaps
+    const shards = byHolder(stripes.map(([index, done]) => ({ index, done })))
+    let lost = 0
+    await Promise.all(
+      [...shards].map(async ([peerId, held]) => {
+        const cids = held.map(({ stripe, shard }) => shardCid(stripe, code, shard))
+        const signal = within(RENEW_DEADLINE_MS, this.#signal)
+        const node = nodes.get(peerId)
+        const missing = await node?.keep(label, cids, clock() + UPLOAD_LEASE_MS, { signal }).catch(() => undefined)
+        this.#signal.throwIfAborted()
+        lost += (missing ?? cids).length
+      }),
+    )
+    if (lost === 0) return
+    throw new PinGoError('CHUNKS_LOST', `${lost} shards that were stored are gone, or their nodes do not answer.`, {
+      hint: 'Put it again: only they are sent again.',
+    })
   }
 
   /** Ends what is on its way. */
@@ -155,13 +193,8 @@ export class StripeWriter {
   async #ask(asked: readonly { index: number; done: Done }[]): Promise<Set<string>> {
     const { code, nodes } = this.#o
     const lost = new Set<string>()
-    const byHolder = new Map<string, { index: number; shard: number; stripe: Stripe }[]>()
-    for (const { index, done } of asked)
-      for (const [shard, peerId] of done.holders.entries())
-        if (peerId !== undefined)
-          byHolder.set(peerId, [...(byHolder.get(peerId) ?? []), { index, shard, stripe: done.stripe }])
     await Promise.all(
-      [...byHolder].map(async ([peerId, shards]) => {
+      [...byHolder(asked)].map(async ([peerId, shards]) => {
         const cids = shards.map(({ stripe, shard }) => shardCid(stripe, code, shard))
         const signal = within(CHECK_DEADLINE_MS, this.#signal)
         const node = nodes.get(peerId)
@@ -183,6 +216,19 @@ export class SourceChanged extends PinGoError {
       hint: 'Put it again: it begins afresh, under a new key.',
     })
   }
+}
+
+/** The shards of stripes, by who holds them. */
+function byHolder(stripes: readonly { index: number; done: Done }[]) {
+  const held = new Map<string, { index: number; shard: number; stripe: Stripe }[]>()
+  for (const { index, done } of stripes)
+    for (const [shard, peerId] of done.holders.entries()) {
+      if (peerId === undefined) continue
+      const shards = held.get(peerId) ?? []
+      shards.push({ index, shard, stripe: done.stripe })
+      held.set(peerId, shards)
+    }
+  return held
 }
 
 const countOf = (holders: readonly (string | undefined)[]) => holders.filter((peerId) => peerId !== undefined).length
