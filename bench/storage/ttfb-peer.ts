@@ -1,0 +1,112 @@
+/** One end of the long link: `holder` serves files over HTTPS; `gateway` is asked for them near the user and has none. Forked by `ttfb.ts`. */
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import * as http from 'node:http'
+import * as https from 'node:https'
+import { type AddressInfo, connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import {
+  type BlockHolder,
+  BlockStore,
+  blockHandler,
+  FileStore,
+  fetchBlock,
+  HttpPool,
+  makeCertificate,
+  ReadThrough,
+  type Source,
+} from '@pingo/storage'
+import { type FileRef, parseCid } from '@pingo/wire'
+
+/** What a user of the gateway saw, ms since it asked. */
+export interface Seen {
+  head: number
+  firstByte: number
+  end: number
+}
+
+const folder = mkdtempSync(join(tmpdir(), 'pingo-bench-ttfb-'))
+process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
+process.on('disconnect', () => process.exit())
+const [, , role, address, sizes] = process.argv
+
+async function holder(): Promise<void> {
+  const blocks = await BlockStore.open(folder)
+  const files = new FileStore(blocks)
+  const refs: FileRef[] = []
+  for (const bytes of JSON.parse(sizes!) as number[]) refs.push(await files.put(randomBytes(bytes)))
+  const { key, cert, fingerprint } = await makeCertificate({ peerId: 'bench' })
+  const handle = blockHandler(blocks, { authorize: () => false })
+  const server = https.createServer({ key, cert }, (request, response) => {
+    if (!handle(request, response)) response.writeHead(404).end()
+  })
+  server.listen(0, address, () => {
+    process.send!({ url: `https://${address}:${(server.address() as AddressInfo).port}`, pin: fingerprint, refs })
+  })
+}
+
+/** A gateway that knows nothing yet: no block, no connection. */
+async function coldRead(cid: string, bytes: number, source: Source, rtt: number): Promise<Seen> {
+  const store = await BlockStore.open(mkdtempSync(join(folder, 'gateway-')))
+  const pool = new HttpPool()
+  const known: BlockHolder = { id: 'holder', rtt, get: (cid, o) => fetchBlock(source, cid, { ...o, pool }) }
+  const find = async function* () {
+    yield [known]
+  }
+  const local = {
+    has: (cid: Parameters<BlockStore['has']>[0]) => store.has(cid),
+    get: (cid: Parameters<BlockStore['get']>[0]) => store.get(cid),
+  }
+  const through = new ReadThrough({ finder: { find }, local })
+  const handle = blockHandler(store, { authorize: () => false, source: through })
+  const server = http.createServer((request, response) => {
+    if (!handle(request, response)) response.writeHead(404).end()
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const seen: Seen = { head: 0, firstByte: 0, end: 0 }
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/ipfs/${parseCid(cid)}`
+  const since = performance.now()
+  await new Promise<void>((resolve, reject) => {
+    http
+      .get(url, { agent: false }, (response) => {
+        seen.head = performance.now() - since
+        let came = 0
+        response.on('data', (part: Buffer) => {
+          if (came === 0) seen.firstByte = performance.now() - since
+          came += part.byteLength
+        })
+        response.on('end', () => {
+          seen.end = performance.now() - since
+          if (response.statusCode === 200 && came === bytes) resolve()
+          else reject(new Error(`${response.statusCode}, ${came} of ${bytes} bytes`))
+        })
+        response.on('error', reject)
+      })
+      .on('error', reject)
+  })
+  server.close()
+  pool.close()
+  await store.close()
+  return seen
+}
+
+if (role === 'holder') await holder()
+else {
+  process.on('message', async ({ roundTripTo, cid, bytes, source, rtt }) => {
+    if (roundTripTo) {
+      const { hostname, port } = new URL(roundTripTo)
+      const since = performance.now()
+      const socket = connect(Number(port), hostname)
+      await once(socket, 'connect')
+      process.send!(performance.now() - since)
+      return socket.destroy()
+    }
+    coldRead(cid, bytes, source, rtt).then(
+      (seen) => process.send!(seen),
+      (error) => process.send!({ error: String(error?.stack ?? error) }),
+    )
+  })
+  process.send!('ready')
+}

@@ -1,0 +1,134 @@
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import type { Row } from '../run.ts'
+import type { Seen } from './ttfb-peer.ts'
+
+/**
+ * How soon the first byte of a file comes that is far away: user and gateway in one network namespace, the only holder in another, 40 ms apart
+ * each way (a TUN device in each, joined by `delay-link.py`; real kernels' TCP on both sides). Each read begins cold: no connection, no block. A new
+ * HTTPS connection costs a round trip for TCP, one for TLS 1.3 and one for the request. The bar is of a holder that is known; looking it up
+ * is one or two requests to nodes that are asked all the time, and printed apart as such (round trips on an open connection).
+ */
+export const summary = 'time to the first byte of a cold file over a link of 80 ms'
+
+const ONE_WAY_MS = 40
+const KIB = 1 << 10
+const FILES = [
+  { name: '4 KiB', bytes: 4 * KIB },
+  { name: '64 KiB', bytes: 64 * KIB },
+  { name: '1 MiB', bytes: 1024 * KIB },
+  { name: '16 MiB', bytes: 16 * 1024 * KIB },
+]
+
+export default async function ttfb(args: string[]): Promise<Row[]> {
+  const { values } = parseArgs({ args, options: { rounds: { type: 'string', default: '5' } } })
+  const bar = 8 * ONE_WAY_MS + 50
+  const lacking = whatLacks()
+  if (lacking)
+    return [{ name: 'first byte of a cold file, 80 ms away', measured: lacking, bar: `≤ ${bar} ms`, holds: null }]
+  const rounds = Number(values.rounds)
+  const [near, far] = [`pg${process.pid}a`, `pg${process.pid}b`]
+  const stops: (() => unknown)[] = []
+  try {
+    for (const name of [near, far]) {
+      ip('netns', 'add', name)
+      stops.push(() => ip('netns', 'del', name))
+    }
+    const link = spawn('python3', [here('delay-link.py'), near, far, 'long0', String(ONE_WAY_MS)], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    })
+    stops.push(() => link.stdin.end())
+    await once(link.stdout, 'data')
+    for (const [name, address] of [
+      [near, '10.99.0.1/24'],
+      [far, '10.99.0.2/24'],
+    ] as const) {
+      ip('-n', name, 'link', 'set', 'lo', 'up')
+      ip('-n', name, 'addr', 'add', address, 'dev', 'long0')
+      ip('-n', name, 'link', 'set', 'long0', 'up')
+    }
+    const sizes = Array.from({ length: rounds }, () => FILES.map(({ bytes }) => bytes)).flat()
+    const holder = peer(far, ['holder', '10.99.0.2', JSON.stringify(sizes)])
+    const gateway = peer(near, ['gateway'])
+    stops.push(
+      () => holder.disconnect(),
+      () => gateway.disconnect(),
+    )
+    const [[{ refs, ...source }]] = await Promise.all([once(holder, 'message'), once(gateway, 'message')])
+    gateway.send({ roundTripTo: source.url })
+    const [rtt] = await once(gateway, 'message')
+    const seen: Seen[][] = FILES.map(() => [])
+    for (const [n, ref] of refs.entries()) {
+      gateway.send({ ...ref, source, rtt })
+      const [one] = await once(gateway, 'message')
+      if (one.error) throw new Error(one.error)
+      seen[n % FILES.length]!.push(one)
+    }
+    const rows: Row[] = [
+      { name: 'round trip (a TCP connection)', measured: rtt, unit: 'ms', bar: 'printed', holds: true },
+      {
+        name: 'look-up of a holder on open connections: caretaker’s locations',
+        measured: 1,
+        unit: 'RTT',
+        bar: 'printed',
+        holds: true,
+      },
+    ]
+    for (const [n, { name }] of FILES.entries()) {
+      const of = (what: keyof Seen) => median(seen[n]!.map((one) => one[what]))
+      rows.push(
+        {
+          name: `${name}: first byte of the body (median of ${rounds} cold reads)`,
+          measured: of('firstByte'),
+          unit: 'ms',
+          bar: `≤ ${bar}`,
+          holds: of('firstByte') <= bar,
+        },
+        {
+          name: `${name}: head; end`,
+          measured: `${of('head').toFixed(0)}; ${of('end').toFixed(0)}`,
+          unit: 'ms',
+          bar: 'printed',
+          holds: true,
+        },
+      )
+    }
+    return rows
+  } finally {
+    for (const stop of stops.toReversed()) stop()
+  }
+}
+
+function whatLacks(): string | undefined {
+  if (process.platform !== 'linux' || process.getuid?.() !== 0) return 'needs Linux and root'
+  if (!existsSync('/dev/net/tun')) return 'needs /dev/net/tun'
+  for (const [tool, arg] of [
+    ['ip', '-V'],
+    ['python3', '--version'],
+  ] as const)
+    try {
+      execFileSync(tool, [arg], { stdio: 'ignore' })
+    } catch {
+      return `needs ${tool}`
+    }
+  try {
+    const name = `pg${process.pid}p`
+    ip('netns', 'add', name)
+    ip('netns', 'del', name)
+    return undefined
+  } catch {
+    return 'needs network namespaces'
+  }
+}
+
+const here = (file: string) => fileURLToPath(new URL(file, import.meta.url))
+const ip = (...args: string[]) => execFileSync('ip', args, { stdio: ['ignore', 'ignore', 'pipe'] })
+const median = (values: number[]) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!
+
+function peer(namespace: string, args: string[]): ChildProcess {
+  const command = ['netns', 'exec', namespace, process.execPath, here('ttfb-peer.ts'), ...args]
+  return spawn('ip', command, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+}
