@@ -16,9 +16,10 @@ import {
   HttpPool,
   makeCertificate,
   ReadThrough,
+  request,
   type Source,
 } from '@pingo/storage'
-import { type FileRef, parseCid } from '@pingo/wire'
+import { cidOf, type FileRef, parseCid } from '@pingo/wire'
 
 /** What a user of the gateway saw, ms since it asked. */
 export interface Seen {
@@ -51,7 +52,7 @@ async function holder(): Promise<void> {
 async function coldRead(cid: string, bytes: number, source: Source, rtt: number): Promise<Seen> {
   const store = await BlockStore.open(mkdtempSync(join(folder, 'gateway-')))
   const pool = new HttpPool()
-  const known: BlockHolder = { id: 'holder', rtt, get: (cid, o) => fetchBlock(source, cid, { ...o, pool }) }
+  const known: BlockHolder = { id: 'holder', rtt, get: (cid, o) => fetchBlock(source, cid, { ...o, pool, rtt }) }
   const find = async function* () {
     yield [known]
   }
@@ -100,8 +101,15 @@ else {
       const since = performance.now()
       const socket = connect(Number(port), hostname)
       await once(socket, 'connect')
-      process.send!(performance.now() - since)
-      return socket.destroy()
+      const rtt = performance.now() - since
+      socket.destroy()
+      const pool = new HttpPool()
+      const ask = () => request(source, `/ipfs/${cidOf(randomBytes(9))}?format=raw`, {}, pool)
+      await ask()
+      const asked = performance.now()
+      await ask()
+      process.send!({ rtt, question: performance.now() - asked })
+      return pool.close()
     }
     coldRead(cid, bytes, source, rtt).then(
       (seen) => process.send!(seen),

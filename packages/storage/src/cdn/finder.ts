@@ -116,7 +116,7 @@ export class NetworkFinder implements Finder {
         found.push({
           id: peerId,
           rtt: nodes.rtt(peerId),
-          get: (cid, o) => fetchBlock(source, cid, { ...o, pool }),
+          get: (cid, o) => fetchBlock(source, cid, { ...o, pool, rtt: nodes.rtt(peerId) }),
         })
         if (found.length >= MAX_PROVIDERS) break
       }

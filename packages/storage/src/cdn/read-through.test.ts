@@ -287,6 +287,45 @@ describe('over HTTP', () => {
   })
 })
 
+describe('over a long link', () => {
+  const pool = new HttpPool()
+  stops.push(() => pool.close())
+  const far = { pool, rtt: 100 }
+
+  it('a block comes over many connections, whatever its size, and is checked', async () => {
+    const there = await node()
+    for (const bytes of [0, 1, 13 << 10, (13 << 10) + 1, 100_000, 1 << 20, (1 << 20) + 1, 2 << 20]) {
+      const { data, cid } = block(bytes)
+      await there.store.put(cid, data)
+      assert.ok(data.equals(await fetchBlock({ url: there.url }, cid, far)), `${bytes} bytes`)
+    }
+    assert.ok(there.asked.some((line) => line.endsWith('bytes=0-13311')))
+    await assert.rejects(fetchBlock({ url: there.url }, block().cid, far), code('BLOCK_MISSING'))
+    const bytes = randomBytes(3 << 20)
+    const { cid } = await there.files.put(bytes)
+    await fetchBlock({ url: there.url }, parseCid(cid), far)
+  })
+
+  it('is read from a source that knows no ranges, sends others, or lies', async () => {
+    const { data, cid } = block(200_000)
+    const plain = await serve((_, s) => void s.end(data))
+    assert.ok(data.equals(await fetchBlock({ url: plain }, cid, far)))
+    const shifted = await serve((q, s) => {
+      if (!q.headers.range) return void s.end(data)
+      s.writeHead(206, { 'content-range': 'bytes 7-19/200000', 'content-length': 13 }).end(data.subarray(7, 20))
+    })
+    assert.ok(data.equals(await fetchBlock({ url: shifted }, cid, far)))
+    const huge = await serve((q, s) => {
+      if (!q.headers.range) return void s.end(data)
+      const start = Number(/\d+/.exec(q.headers.range)![0])
+      s.writeHead(206, { 'content-range': `bytes ${start}-${start}/1000000000000` }).end(Buffer.alloc(2 << 20))
+    })
+    assert.ok(data.equals(await fetchBlock({ url: huge }, cid, far)))
+    const liar = await serve((_, s) => void s.end(randomBytes(200_000)))
+    await assert.rejects(fetchBlock({ url: liar }, cid, far), code('BLOCK_MISMATCH'))
+  })
+})
+
 describe('prefetching', () => {
   it('fetches the rarest first, within its budget, and says what failed and what is left', async () => {
     const blocks = Array.from({ length: 6 }, () => block(1 << 20))

@@ -1,19 +1,34 @@
-import { type CID, matchesCid, PinGoError } from '@pingo/wire'
+import { type CID, DAG_PB, matchesCid, PinGoError, RAW } from '@pingo/wire'
 import { MAX_BLOCK_BYTES } from '../limits.ts'
+import { fetchSplit } from './fetch-split.ts'
 import { type HttpPool, type Source, sharedPool } from './http-client.ts'
 
 const DEADLINE_MS = 30_000
+/** From here on a block that somebody waits for comes over many connections at once. */
+const LONG_RTT_MS = 30
+
+export interface FetchBlockOptions {
+  signal?: AbortSignal
+  /** 30 s by default. */
+  deadlineMs?: number
+  pool?: HttpPool
+  /** Round trip to the source, ms, where it is known. */
+  rtt?: number
+}
 
 /**
  * One block from one source, checked.
  * @throws PinGoError BLOCK_MISSING, BLOCK_MISMATCH (it sent other bytes, or too many), SOURCE_REFUSED, SOURCE_UNREACHABLE, SOURCE_UNTRUSTED,
  *   TRANSFER_TIMEOUT, or the signal's reason
  */
-export async function fetchBlock(
-  source: Source,
-  cid: CID,
-  o: { signal?: AbortSignal; deadlineMs?: number; pool?: HttpPool } = {},
-): Promise<Uint8Array> {
+export async function fetchBlock(source: Source, cid: CID, o: FetchBlockOptions = {}): Promise<Uint8Array> {
+  const { signal, deadlineMs = DEADLINE_MS, pool = sharedPool, rtt = 0 } = o
+  if (cid.code === RAW && rtt >= LONG_RTT_MS && !pool.isBusy(source)) {
+    const block = await fetchSplit(source, cid, { signal, deadlineMs, pool })
+    if (block && matchesCid(cid, block)) return block
+  }
+  // a node of a file: its leaves are asked for next
+  if (cid.code === DAG_PB && rtt >= LONG_RTT_MS && !pool.isBusy(source)) pool.warm(source)
   let status = 0
   let buffer = Buffer.alloc(0)
   let bytes = 0
@@ -38,7 +53,6 @@ export async function fetchBlock(
     },
   }
   const headers = { accept: 'application/vnd.ipld.raw' }
-  const { signal, deadlineMs = DEADLINE_MS, pool = sharedPool } = o
   await pool.stream(source, `/ipfs/${cid}?format=raw`, { headers, signal, deadlineMs }, sink)
   if (status === 404 || status === 410)
     throw new PinGoError('BLOCK_MISSING', `${source.url} does not have block ${cid}.`)

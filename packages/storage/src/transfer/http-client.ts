@@ -104,6 +104,17 @@ export class HttpPool {
     }
   }
 
+  /** Opens connections for what {@link HttpPool.stream} will be asked in a moment. */
+  warm(source: Source): void {
+    this.#lanesTo(parseUrl(source), source.pin).warm()
+  }
+
+  /** Whether something is on its way from a source by {@link HttpPool.stream}. */
+  isBusy(source: Source): boolean {
+    const { origin } = parseUrl(source)
+    return this.#lanes.get(`${origin} ${source.pin ?? ''}`)?.isBusy ?? false
+  }
+
   close(): void {
     for (const agent of this.#agents.values()) agent.destroy()
     this.#agents.clear()

@@ -55,6 +55,7 @@ export class Lanes {
   readonly #waiting: (() => void)[] = []
   readonly #all = new Set<Lane>()
   #opening = 0
+  #asking = 0
   #isClosed = false
 
   constructor(target: LaneTarget) {
@@ -67,6 +68,15 @@ export class Lanes {
    */
   async get(request: LaneRequest, sink: Sink): Promise<void> {
     request.signal?.throwIfAborted()
+    this.#asking += 1
+    try {
+      await this.#get(request, sink)
+    } finally {
+      this.#asking -= 1
+    }
+  }
+
+  async #get(request: LaneRequest, sink: Sink): Promise<void> {
     let lane = this.#takeIdle()
     while (!lane && this.#all.size + this.#opening >= MAX_LANES) {
       await new Promise<void>((resolve) => this.#waiting.push(resolve))
@@ -87,6 +97,23 @@ export class Lanes {
   close(): void {
     this.#isClosed = true
     for (const lane of this.#all) lane.destroy()
+  }
+
+  get isBusy(): boolean {
+    return this.#asking > 0
+  }
+
+  /** Opens connections that will be wanted in a moment. What fails will be met then. */
+  warm(): void {
+    for (let n = this.#all.size + this.#opening; n < MAX_LANES; n++)
+      this.#open(undefined).then(
+        (lane) => {
+          lane.rest()
+          this.#idle.push(lane)
+          this.#waiting.shift()?.()
+        },
+        () => this.#waiting.shift()?.(),
+      )
   }
 
   /** Closes what is idle now, and the others when their answers have come. */
@@ -183,6 +210,12 @@ class Lane {
     this.#socket.destroy()
   }
 
+  /** Waits for the next request, and keeps nothing running. */
+  rest(): void {
+    this.#socket.setTimeout(KEEP_ALIVE_MS)
+    this.#socket.unref()
+  }
+
   async ask(request: LaneRequest, sink: Sink): Promise<void> {
     const { signal } = request
     const { promise, resolve, reject } = Promise.withResolvers<void>()
@@ -203,8 +236,7 @@ class Lane {
     try {
       await promise
       this.#isUsed = true
-      this.#socket.setTimeout(KEEP_ALIVE_MS)
-      this.#socket.unref()
+      this.rest()
     } finally {
       clearTimeout(late)
       signal?.removeEventListener('abort', stop)
