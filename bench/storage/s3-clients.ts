@@ -23,7 +23,7 @@ export default async function s3Clients(args: string[]): Promise<Row[]> {
       mib: { type: 'string', default: '40' },
       /** Through an endpoint that keeps nothing, to see its memory. */
       'memory-mib': { type: 'string', default: '1024' },
-      /** 'store': all that `pingo store serve` does, over nodes in memory; 'memory': the endpoint alone. */
+      /** 'store': `pingo store serve` over seventeen storage nodes; 'memory': the endpoint alone, nothing encrypted or kept. */
       backend: { type: 'string', default: 'store' },
       /** An endpoint that runs already, its keys in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. */
       endpoint: { type: 'string' },

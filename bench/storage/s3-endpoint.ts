@@ -1,13 +1,20 @@
-import { fork } from 'node:child_process'
+import { fork, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer, request } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { serveStore } from '@pingo/client/store'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type ObjectBackend, S3_SERVER_OPTIONS, s3Handler } from '@pingo/storage/s3'
 import { ACCESS_KEY, MemoryBackend, SECRET, serveS3, sign } from '@pingo/storage/s3/testing'
-import { storeOn } from '../../packages/client/src/store/testing/store.ts'
-import { MemoryNetwork } from '../../packages/storage/src/testing/memory-network.ts'
+import { startStorageNode } from '../../packages/storage/src/testing/start-storage-node.ts'
 import type { Row } from '../run.ts'
+
+const COMMAND = join(import.meta.dirname, '..', '..', 'apps', 'cli', 'bin', 'pingo.js')
+/** One more than a stripe needs. */
+const NODES = 17
 
 export interface Endpoint {
   url: string
@@ -26,20 +33,40 @@ export async function memoryEndpoint(): Promise<Endpoint> {
   }
 }
 
-/** What `pingo store serve` is: the store of an owner over seventeen storage nodes, encrypted and coded; the nodes are in memory. */
+/** `pingo store serve` as a user starts it, over seventeen storage nodes on loopback that keep their chunks on disk. */
 export async function storeEndpoint(): Promise<Endpoint> {
-  const network = await MemoryNetwork.create(17)
-  const { store, home, ...owned } = await storeOn(network.map())
-  const notes: string[] = []
-  const endpoint = await serveStore(store, { home, port: 0, onNote: (note) => notes.push(note) })
+  const folder = await mkdtemp(join(tmpdir(), 'pingo-s3-net-'))
+  const nodes: Awaited<ReturnType<typeof startStorageNode>>[] = []
+  for (let n = 0; n < NODES; n++)
+    nodes.push(
+      await startStorageNode({
+        folder: join(folder, `node-${n}`),
+        seeds: nodes.slice(0, 1).map(({ url }) => ({ url })),
+        turnMs: 200,
+      }),
+    )
+  while (nodes.some(({ membership }) => membership.book.list().length < NODES - 1)) await sleep(100)
+  const env = {
+    ...process.env,
+    PINGO_FOG: nodes[0]!.url,
+    PINGO_TOKEN: nodes[0]!.token,
+    PINGO_HOME: join(folder, 'home'),
+  }
+  const child = spawn(process.execPath, [COMMAND, 'store', 'serve', '--port', '0', '--json'], {
+    env,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const [line] = (await once(createInterface({ input: child.stdout }), 'line')) as [string]
+  const { url, accessKeyId, secretAccessKey } = JSON.parse(line)
   return {
-    url: endpoint.url,
-    accessKeyId: endpoint.key.accessKeyId,
-    secret: endpoint.key.secretAccessKey,
+    url,
+    accessKeyId,
+    secret: secretAccessKey,
     async close() {
-      await endpoint.close()
-      await owned[Symbol.asyncDispose]()
-      if (notes.length > 0) throw new Error(`The endpoint notes: ${notes.join('; ')}`)
+      child.kill('SIGTERM')
+      if (child.exitCode === null) await once(child, 'exit')
+      await Promise.all(nodes.map((node) => node.close()))
+      await rm(folder, { recursive: true, force: true })
     },
   }
 }
@@ -60,7 +87,7 @@ export async function passed(bytes: number): Promise<Row> {
     const watch = (async () => {
       while (!isDone) {
         peak = Math.max(peak, await rss())
-        await new Promise((resolve) => setTimeout(resolve, 50))
+        await sleep(50)
       }
     })()
     await pass(port, bytes)

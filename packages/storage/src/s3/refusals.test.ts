@@ -102,7 +102,9 @@ describe('the S3 endpoint', () => {
         (socket) => void socket.end(`${line} HTTP/1.1\r\nhost: x\r\n${header}connection: close\r\n\r\n`),
       )
     assert.match(await raw('GET /bucket/%FF'), /400 Bad Request[\s\S]*<Code>InvalidURI</)
-    assert.match(await raw('GET http://elsewhere/'), /<Code>InvalidURI</)
+    assert.match(await raw('GET *'), /<Code>InvalidURI</)
+    assert.match(await raw('GET http://elsewhere/a%FF'), /<Code>InvalidURI</)
+    assert.match(await raw('GET http://elsewhere/bucket'), /<Code>AccessDenied</)
     assert.match(await raw('GET /', `x-amz-meta-a: ${'x'.repeat(20_000)}\r\n`), /^HTTP\/1.1 431/)
   })
 

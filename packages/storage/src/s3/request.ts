@@ -26,7 +26,7 @@ export interface S3Request {
  * @throws S3Error InvalidURI, InvalidBucketName, KeyTooLongError
  */
 export function readRequest(raw: IncomingMessage, domains: readonly string[]): S3Request {
-  const url = raw.url ?? ''
+  const url = (raw.url ?? '').replace(/^https?:\/\/[^/?]*/i, '') // absolute form (RFC 9112, 3.2.2)
   const mark = url.indexOf('?')
   const path = decode(mark < 0 ? url : url.slice(0, mark))
   if (!path.startsWith('/')) throw new S3Error('InvalidURI')
