@@ -71,7 +71,8 @@ export class NetworkFinder implements Finder {
 
   #holder(node: StorageNode): BlockHolder {
     const { peerId } = node.record
-    return { id: peerId, rtt: this.#o.nodes.rtt(peerId), get: (cid, o) => node.getChunk(cid, o) }
+    const rtt = this.#o.nodes.rtt(peerId)
+    return { id: peerId, rtt, get: (cid, o) => node.getChunk(cid, { ...o, rtt }) }
   }
 
   async #object(root: CID, signal: AbortSignal | undefined): Promise<ObjectIndex | undefined> {

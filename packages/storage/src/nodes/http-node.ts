@@ -25,6 +25,7 @@ import {
 } from '@pingo/wire'
 import type { z } from 'zod'
 import { MAX_BLOCK_BYTES } from '../limits.ts'
+import { fetchBlock, mismatch } from '../transfer/fetch-block.ts'
 import {
   type HttpAnswer,
   type HttpPool,
@@ -70,12 +71,21 @@ export class HttpStorageNode implements StorageNode {
     await this.#call('PUT', `/v1/storage/chunks/${cid}?upload=${encodeURIComponent(o.upload)}`, { body: bytes, o })
   }
 
-  async getChunk(cid: CID, o?: CallOptions): Promise<Uint8Array> {
+  async getChunk(cid: CID, o?: CallOptions & { rtt?: number }): Promise<Uint8Array> {
+    try {
+      const block = await fetchBlock(this.#source, cid, { ...o, pool: this.#o.pool, idleMs: this.#o.idleMs })
+      this.#o.onOutcome?.(true)
+      return block
+    } catch (error) {
+      const isDown = isPinGoError(error, 'SOURCE_UNREACHABLE') || isPinGoError(error, 'SOURCE_UNTRUSTED')
+      const isSaid = ['BLOCK_MISSING', 'BLOCK_MISMATCH', 'SOURCE_REFUSED'].some((code) => isPinGoError(error, code))
+      if (isDown || isSaid) this.#o.onOutcome?.(isSaid)
+      if (!isPinGoError(error, 'SOURCE_REFUSED')) throw error
+    }
+    // too busy: it is asked again after a while
     const { body } = await this.#call('GET', `/ipfs/${cid}?format=raw`, { o, isOpen: true, maxBytes: MAX_BLOCK_BYTES })
     if (matchesCid(cid, body)) return body
-    throw new PinGoError('BLOCK_MISMATCH', `${this.record.url} sent other bytes than those of block ${cid}.`, {
-      hint: 'It lies, or its disk is damaged: ask another holder.',
-    })
+    throw mismatch(this.#source, cid)
   }
 
   async missing(cids: readonly CID[], o?: CallOptions): Promise<CID[]> {

@@ -28,8 +28,11 @@ export interface StorageNode {
   readonly record: NodeRecord
   /** Stores a chunk under the lease of an upload; synced to disk when it resolves. */
   putChunk(cid: CID, bytes: Uint8Array, o: CallOptions & { upload: string }): Promise<void>
-  /** A chunk's bytes, whole and matching its CID. */
-  getChunk(cid: CID, o?: CallOptions): Promise<Uint8Array>
+  /**
+   * A chunk's bytes, whole and matching its CID.
+   * @param o.rtt round trip to the node, ms: over a long link more connections are opened for what somebody waits for
+   */
+  getChunk(cid: CID, o?: CallOptions & { rtt?: number }): Promise<Uint8Array>
   /** Those of `cids` that are not there. */
   missing(cids: readonly CID[], o?: CallOptions): Promise<CID[]>
   /**

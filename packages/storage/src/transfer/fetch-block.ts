@@ -12,6 +12,8 @@ export interface FetchBlockOptions {
   /** 30 s by default. */
   deadlineMs?: number
   pool?: HttpPool
+  /** Given up when nothing comes for so long, ms. 15 s by default. */
+  idleMs?: number
   /** Round trip to the source, ms, where it is known. */
   rtt?: number
 }
@@ -22,9 +24,9 @@ export interface FetchBlockOptions {
  *   TRANSFER_TIMEOUT, or the signal's reason
  */
 export async function fetchBlock(source: Source, cid: CID, o: FetchBlockOptions = {}): Promise<Uint8Array> {
-  const { signal, deadlineMs = DEADLINE_MS, pool = sharedPool, rtt = 0 } = o
+  const { signal, deadlineMs = DEADLINE_MS, pool = sharedPool, rtt = 0, idleMs } = o
   if (cid.code === RAW && rtt >= LONG_RTT_MS && !pool.isBusy(source)) {
-    const block = await fetchSplit(source, cid, { signal, deadlineMs, pool })
+    const block = await fetchSplit(source, cid, { signal, deadlineMs, idleMs, pool })
     if (block && matchesCid(cid, block)) return block
   }
   // a node of a file: its leaves are asked for next
@@ -53,13 +55,16 @@ export async function fetchBlock(source: Source, cid: CID, o: FetchBlockOptions 
     },
   }
   const headers = { accept: 'application/vnd.ipld.raw' }
-  await pool.stream(source, `/ipfs/${cid}?format=raw`, { headers, signal, deadlineMs }, sink)
+  await pool.stream(source, `/ipfs/${cid}?format=raw`, { headers, signal, deadlineMs, idleMs }, sink)
   if (status === 404 || status === 410)
     throw new PinGoError('BLOCK_MISSING', `${source.url} does not have block ${cid}.`)
   if (status !== 200) throw new PinGoError('SOURCE_REFUSED', `${source.url} answers ${status} for block ${cid}.`)
   const block = buffer.subarray(0, bytes)
   if (!isTooLarge && matchesCid(cid, block)) return block
-  throw new PinGoError('BLOCK_MISMATCH', `${source.url} sent other bytes than those of block ${cid}.`, {
+  throw mismatch(source, cid)
+}
+
+export const mismatch = (source: Source, cid: CID) =>
+  new PinGoError('BLOCK_MISMATCH', `${source.url} sent other bytes than those of block ${cid}.`, {
     hint: 'It lies, or its disk is damaged: ask another holder.',
   })
-}

@@ -18,7 +18,7 @@ const PARTS = 16
 export async function fetchSplit(
   source: Source,
   cid: CID,
-  o: { signal?: AbortSignal; deadlineMs: number; pool: HttpPool },
+  o: { signal?: AbortSignal; deadlineMs: number; idleMs?: number; pool: HttpPool },
 ): Promise<Uint8Array | undefined> {
   const buffer = Buffer.allocUnsafeSlow(CHUNK_BYTES)
   const stop = new AbortController()
@@ -35,6 +35,7 @@ export async function fetchSplit(
         headers: { accept: 'application/vnd.ipld.raw', range: `bytes=${start}-${end - 1}` },
         signal,
         deadlineMs: o.deadlineMs,
+        idleMs: o.idleMs,
       },
       {
         head(code, headers) {

@@ -72,7 +72,7 @@ export class HttpPool {
   async stream(
     source: Source,
     path: string,
-    o: { headers?: Record<string, string>; signal?: AbortSignal; deadlineMs: number },
+    o: { headers?: Record<string, string>; signal?: AbortSignal; deadlineMs: number; idleMs?: number },
     sink: Sink,
   ): Promise<void> {
     const base = parseUrl(source)
@@ -88,7 +88,7 @@ export class HttpPool {
     for (let attempt = 0; ; attempt++) {
       try {
         return await this.#lanesTo(base, source.pin).get(
-          { head, idleMs: DEFAULT_IDLE_MS, deadlineMs: o.deadlineMs, signal: o.signal },
+          { head, idleMs: o.idleMs ?? DEFAULT_IDLE_MS, deadlineMs: o.deadlineMs, signal: o.signal },
           sink,
         )
       } catch (error) {
@@ -126,13 +126,13 @@ export class HttpPool {
   async #streamUnframed(
     source: Source,
     path: string,
-    o: { headers?: Record<string, string>; signal?: AbortSignal; deadlineMs: number },
+    o: { headers?: Record<string, string>; signal?: AbortSignal; deadlineMs: number; idleMs?: number },
     sink: Sink,
   ): Promise<void> {
     const late = AbortSignal.timeout(o.deadlineMs)
     try {
       const signal = o.signal ? AbortSignal.any([o.signal, late]) : late
-      const answer = await this.open(source, path, { headers: o.headers, signal })
+      const answer = await this.open(source, path, { headers: o.headers, signal, idleMs: o.idleMs })
       const headers = new Map(Object.entries(answer.headers).map(([name, value]) => [name, String(value)]))
       let isWanted = sink.head(answer.statusCode ?? 0, headers)
       if (isWanted)

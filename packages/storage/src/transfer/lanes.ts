@@ -84,7 +84,7 @@ export class Lanes {
       lane = this.#takeIdle()
     }
     try {
-      lane ??= await this.#open(request.signal)
+      lane ??= await this.#open(request.signal, request.idleMs)
       await lane.ask(request, sink)
       if (!lane.isFree) return
       if (this.#isClosed) lane.destroy()
@@ -127,10 +127,10 @@ export class Lanes {
     return undefined
   }
 
-  async #open(signal: AbortSignal | undefined): Promise<Lane> {
+  async #open(signal: AbortSignal | undefined, connectMs = CONNECT_MS): Promise<Lane> {
     this.#opening += 1
     try {
-      const lane = await Lane.open(this.#target, signal)
+      const lane = await Lane.open(this.#target, signal, connectMs)
       this.#all.add(lane)
       lane.onClose = () => this.#all.delete(lane)
       return lane
@@ -156,7 +156,7 @@ class Lane {
   #isUsed = false
   #isLast = false
 
-  static async open(target: LaneTarget, signal: AbortSignal | undefined): Promise<Lane> {
+  static async open(target: LaneTarget, signal: AbortSignal | undefined, connectMs: number): Promise<Lane> {
     const lane = new Lane()
     const { host, port } = target
     const buffer = Buffer.allocUnsafeSlow(READ_BYTES)
@@ -177,7 +177,7 @@ class Lane {
       : net.connect(options)
     lane.#socket = socket
     socket.setNoDelay(true)
-    socket.setTimeout(CONNECT_MS, () => socket.destroy(new Error('it does not answer')))
+    socket.setTimeout(connectMs, () => socket.destroy(new Error('it does not answer')))
     socket.once('error', reject).once('close', () => reject(new Error('aborted')))
     socket.once(target.isTls ? 'secureConnect' : 'connect', () => {
       try {
