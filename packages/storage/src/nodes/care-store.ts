@@ -225,8 +225,11 @@ export class SqliteCaretakerStore implements CaretakerStore {
     return this.#said(id)?.word
   }
 
-  /** @throws PinGoError MESSAGE_*, SIGNATURE_INVALID */
-  async forget(id: string, sealed: Uint8Array): Promise<void> {
+  /**
+   * @param isFromKnown who sends it is known: then the word is remembered also when the object was never here
+   * @throws PinGoError MESSAGE_*, SIGNATURE_INVALID
+   */
+  async forget(id: string, sealed: Uint8Array, isFromKnown = true): Promise<void> {
     const { from: owner, value } = await unseal(ForgetSchema, FORGET_TYPE, sealed, MAX_WORD_BYTES)
     const now = this.#clock()
     if (value.id !== id || value.at > now + MAX_CLOCK_SKEW_MS)
@@ -240,7 +243,7 @@ export class SqliteCaretakerStore implements CaretakerStore {
       )
       if (owned && owned.at > value.at) return // it was stored again since
       // only an owner's word counts: of an object that is unknown here, anybody might send one
-      if (!owned && (this.#row(id) || this.#wordsOf(owner) >= MAX_FOREIGN_WORDS)) return
+      if (!owned && (!isFromKnown || this.#row(id) || this.#wordsOf(owner) >= MAX_FOREIGN_WORDS)) return
       this.#db.run(
         `INSERT INTO forgotten VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id, owner) DO UPDATE SET word = excluded.word, at = excluded.at,
          heard_at = excluded.heard_at WHERE excluded.at > at`,

@@ -4,8 +4,20 @@ import { readdir, rm, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
-import { CHUNK_LEASE_MS, cidOf, createIdentity, encode, NODE_RECORD_TYPE, seal, UPLOAD_LEASE_MS } from '@pingo/wire'
+import {
+  CHUNK_LEASE_MS,
+  cidOf,
+  createIdentity,
+  encode,
+  FORGET_TYPE,
+  NODE_RECORD_TYPE,
+  OBJECT_RECORD_TYPE,
+  seal,
+  UPLOAD_LEASE_MS,
+} from '@pingo/wire'
+import { merkleRoot } from '../durability/merkle.ts'
 import { nameOf, signName } from '../names/record.ts'
+import { encodeLocations, encodeManifest, encodePart } from '../objects/object.ts'
 import { code, rawRequest, stops } from '../testing/http-node.ts'
 import { ownerOf, remote, smallObject, storageNode } from '../testing/storage-nodes.ts'
 import { Membership } from './membership.ts'
@@ -200,6 +212,59 @@ describe('a storage node among strangers', () => {
     await new Promise((resolve) => setTimeout(resolve, 200))
     assert.deepEqual(node.membership.book.list(), [])
     assert.deepEqual(careful.book.list(), [], 'a node of the internet calls no private address')
+  })
+
+  it('cares for public data of several owners until the last one forgets, and for nothing that only claims to be them', async () => {
+    const node = await storageNode()
+    const [a, b] = [await ownerOf(node), await ownerOf(node)]
+    const data = randomBytes(900)
+    const id = cidOf(data).toString()
+    const publicOf = async (owner: typeof a, shard: Uint8Array, copies: number) => {
+      const there = await remote(node, owner.access)
+      const part = encodePart({
+        stripes: [
+          {
+            bytes: shard.byteLength,
+            shardBytes: shard.byteLength,
+            shards: cidOf(shard).multihash.digest,
+            roots: merkleRoot(shard),
+          },
+        ],
+        type: 'pingo/object-part',
+      })
+      const manifest = encodeManifest({
+        type: 'pingo/object',
+        version: 1,
+        code: { k: 1, m: copies - 1 },
+        bytes: shard.byteLength,
+        stripeBytes: shard.byteLength,
+        cipher: 'none',
+        root: id,
+        stripes: 1,
+        parts: [part.cid.toString()],
+      })
+      for (const { cid, bytes } of [part, manifest]) await there.putChunk(cid, bytes, { upload: 'u' })
+      const value = { id, manifest: manifest.cid.toString(), class: 'hot', storedBytes: 1, at: Date.now() }
+      const record = await seal(owner.identity, OBJECT_RECORD_TYPE, value)
+      await there.commit({ record, locations: [encodeLocations([Array(copies).fill(node.peerId)])] })
+    }
+    const forget = async (owner: typeof a) =>
+      (await remote(node)).forget(id, await seal(owner.identity, FORGET_TYPE, { id, at: Date.now() + 1 }))
+    await assert.rejects(publicOf(b, randomBytes(900), 1), code('MANIFEST_MALFORMED'))
+    await publicOf(a, data, 1)
+    await publicOf(b, data, 1)
+    assert.equal((await node.service.care.get(id))!.others?.length, 1)
+    await node.service.care.setChecked(id, { checkedAt: Date.now(), stripesByShards: { 1: 1 } }, Date.now() + 1e9)
+    await assert.rejects(publicOf(b, data, 2), code('OBJECT_DIFFERS'))
+    await forget(a)
+    assert.ok(await node.service.care.get(id))
+    assert.equal(await node.service.care.forgotten(id), undefined)
+    await publicOf(b, data, 2) // nobody else's by now
+    await forget(b)
+    assert.equal(await node.service.care.get(id), undefined)
+    assert.ok(await node.service.care.forgotten(id))
+    await node.service.collect()
+    await node.service.care.remove(id)
   })
 
   it('keeps the newest record of a name, by its owner only, and its versions', async () => {

@@ -153,7 +153,7 @@ export class HttpStorageNode implements StorageNode {
   }
 
   async forget(id: string, sealed: Uint8Array, o?: CallOptions): Promise<void> {
-    await this.#call('DELETE', `/v1/storage/objects/${id}`, { body: encode({ word: sealed }), o, isOpen: true })
+    await this.#call('DELETE', `/v1/storage/objects/${id}`, { body: encode({ word: sealed }), o })
   }
 
   async getName(name: string, o?: CallOptions): Promise<Uint8Array | undefined> {

@@ -76,7 +76,7 @@ export class LocalStorageNode implements StorageNode {
   }
 
   async forget(id: string, sealed: Uint8Array): Promise<void> {
-    await this.#service.forget(id, sealed)
+    await this.#service.forget(id, sealed, this.#asker)
   }
 
   async getName(name: string): Promise<Uint8Array | undefined> {

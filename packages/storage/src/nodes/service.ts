@@ -251,8 +251,11 @@ export class StorageService {
   }
 
   /** @throws PinGoError MESSAGE_*, SIGNATURE_INVALID */
-  async forget(id: string, word: Uint8Array): Promise<void> {
-    await this.care.forget(id, word)
+  async forget(id: string, word: Uint8Array, asker?: Asker): Promise<void> {
+    const isKnown =
+      asker !== undefined &&
+      (this.#isFogNode(asker.peerId) || (asker.allowance !== undefined && this.#isGood(asker.allowance)))
+    await this.care.forget(id, word, isKnown)
     this.#collectSoon()
   }
 

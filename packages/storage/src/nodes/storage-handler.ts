@@ -213,8 +213,9 @@ function routesOf(service: StorageService, o: StorageHandlerOptions): Record<str
       const { record, health, forgotten } = state
       return { record, checkedAt: health.checkedAt, stripesByShards: health.stripesByShards, forgotten }
     },
-    'DELETE /v1/storage/objects/*': async ({ name, body }) => {
-      await service.forget(parseCid(name).toString(), (await body(ForgetQuestionSchema, MAX_SMALL_BYTES)).word)
+    'DELETE /v1/storage/objects/*': async ({ request, asker, name, body }) => {
+      const who = request.headers.authorization === undefined ? undefined : await asker()
+      await service.forget(parseCid(name).toString(), (await body(ForgetQuestionSchema, MAX_SMALL_BYTES)).word, who)
     },
     'GET /v1/storage/objects/*/locations': async ({ name, query }) =>
       service.locations(parseCid(name).toString(), partOf(query)),
