@@ -94,8 +94,14 @@ async function compare(
   for (const [name, path] of Object.entries(paths)) await load(serverOf(name), path, 1) // warm up
   for (let round = 0; round < rounds; round++)
     for (const [name, path] of Object.entries(paths)) runs.get(name)!.push(await load(serverOf(name), path, seconds))
-  const ratio = (a: string, b: string) =>
-    median(runs.get(a)!.map(({ requestsPerSecond }, n) => requestsPerSecond / runs.get(b)![n]!.requestsPerSecond))
+  // other work on the machine may take from either core: the smaller of the ratios by the clock and by the server's own CPU counts
+  const ratio = (a: string, b: string) => {
+    const pairs = runs.get(a)!.map((run, n) => [run, runs.get(b)![n]!] as const)
+    return Math.min(
+      median(pairs.map(([mine, theirs]) => mine.requestsPerSecond / theirs.requestsPerSecond)),
+      median(pairs.map(([mine, theirs]) => theirs.cpuPerRequest / mine.cpuPerRequest)),
+    )
+  }
   const told = [...runs]
     .map(
       ([name, all]) =>
@@ -117,22 +123,13 @@ async function compare(
       { name: `${size}, ${name} ÷ bare node:http`, measured: ofBare, bar: `≥ ${OF_BARE}`, holds: ofBare >= OF_BARE },
     )
   }
-  const cpu = (name: string) => median(runs.get(name)!.map(({ cpuPerRequest }) => cpuPerRequest))
   const best = ratio('gateway', 'nginx')
-  rows.push(
-    {
-      name: `${size}, gateway ÷ nginx in requests per CPU-second of the server, which other work on the machine changes less`,
-      measured: cpu('nginx') / cpu('gateway'),
-      bar: 'printed',
-      holds: true,
-    },
-    {
-      name: `${size}, moonshot ${MOONSHOT} × nginx`,
-      measured: best >= MOONSHOT ? 'reached' : 'not reached',
-      bar: 'printed',
-      holds: true,
-    },
-  )
+  rows.push({
+    name: `${size}, moonshot ${MOONSHOT} × nginx`,
+    measured: best >= MOONSHOT ? 'reached' : 'not reached',
+    bar: 'printed',
+    holds: true,
+  })
   return rows
 }
 

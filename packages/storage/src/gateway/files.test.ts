@@ -3,10 +3,11 @@ import { execFile, spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { describe, it } from 'node:test'
 import { promisify } from 'node:util'
-import { cidOf, DAG_CBOR, encode, PinGoError } from '@pingo/wire'
+import { CID, cidOf, DAG_CBOR, encode, PinGoError } from '@pingo/wire'
 import { exporter } from 'ipfs-unixfs-exporter'
+import { blockHandler, DiskCache } from '../index.ts'
 import { putDirectory } from '../testing/directory.ts'
-import { get, node, openStore, rawRequest } from '../testing/http-node.ts'
+import { get, node, openStore, rawRequest, serve, stops } from '../testing/http-node.ts'
 
 const text = async (answer: Response) => await answer.text()
 const PNG = Buffer.from('89504e470d0a1a0a0000000d49484452', 'hex')
@@ -239,6 +240,38 @@ describe('what is not here', () => {
     await assert.rejects(get(url, `/ipfs/${ref.cid}`).then((answer) => answer.arrayBuffer()))
     assert.equal((await get(url, `/ipfs/${hole}`)).status, 502)
     assert.equal((await get(url, `/ipfs/${cidOf(randomBytes(4))}`)).status, 404)
+  })
+
+  it('stays on disk when it is read again, and outlives the memory', async () => {
+    const [there, here] = [await openStore(), await openStore()]
+    const disk = DiskCache.open(here.path, here.store, { maxBytes: 64 << 20 })
+    stops.push(() => disk.close())
+    const bytes = randomBytes(2_500_000)
+    const ref = await there.files.put(bytes)
+    let asked = 0
+    const source = {
+      get: async (cid: CID) => {
+        asked += 1
+        return await there.store.get(cid)
+      },
+    }
+    const start = () => {
+      const handle = blockHandler(here.store, { authorize: () => false, source, disk })
+      return serve(handle)
+    }
+    const url = await start()
+    for (let times = 0; times < 4; times++) {
+      const answer = await get(url, `/ipfs/${ref.cid}`)
+      assert.ok(Buffer.from(await answer.arrayBuffer()).equals(bytes))
+      if (times === 0)
+        for (const cid of await there.files.chunks(ref.cid)) disk.offer(CID.parse(cid), await there.store.get(cid)) // as a source does
+    }
+    while (here.store.stats().blocks < asked) await new Promise((resolve) => setTimeout(resolve, 5))
+    await here.store.gc()
+    const before = asked
+    const again = await get(await start(), `/ipfs/${ref.cid}`)
+    assert.ok(Buffer.from(await again.arrayBuffer()).equals(bytes))
+    assert.equal(asked, before)
   })
 
   it('a block that was removed is served no longer', async () => {
