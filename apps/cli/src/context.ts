@@ -43,7 +43,7 @@ export async function withClient<T>(
   try {
     return await work(client, new Output(options))
   } finally {
-    client.close()
+    await client.close()
   }
 }
 

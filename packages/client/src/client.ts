@@ -31,6 +31,7 @@ import type { Job } from './job-file/settle.ts'
 import type { ImportedDataset, ImportSettings } from './prepare/data.ts'
 import type { Progress } from './prepare/progress.ts'
 import type { FetchedResult, FetchOptions } from './result.ts'
+import type { Store } from './store/store.ts'
 import { type Verification, verifyLedger } from './verify.ts'
 
 const JobsSchema = z.object({ jobs: z.array(JobViewSchema) })
@@ -62,6 +63,7 @@ export interface JobQuote extends Quote {
 export class Client {
   readonly #gateway: Gateway
   readonly #home: string
+  #store: Promise<Store> | undefined
 
   constructor(endpoint: () => Promise<Endpoint>, home: string) {
     this.#gateway = new Gateway(endpoint)
@@ -171,9 +173,21 @@ export class Client {
     return importAndUpload(resolve(path), this.#context(), options)
   }
 
-  /** Closes kept connections. */
-  close(): void {
+  /**
+   * The store of this machine's owner (see `@pingo/client/store`): opened when it is asked for first, closed with the client.
+   * @throws PinGoError KEYRING_UNREADABLE, STORE_DAMAGED
+   */
+  store(): Promise<Store> {
+    this.#store ??= import('./store/open.ts').then(({ openStore }) =>
+      openStore({ home: this.#home, endpoint: () => this.#gateway.endpoint() }),
+    )
+    return this.#store
+  }
+
+  /** Closes kept connections, and the store. */
+  async close(): Promise<void> {
     this.#gateway.close()
+    await (await this.#store?.catch(() => undefined))?.close()
   }
 
   #context() {

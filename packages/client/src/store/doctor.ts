@@ -14,11 +14,14 @@ export type Health = 'well' | 'mended' | 'at risk' | 'lost' | 'unknown'
 /** How one entry is. */
 export interface Finding {
   path: string
-  id: string
+  /** Of its objects: a multipart upload has one for each part. */
+  ids: string[]
   bytes: number
   health: Health
   /** How it is kept: '10+6', '3 copies'. */
   kept: string
+  /** One node has all of it, as there is no other: it is lost with that node. */
+  isOnOneNode: boolean
   /** Shards that are left of the worst stripe, and how many there should be; undefined before the first check. */
   shards: { left: number; of: number; needed: number } | undefined
   checkedAt: number | undefined
@@ -79,7 +82,33 @@ export async function examine(
     note = sentence(error)
   }
   const nodes = objects.nodes.live().length
-  return { findings, nodes, backup: { ...backup.state(), note }, garbage: index.garbage().length }
+  const byEntry = new Map<string, Finding>()
+  for (const finding of findings) {
+    const before = byEntry.get(finding.path)
+    byEntry.set(finding.path, before ? worseOf(before, finding) : finding)
+  }
+  return {
+    findings: [...byEntry.values()],
+    nodes,
+    backup: { ...backup.state(), note },
+    garbage: index.garbage().length,
+  }
+}
+
+/** What is to be said of an entry whose parts are these. */
+function worseOf(a: Finding, b: Finding): Finding {
+  const [worse, better] = RANK.indexOf(b.health) > RANK.indexOf(a.health) ? [b, a] : [a, b]
+  const share = ({ shards }: Finding) => (shards ? shards.left / shards.of : 1)
+  const lack = ({ caretakers }: Finding) => caretakers.of - caretakers.there
+  return {
+    ...worse,
+    ids: [...a.ids, ...b.ids],
+    bytes: a.bytes + b.bytes,
+    isOnOneNode: a.isOnOneNode || b.isOnOneNode,
+    shards: share(better) < share(worse) ? better.shards : worse.shards,
+    caretakers: lack(better) > lack(worse) ? better.caretakers : worse.caretakers,
+    notes: [...new Set([...worse.notes, ...better.notes])],
+  }
 }
 
 async function examineOne(
@@ -90,10 +119,11 @@ async function examineOne(
   const { objects, clock } = parts
   const finding: Finding = {
     path: pathOf(entry),
-    id: extent.id,
+    ids: [extent.id],
     bytes: extent.bytes,
     health: 'well',
     kept: '',
+    isOnOneNode: false,
     shards: undefined,
     checkedAt: undefined,
     caretakers: { there: 0, of: 0 },
@@ -125,10 +155,13 @@ async function examineOne(
   finding.shards = worstOf(status, k, m)
   const there = status.caretakers.filter(({ cares }) => cares)
   finding.caretakers = { there: there.length, of: status.caretakers.length }
-  for (const risk of status.risks) note('at risk', risk)
+  finding.isOnOneNode = k === 1 && m === 0
+  // that there is one node only is no fault of the object: nothing but more nodes mends it
+  const isWhole = there.length === status.caretakers.length && (finding.shards?.left ?? k) >= k
+  const risks = finding.isOnOneNode && isWhole ? [] : status.risks
+  for (const risk of risks) note('at risk', risk)
   const isUnchecked = clock() - (status.health.checkedAt ?? status.at) > UNCHECKED_MS
-  if (!o.mends || (there.length === status.caretakers.length && !isUnchecked && status.risks.length === 0))
-    return finding
+  if (!o.mends || (there.length === status.caretakers.length && !isUnchecked && risks.length === 0)) return finding
   try {
     const { shardsLeft: left, newCaretakers: caretakers } = await objects.mend(extent.id, o.signal)
     finding.shards = { left, of: k + m, needed: k }

@@ -11,7 +11,12 @@ export class LateNodeMap implements NodeMap {
 
   /** @throws PinGoError SOURCE_UNREACHABLE when nobody answers */
   async open(seeds: readonly Source[], signal?: AbortSignal): Promise<void> {
-    const map = this.#map ?? new HttpNodeMap({ ...this.#o, seeds })
+    try {
+      if (this.#map) return await this.#map.refresh({ signal })
+    } catch {
+      signal?.throwIfAborted() // all that were known are gone; whoever is named now may be another
+    }
+    const map = new HttpNodeMap({ ...this.#o, seeds })
     await map.refresh({ signal })
     this.#map = map
   }

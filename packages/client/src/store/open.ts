@@ -15,6 +15,12 @@ import { Store } from './store.ts'
 
 /** The owner's database in the home folder. */
 export const STORE_FILE = 'store.sqlite'
+export interface OpenStoreOptions extends ConnectOptions {
+  /** Where the fog node is, when somebody else knows. */
+  endpoint?: () => Promise<Endpoint>
+  clock?: () => number
+}
+
 /** Nodes are looked for again after this. */
 const CONNECTED_MS = 30_000
 
@@ -22,14 +28,14 @@ const CONNECTED_MS = 30_000
  * Opens the store of this machine's owner; keys and database are made when there are none. Nothing is sent before it has to be.
  * @throws PinGoError KEYRING_UNREADABLE, STORE_DAMAGED
  */
-export async function openStore(o: ConnectOptions & { clock?: () => number } = {}): Promise<Store> {
+export async function openStore(o: OpenStoreOptions = {}): Promise<Store> {
   const home = o.home ?? homeFolder(o.environment)
   await mkdir(home, { recursive: true, mode: 0o700 })
   const keyring = await loadKeyring(join(home, KEYRING_FILE))
   return await storeOf(home, keyring, o)
 }
 
-async function storeOf(home: string, keyring: Keyring, o: ConnectOptions & { clock?: () => number }): Promise<Store> {
+async function storeOf(home: string, keyring: Keyring, o: OpenStoreOptions): Promise<Store> {
   const { owner, indexName } = keyring
   const { clock } = o
   const db = openDatabase(join(home, STORE_FILE))
@@ -43,6 +49,7 @@ async function storeOf(home: string, keyring: Keyring, o: ConnectOptions & { clo
   const backup = new Backup({ index, objects, names, identity: indexName, keys: keyring, clock })
   let connectedAt = Number.NEGATIVE_INFINITY
   const now = clock ?? Date.now
+  const endpoint = o.endpoint ?? (() => findEndpoint({ ...o, home }))
   return new Store({
     index,
     objects,
@@ -51,13 +58,13 @@ async function storeOf(home: string, keyring: Keyring, o: ConnectOptions & { clo
     keyring,
     home,
     clock,
-    hints: async () => {
-      const { url, pin } = await findEndpoint({ ...o, home })
+    gateways: async () => {
+      const { url, pin } = await endpoint()
       return [{ url, pin }]
     },
     connect: async (signal, hints = []) => {
       if (now() - connectedAt < CONNECTED_MS && hints.length === 0) return
-      const own = await findEndpoint({ ...o, home }).catch((error): Endpoint | undefined => {
+      const own = await endpoint().catch((error): Endpoint | undefined => {
         if (isPinGoError(error, 'FOG_UNKNOWN') && hints.length > 0) return undefined
         throw error
       })

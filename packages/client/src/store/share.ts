@@ -6,6 +6,8 @@ import { shown } from './path-names.ts'
 
 /** A link is good for this long unless its owner says otherwise. */
 export const LINK_MS = 7 * 24 * 3_600_000
+/** Fog nodes that a link names: whoever opens it may know none. */
+export const LINK_FOGS = 3
 
 /** A link to one private file. @throws PinGoError SHARE_PUBLIC, SHARE_FOLDER, LINK_TOO_LARGE */
 export async function linkTo(

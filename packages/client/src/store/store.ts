@@ -14,7 +14,7 @@ import type { StoreParts } from './parts.ts'
 import { shown } from './path-names.ts'
 import { type CarReport, exportCar, importCar, pin } from './public.ts'
 import { type PutOptions, type PutReport, put } from './put.ts'
-import { LINK_MS, linkTo, openLink } from './share.ts'
+import { LINK_FOGS, LINK_MS, linkTo, openLink } from './share.ts'
 import { type UsageReport, usageAt } from './usage.ts'
 
 /** Longest that somebody may go on reading an object that was removed, when an endpoint serves them. */
@@ -31,8 +31,8 @@ export interface StoreOptions {
   backup: Backup
   /** Makes sure that nodes are known and that they give room; called before each use of the network. */
   connect(signal?: AbortSignal, hints?: readonly Source[]): Promise<void>
-  /** Where those who get a link may ask first. */
-  hints(): Promise<Source[]>
+  /** Gateways of fog nodes, to ask for blocks of public data. */
+  gateways(): Promise<Source[]>
   keyring: Keyring
   /** The owner's folder on this machine. */
   home: string
@@ -58,7 +58,7 @@ export class Store implements AsyncDisposable {
       backup: o.backup,
       clock: o.clock ?? Date.now,
       home: o.home,
-      gateways: o.hints,
+      gateways: o.gateways,
     }
   }
 
@@ -174,8 +174,15 @@ export class Store implements AsyncDisposable {
     const { objects, clock } = this.#parts
     const target = await this.#find(what, { signal: o.signal })
     const until = o.until ?? clock() + LINK_MS
-    const { owner } = objects
-    const link = await linkTo(target, { objects, owner, fogs: await this.#o.hints(), until, password: o.password })
+    const { owner, nodes } = objects
+    const fogs = nodes.live().slice(0, LINK_FOGS)
+    const link = await linkTo(target, {
+      objects,
+      owner,
+      fogs: fogs.map(({ record }) => record),
+      until,
+      password: o.password,
+    })
     return { link, until, name: target.name, bytes: target.kind === 'file' ? target.bytes : 0 }
   }
 
@@ -265,7 +272,10 @@ export class Store implements AsyncDisposable {
       throw new PinGoError('ENTRY_UNKNOWN', `Nothing is stored at '${shown(o.path)}'.`, {
         hint: 'See `pingo store ls`.',
       })
-    return await examine(this.#parts, { ...o, prefix: place })
+    const report = await examine(this.#parts, { ...o, prefix: place })
+    if (!o.mends) return report
+    await this.settle({ signal: o.signal })
+    return { ...report, garbage: this.#parts.index.garbage().length }
   }
 
   /** The store as S3 sees it. */
@@ -277,6 +287,12 @@ export class Store implements AsyncDisposable {
   async nodes(o: CallOptions = {}) {
     await this.#o.connect(o.signal)
     return this.#parts.objects.nodes.live()
+  }
+
+  /** Whether {@link Store.settle} has something to do. */
+  get isSettled(): boolean {
+    const { index, backup } = this.#parts
+    return backup.state().isFresh && index.garbage().length === 0
   }
 
   backupState(): BackupState {

@@ -30,8 +30,13 @@ export function doctorCommand({ signal }: Context): Command {
           output.say(
             findings.length === 0
               ? 'Nothing is stored.'
-              : `${whole(well)} of ${plural(findings.length, 'object')} ${well === 1 ? 'is' : 'are'} well (${bytes(size)} in all), with ${plural(report.nodes, 'node')} in sight.`,
+              : `${whole(well)} of ${plural(findings.length, 'file')} ${well === 1 ? 'is' : 'are'} well (${bytes(size)} in all), with ${plural(report.nodes, 'node')} in sight.`,
           )
+          const exposed = findings.filter(({ isOnOneNode }) => isOnOneNode).length
+          if (exposed > 0)
+            output.say(
+              `${exposed === findings.length ? 'All' : whole(exposed)} of it is kept on one node alone and lost with it; when there are more, put it again with --force.`,
+            )
           output.say(
             backup.isFresh
               ? `The index is backed up${backup.at === undefined ? '' : ` (${time(backup.at)})`}.`

@@ -21,7 +21,10 @@ export function listCommand({ signal }: Context): Command {
         const listings = store.list(path, { isRecursive: flags.recursive })
         const entries = listings.flatMap(({ listing }) => listing.entries)
         const folders = listings.flatMap(({ bucket, listing }) =>
-          listing.prefixes.map((prefix) => `${bucket}/${prefix}`),
+          // a bucket in which nothing lies is there all the same
+          (listing.entries.length + listing.prefixes.length === 0 ? [''] : listing.prefixes).map(
+            (prefix) => `${bucket}/${prefix}`,
+          ),
         )
         output.result({ entries: entries.map(asJson), folders }, () => {
           if (listings.length === 0)

@@ -64,7 +64,9 @@ async function tellPut(store: Store, report: PutReport, output: Output): Promise
     },
   )
   for (const { path, why } of skipped) output.note(`Skipped ${path}: ${why}.`)
-  const warnings = new Set(stored.flatMap(({ result }) => result?.warnings ?? []))
+  // that one node keeps all of it was said
+  const results = stored.flatMap(({ result }) => (result && result.code.k + result.code.m > 1 ? [result] : []))
+  const warnings = new Set(results.flatMap(({ warnings }) => warnings))
   for (const warning of warnings) output.note(`Note: ${warning}`)
   if (stored.some(({ entry }) => !entry.isPublic && entry.kind === 'file') && store.takeKeyNotice()) {
     output.note('')

@@ -21,7 +21,7 @@ export async function withStore<T>(
       return await work(store, output)
     } finally {
       // also when it was broken off or some of it failed: what was done is done
-      if (o.changes && !store.backupState().isFresh) await settle(store, output, o.signal)
+      if (o.changes && !store.isSettled) await settle(store, output, o.signal)
     }
   } finally {
     await store.close()

@@ -38,7 +38,7 @@ export async function storeOn(
     home,
     clock,
     connect: async () => undefined,
-    hints: async () => [],
+    gateways: async () => [],
   })
   return {
     store,
