@@ -108,7 +108,11 @@ export class Backup {
 
   async #publish(signal?: AbortSignal): Promise<void> {
     const revision = this.#index.revision
-    const { extent } = await this.#objects.put(pack(this.#index.lines()), { class: 'hot', signal })
+    const { extent } = await this.#objects.put(pack(this.#index.lines()), {
+      class: 'hot',
+      acceptsFewer: true, // a copy on few nodes is better than none
+      signal,
+    })
     const pointer = this.#keys.seal(CONTEXT, encode({ format: FORMAT, snapshot: extent }))
     const value = VALUE_PREFIX + Buffer.from(pointer).toString('base64url')
     await this.#names.publish(this.#identity, value, { signal })

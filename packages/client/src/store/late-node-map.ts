@@ -29,6 +29,10 @@ export class LateNodeMap implements NodeMap {
     return this.#map?.get(peerId)
   }
 
+  known(): number {
+    return this.#map?.known() ?? 0
+  }
+
   rtt(peerId: string): number | undefined {
     return this.#map?.rtt(peerId)
   }

@@ -38,9 +38,16 @@ export class Objects {
   /** Stores an object. @returns what the index has to keep of it, and what the network says */
   async put(
     source: PutSource,
-    o: Omit<PutOptions, 'nodes' | 'owner' | 'key'>,
+    {
+      acceptsFewer,
+      ...o
+    }: Omit<PutOptions, 'nodes' | 'owner' | 'key' | 'minNodes'> & {
+      /** Keeps it on the nodes that live, when others that are known do not answer. */
+      acceptsFewer?: boolean
+    },
   ): Promise<{ extent: Extent; result: PutResult }> {
-    const result = await putObject(source, { ...o, nodes: this.nodes, owner: this.owner })
+    const minNodes = acceptsFewer ? undefined : this.nodes.known?.()
+    const result = await putObject(source, { ...o, minNodes, nodes: this.nodes, owner: this.owner })
     const { id, bytes, storedBytes, key } = result
     return { extent: { id, bytes, storedBytes, secret: key && this.#keys.seal(contextOf(id), key) }, result }
   }

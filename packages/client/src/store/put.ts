@@ -25,6 +25,8 @@ export interface PutOptions {
   /** 'hot' by default. */
   class?: StorageClass
   contentType?: string
+  /** Stores on the nodes that live, instead of waiting for those that are known and do not answer. */
+  acceptsFewer?: boolean
   /** Puts also what has not changed since it was put last. */
   isForced?: boolean
   onProgress?(progress: StoreProgress): void
@@ -185,6 +187,7 @@ export interface PutOneOptions {
   headers?: Record<string, string>
   metadata?: Record<string, string>
   bytes?: number
+  acceptsFewer?: boolean
   /** Names the put, so that a later one of the same name goes on with it. */
   journal?: string
   /** Told within the transaction that makes the entry. */
@@ -207,6 +210,7 @@ export async function putOne(
         class: o.class,
         isPublic: o.isPublic,
         bytes: o.bytes,
+        acceptsFewer: o.acceptsFewer,
         journal,
         onProgress: o.onProgress,
         signal: o.signal,

@@ -395,3 +395,27 @@ describe('mistakes', () => {
     assert.equal((await stat(join(one.home, 'store.sqlite'))).mode & 0o777, 0o600)
   })
 })
+
+describe('a network of which some nodes do not answer', () => {
+  it('is waited for, unless its owner takes what there is', async () => {
+    const network = await MemoryNetwork.create(16)
+    const map = { ...network.map(), known: () => network.nodes.length }
+    await using one = await storeOn(map)
+    const path = join(await place(), 'a.bin')
+    await writeFile(path, bytesOf(MIB))
+    network.kill(network.nodes.slice(0, 3))
+    const end = new AbortController()
+    let waits = ''
+    const onProgress = ({ waitingFor }: { waitingFor?: string }) => {
+      if (!waitingFor) return
+      waits = waitingFor
+      end.abort()
+    }
+    await assert.rejects(one.store.put(path, { signal: end.signal, onProgress }))
+    assert.match(waits, /\d+ .*nodes/)
+    assert.deepEqual([...one.index.below('files')], [])
+    const { stored } = await one.store.put(path, { acceptsFewer: true, isForced: true })
+    assert.equal(stored[0]!.entry.bytes, MIB)
+    assert.equal(await one.store.settle(), undefined, 'the index is backed up wherever it can be')
+  })
+})

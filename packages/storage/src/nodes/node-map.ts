@@ -80,6 +80,11 @@ export class HttpNodeMap implements NodeMap {
     return known && this.#entry(known).node
   }
 
+  known(): number {
+    const others = this.#book.list().filter(({ record }) => record.peerId !== this.#o.self?.record.peerId)
+    return Number(this.#o.self !== undefined) + others.filter(({ record }) => record.state === 'active').length
+  }
+
   rtt(peerId: string): number | undefined {
     return peerId === this.#o.self?.record.peerId ? 0 : this.#entries.get(peerId)?.rtt
   }

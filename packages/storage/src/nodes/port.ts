@@ -70,6 +70,8 @@ export interface NodeMap {
   /** Nodes that answered lately, nearest first. */
   live(): StorageNode[]
   get(peerId: string): StorageNode | undefined
+  /** How many take data as far as is known, those counted that do not answer now; absent where nobody knows more than who lives. */
+  known?(): number
   /** Round trip, ms; undefined when it was never measured. */
   rtt(peerId: string): number | undefined
   /** 0 … 1, from audits; 0.5 for a node that was never audited. */

@@ -1,4 +1,5 @@
 import type { Placed, PutReport, Store, Stored } from '@pingo/client/store'
+import { isPinGoError, PinGoError } from '@pingo/wire'
 import { type Command, Option } from 'commander'
 import { type ClientOptions, type Context, clientCommand } from '../../context.ts'
 import { bytes, whole } from '../../format.ts'
@@ -12,6 +13,7 @@ interface PutFlags extends ClientOptions {
   class?: 'hot' | 'cold'
   type?: string
   force?: boolean
+  acceptFewer?: boolean
 }
 
 export function putCommand({ signal }: Context): Command {
@@ -29,6 +31,7 @@ export function putCommand({ signal }: Context): Command {
       new Option('--class <class>', 'hot is cached where it is read, cold is only kept').choices(['hot', 'cold']),
     )
     .option('--type <type>', 'media type, for S3 clients: image/png, text/plain …')
+    .option('--accept-fewer', 'store on the nodes that answer, without waiting for the others: fewer may then fail')
     .option('--force', 'store also what has not changed since it was stored last')
     .action((path: string, flags: PutFlags) =>
       withStore(flags, { changes: true, signal }, async (store, output) => {
@@ -41,8 +44,15 @@ export function putCommand({ signal }: Context): Command {
             class: flags.class,
             contentType: flags.type,
             isForced: flags.force,
+            acceptsFewer: flags.acceptFewer,
             signal,
             onProgress: (progress) => view.show(progress),
+          })
+          .catch((error) => {
+            // the SDK knows the way out, and not what it is called here
+            if (!isPinGoError(error, 'STORAGE_NODES_FEW')) throw error
+            const hint = `${error.hint} Or take what there is: --accept-fewer.`
+            throw new PinGoError(error.code, error.message, { hint, details: error.details, cause: error })
           })
           .finally(() => view.end())
         await tellPut(store, report, output)
