@@ -84,6 +84,11 @@ export class NodeSource implements ChunkSource {
     throw new PinGoError('BLOCK_MISSING', `No node that answers has chunk ${cid}.`)
   }
 
+  /** Asks where the first shards are, before they are wanted. */
+  prepare(): void {
+    if (this.#manifest.parts.length > 0) this.#part(0).catch(() => undefined)
+  }
+
   patienceMs(): number {
     if (this.#meanMs === undefined) return FIRST_PATIENCE_MS
     return Math.min(MAX_PATIENCE_MS, Math.max(MIN_PATIENCE_MS, PATIENCE * this.#meanMs))

@@ -58,7 +58,9 @@ interface Opened {
 async function fromNodes({ id, signal, clock = Date.now }: OpenOptions, nodes: NodeMap): Promise<Opened> {
   const caretakers = new Caretakers(id, nodes)
   const located = await caretakers.locate(signal)
-  return { located, source: new NodeSource(nodes, caretakers, located.manifest, clock) }
+  const source = new NodeSource(nodes, caretakers, located.manifest, clock)
+  source.prepare()
+  return { located, source }
 }
 
 async function fromChunks({ id, manifestCid, signal }: OpenOptions, chunks: ChunkSource): Promise<Opened> {

@@ -12,7 +12,8 @@ export interface SpreadOptions {
   pool: NodePool
   upload: string
   signal?: AbortSignal
-  onStored: () => void
+  /** The chunk is not needed any more. */
+  onStored: (shard: number) => void
   onReplaced: () => void
 }
 
@@ -40,10 +41,10 @@ export async function spread(
     })
   const stop = new AbortController()
   const signal = o.signal ? AbortSignal.any([o.signal, stop.signal]) : stop.signal
-  const store = async (chunk: Chunk, shard: number, first: StorageNode | undefined) => {
+  const store = async (shard: number, first: StorageNode | undefined) => {
     for (let node = first ?? (await next()); ; node = await next()) {
       try {
-        await putChunk(node, chunk, o.upload, signal)
+        await putChunk(node, chunks[shard]!, o.upload, signal)
       } catch (error) {
         signal.throwIfAborted()
         o.pool.fail(node, error)
@@ -53,18 +54,18 @@ export async function spread(
       }
       holders[shard] = node.record.peerId
       o.pool.moved()
-      o.onStored()
+      o.onStored(shard)
       return
     }
   }
   // ranks are drawn once for all shards: a replacement alone asks again
-  const missing = chunks.flatMap((chunk, shard) => (chunk && holders[shard] === undefined ? [{ chunk, shard }] : []))
+  const missing = chunks.flatMap((chunk, shard) => (chunk && holders[shard] === undefined ? [shard] : []))
   const first = await o.pool.find(wanted, () => {
     const free = o.pool.ranked(key, wanted + taken.size).filter(({ record }) => !taken.has(record.peerId))
     return free.length >= missing.length ? free : undefined
   })
   for (const { record } of first.slice(0, missing.length)) taken.add(record.peerId)
-  const all = missing.map(({ chunk, shard }, n) => store(chunk, shard, first[n]))
+  const all = missing.map((shard, n) => store(shard, first[n]))
   try {
     await Promise.all(all)
   } catch (error) {

@@ -137,11 +137,17 @@ export class StripeReader {
     for (;;) {
       const isThere = await new Promise<boolean>((resolve) => {
         let timer: NodeJS.Timeout | undefined
+        let isOver = false
+        const end = (isThere: boolean) => {
+          isOver = true
+          resolve(isThere)
+        }
         const step = () => {
           clearTimeout(timer)
-          if (this.#here.size >= k) return resolve(true)
+          if (isOver) return
+          if (this.#here.size >= k) return end(true)
           while (this.#here.size + running() < k + spare) if (!this.#startAnother(step)) break
-          if (running() === 0) return resolve(false)
+          if (running() === 0) return end(false)
           timer = setTimeout(() => {
             spare += 1
             step()

@@ -8,8 +8,8 @@ import { rawCid, shardCid, storedBytesOf, width } from './object.ts'
 import type { NodePool } from './pool.ts'
 import { spread } from './spread.ts'
 
-/** Bytes of shards that are on their way at once: two whole stripes. The segment that is being read comes on top. */
-const MAX_BYTES_IN_FLIGHT = 32 << 20
+/** Bytes of shards in memory at once: the next stripe is made while the rest of the last one is on its way. The segment that is being read comes on top. */
+const MAX_BYTES_IN_FLIGHT = 26 << 20
 const MAX_STRIPES_IN_FLIGHT = 8
 /** Stripes of an earlier try that are checked at once. */
 const CHECKED_AT_ONCE = 64
@@ -54,6 +54,7 @@ export class StripeWriter {
   #bytes = 0
   /** Bytes of the shards of the largest stripe so far: the next one is expected to be no larger. */
   #largest = 0
+  #room = Promise.withResolvers<void>()
   #failure: { error: unknown } | undefined
   #renewedAt: number
   #isResumed = false
@@ -79,21 +80,30 @@ export class StripeWriter {
     }
     if (!known) await this.#o.journal.write(index, { content })
     while (this.#bytes + this.#largest > MAX_BYTES_IN_FLIGHT || this.#sending.size >= MAX_STRIPES_IN_FLIGHT) {
-      await Promise.race(this.#sending)
+      await Promise.race([...this.#sending, this.#room.promise])
       this.#throwFailure()
     }
     const made = make()
+    let held = bytesOf(made)
+    this.#bytes += held
+    this.#largest = Math.max(this.#largest, held)
     await yieldToOthers() // a stripe takes tens of milliseconds
-    const bytes = new Set(made.chunks).values().reduce((sum, chunk) => sum + (chunk?.bytes.byteLength ?? 0), 0)
-    this.#bytes += bytes
-    this.#largest = Math.max(this.#largest, bytes)
-    const sent = this.#send(index, content, sourceBytes, made, kept)
+    const drop = (shard?: number) => {
+      if (shard === undefined) made.chunks.fill(undefined)
+      else made.chunks[shard] = undefined
+      const left = bytesOf(made)
+      this.#bytes -= held - left
+      held = left
+      this.#room.resolve()
+      this.#room = Promise.withResolvers()
+    }
+    const sent = this.#send(index, content, sourceBytes, made, drop, kept)
       .catch((error) => {
         this.#failure ??= { error }
         this.#stop.abort(error)
       })
       .finally(() => {
-        this.#bytes -= bytes
+        drop()
         this.#sending.delete(sent)
       })
     this.#sending.add(sent)
@@ -104,6 +114,7 @@ export class StripeWriter {
     content: Uint8Array,
     sourceBytes: number,
     made: MadeStripe,
+    drop: (shard: number) => void,
     kept?: (string | undefined)[],
   ) {
     const { pool, upload, onStored, journal } = this.#o
@@ -113,7 +124,10 @@ export class StripeWriter {
         pool,
         upload,
         signal: this.#signal,
-        onStored: () => onStored({ shards: 1 }),
+        onStored: (shard) => {
+          drop(shard)
+          onStored({ shards: 1 })
+        },
         onReplaced: () => onStored({ replaced: 1 }),
       },
       kept,
@@ -217,6 +231,10 @@ export class SourceChanged extends PinGoError {
     })
   }
 }
+
+/** Bytes of the chunks of a stripe that are still needed; copies are one. */
+const bytesOf = ({ chunks }: MadeStripe) =>
+  [...new Set(chunks)].reduce((sum, chunk) => sum + (chunk?.bytes.byteLength ?? 0), 0)
 
 /** The shards of stripes, by who holds them. */
 function byHolder(stripes: readonly { index: number; done: Done }[]) {
