@@ -20,7 +20,7 @@ import { dataShards, decodePart, shardDigest, shardTag, stripesPerPart } from '.
 import { StripeReader } from './stripe-reader.ts'
 
 /** Shards that are fetched ahead of the reader: they fill a long link, and are of two stripes as a rule. */
-const READ_AHEAD = 10
+const READ_AHEAD = 8
 const PARTS_KEPT = 2
 
 /** Bytes [from, to) of a data shard; of public data as a leaf, or bytes that stand in the tree itself. */

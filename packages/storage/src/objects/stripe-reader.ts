@@ -112,7 +112,7 @@ export class StripeReader {
     const wanted: number[] = []
     for (let shard = 0; shard < dataShards(this.#stripe); shard++) if (shards[shard] === undefined) wanted.push(shard)
     const rebuilt = wanted.length === 0 ? [] : erasureCode({ k, m }).rebuild(shards, shardBytes, wanted)
-    const result = new Map(this.#here)
+    const result = new Map([...this.#here].filter(([shard]) => shard < k)) // parity has done its work
     for (const [n, shard] of wanted.entries()) {
       const bytes = rebuilt[n]!.subarray(0, storedBytesOf(this.#stripe, this.#code, shard))
       // whoever encoded the stripe may have lied
