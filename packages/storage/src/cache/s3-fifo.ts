@@ -26,7 +26,8 @@ export interface SizedCacheOptions<V> {
 /**
  * A cache with a limit in bytes, S3-FIFO (Yang, Zhang, Qiu, Yue, Rashmi: "FIFO queues are all you need for cache eviction", SOSP
  * 2023): what is new passes a small queue, and only what is read again there, or comes back soon after it went, gets into the main
- * queue, which gives what was read another turn. A read costs one addition: nothing moves.
+ * queue, which gives what was read another turn. A read costs one addition: nothing moves. W-TinyLFU with exact counts was tried on the
+ * traces of the bench: 1.1 points more hits on Zipf(0.9), 2.5 on the CDN's, for a count of every key and its ageing.
  */
 export class SizedCache<V> {
   readonly #maxBytes: number
