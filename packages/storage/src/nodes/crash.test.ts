@@ -15,7 +15,8 @@ import { hello } from './hello.ts'
 import { HttpStorageNode } from './http-node.ts'
 
 const PROGRAM = fileURLToPath(new URL('../testing/storage-node.ts', import.meta.url))
-const KILLS = 12
+/** Moments of death; more of them by PINGO_KILLS, for a long run. */
+const KILLS = Number(process.env.PINGO_KILLS ?? 12)
 const LANES = 4
 const DAY_MS = 86_400_000
 
