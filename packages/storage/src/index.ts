@@ -42,6 +42,7 @@ export { paddedBytes } from './crypto/padding.ts'
 export { KEY_BYTES, newObjectKey, openRecord, RECORD_BYTES, sealRecord, TAG_BYTES } from './crypto/segment.ts'
 export { isShareLink, type OpenShare, openShareLink, shareLink } from './crypto/share.ts'
 export { type Receiver, receiverOf, unwrap, wrap } from './crypto/wrap.ts'
+export { Caretaker, type CaretakerOptions } from './durability/care.ts'
 export { leafCount, type MerkleProof, merkleProof, merkleRoot, verifyProof } from './durability/merkle.ts'
 export {
   type Durability,
@@ -50,7 +51,9 @@ export {
   lossWithin,
   poissonInterval,
 } from './durability/model.ts'
+export type { CareEvent } from './durability/part-care.ts'
 export { type CaredObject, type CaredPart, type CaretakerStore, FORGOTTEN_KEPT_MS } from './durability/ports.ts'
+export { ReputationBook, type Standing, type StandingState, type StandingStore } from './durability/reputation.ts'
 export { type ErasureCode, erasureCode, type Shard } from './erasure/erasure-code.ts'
 export type { CarImport } from './files/car.ts'
 export { type ByteRange, type FileSink, FileStore } from './files/file-store.ts'
