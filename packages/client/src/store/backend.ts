@@ -169,6 +169,7 @@ export class StoreBackend implements ObjectBackend {
            DO UPDATE SET id = excluded.id, at = excluded.at, info = excluded.info`,
         )
         .run(id, number, extent!.id, modifiedAt, encode({ extent, etag }))
+      this.#index.forgotten(extent!.id) // it is expected no more: it is here
       if (before) this.#index.discard([before.extent.id])
     })
     return { etag, modifiedAt }

@@ -2,6 +2,7 @@ import { constants, createDeflate, createInflate } from 'node:zlib'
 import { type Names, nameOf } from '@pingo/storage'
 import { decode, encode, type Identity, PinGoError } from '@pingo/wire'
 import { z } from 'zod'
+import { transaction } from './database.ts'
 import { type Extent, ExtentSchema, type Line, LineSchema } from './entry.ts'
 import type { KeyBox } from './key-box.ts'
 import type { Objects } from './objects.ts'
@@ -116,10 +117,13 @@ export class Backup {
     const pointer = this.#keys.seal(CONTEXT, encode({ format: FORMAT, snapshot: extent }))
     const value = VALUE_PREFIX + Buffer.from(pointer).toString('base64url')
     await this.#names.publish(this.#identity, value, { signal })
-    this.#note(value, revision)
-    const kept = [extent.id, ...(JSON.parse(this.#index.meta('backup.ids') ?? '[]') as string[])]
-    this.#index.discard(kept.splice(KEPT_SNAPSHOTS))
-    this.#index.setMeta('backup.ids', JSON.stringify(kept))
+    transaction(this.#index.db, () => {
+      this.#note(value, revision)
+      this.#index.forgotten(extent.id) // it is expected no more: the name leads to it
+      const kept = [extent.id, ...(JSON.parse(this.#index.meta('backup.ids') ?? '[]') as string[])]
+      this.#index.discard(kept.splice(KEPT_SNAPSHOTS))
+      this.#index.setMeta('backup.ids', JSON.stringify(kept))
+    })
   }
 
   async #take(value: string, signal?: AbortSignal): Promise<{ changed: number; isAhead: boolean }> {

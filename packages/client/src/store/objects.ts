@@ -28,8 +28,16 @@ export class Objects {
   readonly nodes: NodeMap
   readonly owner: Identity
   readonly #keys: KeyBox
+  readonly #onCommit: ((id: string) => void) | undefined
 
-  constructor(o: { nodes: NodeMap; owner: Identity; keys: KeyBox }) {
+  constructor(o: {
+    nodes: NodeMap
+    owner: Identity
+    keys: KeyBox
+    /** Told of each object before the network begins to keep it for good; see `OwnerIndex.expect`. */
+    onCommit?: (id: string) => void
+  }) {
+    this.#onCommit = o.onCommit
     this.nodes = o.nodes
     this.owner = o.owner
     this.#keys = o.keys
@@ -41,13 +49,19 @@ export class Objects {
     {
       acceptsFewer,
       ...o
-    }: Omit<PutOptions, 'nodes' | 'owner' | 'key' | 'minNodes'> & {
+    }: Omit<PutOptions, 'nodes' | 'owner' | 'minNodes' | 'onCommit'> & {
       /** Keeps it on the nodes that live, when others that are known do not answer. */
       acceptsFewer?: boolean
     },
   ): Promise<{ extent: Extent; result: PutResult }> {
     const minNodes = acceptsFewer ? undefined : this.nodes.known?.()
-    const result = await putObject(source, { ...o, minNodes, nodes: this.nodes, owner: this.owner })
+    const result = await putObject(source, {
+      ...o,
+      minNodes,
+      nodes: this.nodes,
+      owner: this.owner,
+      onCommit: this.#onCommit,
+    })
     const { id, bytes, storedBytes, key } = result
     return { extent: { id, bytes, storedBytes, secret: key && this.#keys.seal(contextOf(id), key) }, result }
   }

@@ -43,7 +43,7 @@ async function storeOf(home: string, keyring: Keyring, o: OpenStoreOptions): Pro
   const access = new AccessTokens(owner, () => allowances.current()?.sealed, clock)
   const nodes = new LateNodeMap({ access, clock })
   const index = new OwnerIndex(db, { clock })
-  const objects = new Objects({ nodes, owner, keys: keyring })
+  const objects = new Objects({ nodes, owner, keys: keyring, onCommit: (id) => index.expect(id) })
   const journals = new Journals(db, keyring, { clock })
   const names = new Names({ nodes, clock })
   const backup = new Backup({ index, objects, names, identity: indexName, keys: keyring, clock })

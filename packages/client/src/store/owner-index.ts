@@ -8,6 +8,8 @@ import type { Place } from './path-names.ts'
 /** Entries that are read at once while listing. */
 const PAGE = 500
 const MAX_ENTRY_BYTES = 16 << 20
+/** A put whose process died goes on within this time, or its object is forgotten. */
+const EXPECTED_MS = 24 * 3_600_000
 /** Sorts behind everything that a key may hold; see checkKey. */
 const LAST = '\u{10ffff}'
 
@@ -198,9 +200,9 @@ export class OwnerIndex {
     })
   }
 
-  /** Objects that nothing has needed since before a time (ms since epoch), and that the network is to forget. */
-  garbage(before = Number.MAX_SAFE_INTEGER): string[] {
-    const rows = this.db.prepare('SELECT id FROM garbage WHERE at < ? ORDER BY at').all(before)
+  /** Objects that nothing has needed for a while (ms), and that the network is to forget. */
+  garbage(forMs = 0): string[] {
+    const rows = this.db.prepare('SELECT id FROM garbage WHERE at <= ? ORDER BY at').all(this.#clock() - forMs)
     return rows.map(({ id }) => id as string)
   }
 
@@ -213,11 +215,21 @@ export class OwnerIndex {
   }
 
   /** Notes objects that are to be forgotten unless something refers to them. */
-  discard(ids: Iterable<string>): void {
+  discard(ids: Iterable<string>, inMs = 0): void {
     transaction(this.db, () => {
-      const add = this.db.prepare('INSERT INTO garbage (id, at) VALUES (?, ?) ON CONFLICT DO NOTHING')
-      for (const id of ids) if (!this.isHeld(id)) add.run(id, this.#clock())
+      const add = this.db.prepare(
+        'INSERT INTO garbage (id, at) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET at = min(at, excluded.at)',
+      )
+      for (const id of ids) if (!this.isHeld(id)) add.run(id, this.#clock() + inMs)
     })
+  }
+
+  /**
+   * Notes an object that the network is about to keep for good. Unless something refers to it within a day, the process died before it
+   * could say what it was for: it is forgotten.
+   */
+  expect(id: string): void {
+    this.discard([id], EXPECTED_MS)
   }
 
   /**

@@ -419,3 +419,33 @@ describe('a network of which some nodes do not answer', () => {
     assert.equal(await one.store.settle(), undefined, 'the index is backed up wherever it can be')
   })
 })
+
+describe('an object whose put died between the network and the index', () => {
+  it('is forgotten when nobody goes on with it, and kept when somebody does', async () => {
+    const network = await MemoryNetwork.create(7)
+    let now = Date.now()
+    await using one = await storeOn(network.map(), { clock: () => now })
+    const here = await place()
+    await writeFile(join(here, 'a.txt'), 'a')
+    await writeFile(join(here, 'b.txt'), 'b')
+    const { put } = one.index
+    one.index.put = () => {
+      throw new Error('the process ends here')
+    }
+    for (const name of ['a.txt', 'b.txt']) await assert.rejects(one.store.put(join(here, name)), /ends here/)
+    one.index.put = put
+    const objects = () => new Set(network.nodes.flatMap(({ objects }) => [...objects.keys()]))
+    const orphans = objects()
+    assert.equal(orphans.size, 2)
+    const { stored } = await one.store.put(join(here, 'a.txt'))
+    const id = stored[0]!.entry.extents[0]!.id
+    assert.ok(orphans.has(id), 'the same put gives the same object')
+    now += 25 * 3_600_000
+    await one.store.settle()
+    assert.deepEqual(
+      [...orphans].filter((orphan) => objects().has(orphan)),
+      [id],
+    )
+    assert.equal(Buffer.concat(await Array.fromAsync(one.store.read('a.txt'))).toString(), 'a')
+  })
+})

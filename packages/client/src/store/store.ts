@@ -312,11 +312,11 @@ export class Store implements AsyncDisposable {
    * @returns a sentence on what is still to be done, undefined when all is
    */
   async settle(o: CallOptions & { keepsGarbage?: boolean } = {}): Promise<string | undefined> {
-    const { index, objects, backup, clock } = this.#parts
+    const { index, objects, backup } = this.#parts
     try {
       await this.#o.connect(o.signal)
       // others may have begun to use what was removed here
-      const garbage = index.garbage(o.keepsGarbage ? clock() - READ_MS : undefined)
+      const garbage = index.garbage(o.keepsGarbage ? READ_MS : 0)
       if (!backup.state().isFresh || garbage.length > 0) await backup.sync({ signal: o.signal })
       for (const id of garbage) {
         if (!index.forgetting(id)) continue

@@ -64,6 +64,11 @@ export interface PutOptions {
   random?: (bytes: number) => Uint8Array
   signal?: AbortSignal
   onProgress?: (progress: PutProgress) => void
+  /**
+   * Told the id before any caretaker is: from then on the network may keep the object for good. A caller that notes it durably can have
+   * it forgotten when a crash keeps it from noting more.
+   */
+  onCommit?: (id: string) => Promise<void> | void
 }
 
 export interface PutProgress {
@@ -233,6 +238,7 @@ class Put {
     const storedBytes = shardBytes + Math.min(CARETAKERS, network) * caretakingBytes(blocks, locations)
     const id = root ?? top.cid.toString()
     const record = { id, manifest: top.cid.toString(), class: storageClass, storedBytes, at: this.#clock() }
+    await this.#o.onCommit?.(id)
     const caretakers = await commitObject({
       record,
       owner,

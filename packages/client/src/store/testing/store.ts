@@ -20,7 +20,7 @@ export async function storeOn(
   const { clock } = o
   const db = openDatabase(join(home, 'store.sqlite'))
   const index = new OwnerIndex(db, { clock })
-  const objects = new Objects({ nodes, owner, keys: keyring })
+  const objects = new Objects({ nodes, owner, keys: keyring, onCommit: (id) => index.expect(id) })
   const backup = new Backup({
     index,
     objects,
