@@ -132,9 +132,13 @@ async function disk(bytes: number, round: number): Promise<() => void> {
 /** A new folder, gone when this process ends and not before: ext4 searches long for inodes that were not deleted a moment ago. */
 async function temporary(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'pingo-bench-transfer-'))
-  process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
+  folders.push(folder)
   return folder
 }
+const folders: string[] = []
+process.on('exit', () => {
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true })
+})
 
 const SERVE: Record<Stack, (bytes: number, round: number) => Promise<Served>> = {
   async tls(bytes, round) {
