@@ -221,6 +221,9 @@ export class Contributor {
       case 'revoke':
         if (this.#run?.lease.id === message.lease) this.#abandon(message.reason)
         break
+      case 'ended':
+        void this.#forget(message.job)
+        break
       case 'included':
         this.#included += message.samples
         break
@@ -236,11 +239,19 @@ export class Contributor {
     }
     this.#abandon('superseded')
     const run = new LeaseRun(lease, Date.now)
+    this.#parts.bench.grant(lease, run.deadline)
     const before = this.#working
     const cancel = new AbortController()
     this.#run = run
     this.#cancel = cancel
     this.#working = before.then(() => this.#work(run, cancel.signal))
+  }
+
+  /** A job with private data is over: what is in memory of it goes, as soon as a lease of it that still runs has ended. */
+  async #forget(job: string): Promise<void> {
+    if (this.#run?.lease.job === job) this.#abandon('the job has ended')
+    this.#working = this.#working.then(() => this.#parts.bench.forget(job)).catch(() => undefined)
+    await this.#working
   }
 
   #cancel = new AbortController()

@@ -1,14 +1,7 @@
-import { type Dataset, openDataset } from '@pingo/data'
+import { type Dataset, openDataset, readDatasetManifest } from '@pingo/data'
 import type { Engine, Trainer } from '@pingo/engine'
-import {
-  type DatasetManifest,
-  DatasetManifestSchema,
-  decode,
-  type FileRef,
-  MAX_MANIFEST_BYTES,
-  type ProgramManifest,
-  ProgramManifestSchema,
-} from '@pingo/wire'
+import { GrantBook, openSealedFile } from '@pingo/storage'
+import { decode, type FileRef, MAX_MANIFEST_BYTES, type ProgramManifest, ProgramManifestSchema } from '@pingo/wire'
 import type { Files } from './files.ts'
 
 /** What a lease needs open: its program in the engine, its dataset. */
@@ -25,12 +18,27 @@ export interface Prepared {
 export class Workbench {
   readonly #files: Files
   readonly #startEngine: () => Promise<Engine>
+  /** Keys of private data, each until its lease ends. */
+  readonly #grants = new GrantBook()
   #engine: Engine | undefined
-  #open: { key: string; prepared: Prepared } | undefined
+  #open: { job: string; key: string; prepared: Prepared } | undefined
 
   constructor(files: Files, startEngine: () => Promise<Engine>) {
     this.#files = files
     this.#startEngine = startEngine
+  }
+
+  /** Takes the key that came with a lease; the lease's own copy is overwritten. `until`: ms since epoch. */
+  grant(lease: { job: string; dataset: FileRef; key?: Uint8Array | undefined }, until: number): void {
+    if (!lease.key) return
+    this.#grants.add({ object: lease.dataset.cid, key: lease.key, job: lease.job, until }, Date.now())
+    lease.key.fill(0)
+  }
+
+  /** Forgets a job that is over: its key, and all that is open of it. */
+  async forget(job: string): Promise<void> {
+    this.#grants.endJob(job)
+    if (this.#open?.job === job) await this.clear()
   }
 
   /** Fetches what is missing and opens it. @throws PinGoError GRAPH_REFUSED, FETCH_FAILED, ENGINE_* … */
@@ -41,24 +49,27 @@ export class Workbench {
     const starting = this.#engine?.alive ? Promise.resolve(this.#engine) : this.#startEngine()
     // known at once, so that a failed fetch does not leave it behind; its own failure is said below
     void starting.then((engine) => (this.#engine = engine)).catch(() => undefined)
-    const [programBytes, manifestBytes] = await Promise.all([
+    const readFile = (file: FileRef, cancel?: AbortSignal) => this.#files.read(file, cancel ?? signal)
+    const unseal = (sealed: Uint8Array) =>
+      openSealedFile(this.#grants.key(lease.job, lease.dataset.cid, Date.now()), sealed)
+    const [programBytes, { manifest, read }] = await Promise.all([
       this.#files.read(lease.program, signal),
-      this.#files.read(lease.dataset, signal),
+      readDatasetManifest(lease.dataset, readFile, unseal, signal),
     ])
     const program = decode(ProgramManifestSchema, programBytes, MAX_MANIFEST_BYTES)
-    const manifest: DatasetManifest = decode(DatasetManifestSchema, manifestBytes, MAX_MANIFEST_BYTES)
     const step = await this.#files.read(program.step, signal)
     const engine = await starting
     const trainer = await engine.openTrainer({ ...program, step })
-    const data = openDataset(manifest, (file, cancel) => this.#files.read(file, cancel ?? signal))
+    const data = openDataset(manifest, read)
     const prepared = { program, trainer, data }
-    this.#open = { key, prepared }
+    this.#open = { job: lease.job, key, prepared }
     return prepared
   }
 
   /** Lets everything go, the child too: after a failure, or when there has been no work for a while. */
   async clear(): Promise<void> {
     const engine = this.#engine
+    this.#open?.prepared.data.close?.()
     this.#open = undefined
     this.#engine = undefined
     await engine?.close()

@@ -15,7 +15,8 @@ import {
 /** A job as it is kept: what was submitted, where it is, and the files that hold its present state. */
 export interface JobRow {
   id: string
-  submission: JobSubmission
+  /** Without the keys that came with it. */
+  submission: Omit<JobSubmission, 'grants'>
   state: JobState
   reason?: string
   submittedAt: number
@@ -26,6 +27,8 @@ export interface JobRow {
   /** Momentum of the outer optimiser after the last committed round; absent before the first. */
   momentum?: FileRef
   result?: JobResult
+  /** Some of its data are private. */
+  private?: boolean
 }
 
 const SCHEMA = `

@@ -34,6 +34,17 @@ export class Evaluator {
     return run
   }
 
+  /** Closes what is open of a job's data. */
+  async forget(job: string): Promise<void> {
+    const run = this.#queue.then(async () => {
+      if (this.#open?.job !== job) return
+      this.#open.data.close()
+      await this.close()
+    })
+    this.#queue = run.catch(() => undefined)
+    await run
+  }
+
   /** Ends the child; a later evaluation starts a new one. */
   async close(): Promise<void> {
     const engine = this.#engine
@@ -82,7 +93,7 @@ export class Evaluator {
     this.#engine ??= Engine.start()
     const graph = await this.#files.readAll(job.program.evaluate.cid)
     const session = await (await this.#engine).open(graph)
-    const data = openDataset(job.test!, (file) => this.#files.readAll(file.cid))
+    const data = openDataset(job.test!.manifest, job.test!.read)
     this.#open = { job: job.row.id, session, data }
     return this.#open
   }

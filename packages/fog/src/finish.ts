@@ -18,7 +18,8 @@ export async function writeResult(o: {
   test: Evaluation | undefined
 }): Promise<JobResult> {
   const { files, job, test } = o
-  const { row, program, train } = job
+  const { row, program } = job
+  const { manifest: train } = job.train!
   const { theta, buffers } = decodeBase(await files.readAll(row.base.cid))
   const weights = new Map([...unflatten(theta, program.parameters), ...unflatten(buffers, program.buffers)])
   const original = parseModel(await files.readAll(program.model.cid))
@@ -39,7 +40,7 @@ export async function writeResult(o: {
       train: row.submission.train.cid,
       test: row.submission.test?.cid,
       trainSamples: train.samples,
-      testSamples: job.test?.samples,
+      testSamples: job.test?.manifest.samples,
     },
     program: row.submission.program.cid,
     parameters: parametersOf(program),

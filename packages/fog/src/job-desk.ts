@@ -1,10 +1,12 @@
 import { randomBytes } from 'node:crypto'
+import type { ReadableDataset } from '@pingo/data'
 import type { FileStore } from '@pingo/storage'
 import { createJob } from '@pingo/training'
 import {
   type FileRef,
   type Identity,
   isFinal,
+  type JobGrant,
   type JobSubmission,
   type JobView,
   type Ledger,
@@ -16,6 +18,7 @@ import { decodeBase } from './base.ts'
 import type { Database, JobRow } from './database.ts'
 import type { Evaluation, Evaluator } from './evaluator.ts'
 import { writeResult } from './finish.ts'
+import type { Grants } from './grants.ts'
 import { type Job, type Jobs, totalSamplesOf } from './jobs.ts'
 import type { Scheduler } from './scheduler.ts'
 import { type Checked, checkSubmission, initialBase, readDataset, readProgram, settingsOf } from './submit.ts'
@@ -37,6 +40,7 @@ export interface JobDeskParts {
   jobs: Jobs
   files: FileStore
   evaluator: Evaluator
+  grants: Grants
   identity: Identity
   clock: () => number
   logger: Logger
@@ -59,38 +63,73 @@ export class JobDesk {
 
   /** Takes a job in: durable when this returns. @throws PinGoError for anything that is missing or does not fit */
   async submit(submission: JobSubmission): Promise<JobView> {
-    const { db, jobs, files, clock } = this.#o
-    const checked = await checkSubmission(files, submission)
+    const { grants: given = [], ...kept } = submission
     const id = `job-${randomBytes(6).toString('hex')}`
+    try {
+      return await this.#take(id, kept, given)
+    } catch (error) {
+      if (!this.#o.jobs.has(id)) await this.#o.grants.end(id)
+      throw error
+    }
+  }
+
+  async #take(id: string, submission: JobRow['submission'], given: readonly JobGrant[]): Promise<JobView> {
+    const { db, jobs, files, grants, clock } = this.#o
+    grants.hold(id, given)
+    const unsealOf = (dataset: string) =>
+      given.some(({ object }) => object === dataset) ? grants.unsealOf(id, dataset) : undefined
+    const checked = await checkSubmission(files, submission, unsealOf)
+    await grants.keep(id, given)
     const base = await initialBase(files, checked.program, roundLabel(id, 0))
     const at = clock()
     const row: JobRow = { id, submission, state: 'queued', submittedAt: at, base }
+    if (checked.train.sealed || checked.test?.sealed) row.private = true
     const settings = settingsOf(id, submission, checked, at)
     for (const ref of filesOf(submission, checked)) files.blocks.pin(ref.cid, id)
     db.transaction(() => db.insertJob(row, createJob(settings, base, at)))
-    const job = jobs.add(row, checked.program, checked.train, checked.test)
-    jobs.log(job, 'info', `Taken in: ${checked.train.samples} samples, ${submission.epochs} epochs.`)
+    const { samples } = checked.train.manifest
+    const job = jobs.add(row, checked.program, { ...checked, samples })
+    jobs.log(job, 'info', `Taken in: ${samples} samples, ${submission.epochs} epochs.`)
     this.scheduler.dispatch({ type: 'job-submitted', at, settings, base, memoryBytes: submission.memoryBytes })
     return jobs.view(job)
   }
 
   /** Takes up all jobs after a start: ended ones to show, running ones to go on from their last committed round. */
   async restore(): Promise<void> {
-    const { db, jobs, files, logger } = this.#o
-    for (const row of db.jobs()) {
+    const { db, grants, logger } = this.#o
+    const rows = db.jobs()
+    await grants.forgetAllBut(new Set(rows.filter(({ state }) => !isFinal(state)).map(({ id }) => id)))
+    for (const row of rows) {
       try {
-        const program = await readProgram(files, row.submission.program)
-        const train = await readDataset(files, row.submission.train)
-        const test = row.submission.test && (await readDataset(files, row.submission.test))
-        const job = jobs.add(row, program, train, test)
-        if (row.state === 'finishing') this.#finish(job, 'done')
-        else if (!isFinal(row.state)) {
-          this.scheduler.restore(job)
-          jobs.log(job, 'info', `The fog node restarted; the job goes on from round ${job.rounds}.`)
-        }
+        await this.#restore(row)
       } catch (error) {
         logger.error({ job: row.id, error: sentence(error) }, 'a job could not be taken up again')
       }
+    }
+  }
+
+  async #restore(row: JobRow): Promise<void> {
+    const { db, jobs, files, grants } = this.#o
+    const { submission, id } = row
+    const program = await readProgram(files, submission.program)
+    const { samples } = db.recovery(id).snapshot.settings
+    const shown = () => jobs.add(row, program, { samples })
+    if (row.private && isFinal(row.state)) return void shown() // its keys are gone
+    let data: { train: ReadableDataset; test: ReadableDataset | undefined }
+    try {
+      if (row.private) await grants.restore(id)
+      const dataset = (ref: FileRef) => readDataset(files, ref, row.private ? grants.unsealOf(id, ref.cid) : undefined)
+      data = { train: await dataset(submission.train), test: submission.test && (await dataset(submission.test)) }
+    } catch (error) {
+      if (!row.private) throw error
+      this.#end(shown(), { state: 'failed', reason: `Its private data cannot be read any more: ${sentence(error)}` })
+      return
+    }
+    const job = jobs.add(row, program, { ...data, samples })
+    if (row.state === 'finishing') this.#finish(job, 'done')
+    else if (!isFinal(row.state)) {
+      this.scheduler.restore(job)
+      jobs.log(job, 'info', `The fog node restarted; the job goes on from round ${job.rounds}.`)
     }
   }
 
@@ -102,7 +141,7 @@ export class JobDesk {
   }
 
   ledger(job: Job): Ledger {
-    const samplesTotal = totalSamplesOf(job.train, job.row.submission.epochs)
+    const samplesTotal = totalSamplesOf(job.samples, job.row.submission.epochs)
     return {
       job: job.row.id,
       state: job.row.state,
@@ -172,6 +211,7 @@ export class JobDesk {
 
   #end(job: Job, { state, reason }: Outcome, changes: Partial<JobRow> = {}): void {
     this.#o.jobs.setState(job, state, reason, changes)
+    if (job.row.private) this.#inBackground(() => this.#forgetData(job))
     if (this.#o.jobs.all().every(({ row }) => isFinal(row.state))) this.#inBackground(() => this.#o.evaluator.close())
     const { webhook: url } = job.row.submission
     if (!url) return
@@ -180,6 +220,13 @@ export class JobDesk {
       if (!(await sendWebhook({ url, job: jobs.view(job), identity, clock, signal })))
         jobs.log(job, 'warn', `The webhook ${new URL(url).host} did not answer.`)
     })
+  }
+
+  /** The end of a job is the end of its keys, and of what was opened by them. */
+  async #forgetData(job: Job): Promise<void> {
+    job.train = job.test = undefined
+    await this.#o.grants.end(job.row.id)
+    await this.#o.evaluator.forget(job.row.id)
   }
 
   async #evaluate(job: Job, base: FileRef, limit?: number): Promise<Evaluation> {
@@ -217,8 +264,12 @@ export class JobDesk {
 const roundLabel = (job: string, round: number): string => `${job}/round/${round}`
 
 /** All files that a job needs for as long as it is known. */
-function filesOf(submission: JobSubmission, { program, train, test }: Checked): FileRef[] {
-  const shards = [train, test].flatMap((dataset) => dataset?.shards.map(({ file }) => file) ?? [])
-  const manifests = [submission.program, submission.train, submission.test].filter((ref) => ref !== undefined)
+function filesOf(submission: JobRow['submission'], { program, train, test }: Checked): FileRef[] {
+  const datasets = [train, test].filter((dataset) => dataset !== undefined)
+  const shards = datasets.flatMap(({ manifest, sealed }) => sealed?.files ?? manifest.shards.map(({ file }) => file))
+  const sealed = datasets.map((dataset) => dataset.sealed?.manifest)
+  const manifests = [submission.program, submission.train, submission.test, ...sealed].filter(
+    (ref) => ref !== undefined,
+  )
   return [...manifests, ...shards, program.step, program.evaluate, program.model, program.initial]
 }

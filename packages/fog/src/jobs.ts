@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events'
+import type { ReadableDataset } from '@pingo/data'
 import type { CommittedRound } from '@pingo/training'
 import {
-  type DatasetManifest,
   isFinal,
   type JobEvent,
   type JobState,
@@ -24,8 +24,11 @@ import { trainingView } from './training-view.ts'
 export interface Job {
   row: JobRow
   program: ProgramManifest
-  train: DatasetManifest
-  test: DatasetManifest | undefined
+  /** Samples of the training data. */
+  samples: number
+  /** Absent when they were private and the job has ended: then nobody here can read them. */
+  train: ReadableDataset | undefined
+  test: ReadableDataset | undefined
   training: TrainingView
   shares: Share[]
   rounds: number
@@ -45,8 +48,7 @@ export const parametersOf = (program: ProgramManifest): number =>
   program.parameters.reduce((sum, { shape }) => sum + sizeOf(shape), 0)
 export const buffersOf = (program: ProgramManifest): number =>
   program.buffers.reduce((sum, { shape }) => sum + sizeOf(shape), 0)
-export const totalSamplesOf = (train: DatasetManifest, epochs: number): number =>
-  Math.max(1, Math.floor(train.samples * epochs))
+export const totalSamplesOf = (samples: number, epochs: number): number => Math.max(1, Math.floor(samples * epochs))
 
 /** The jobs of a fog node: their rows, their views and their event streams. */
 export class Jobs {
@@ -61,14 +63,19 @@ export class Jobs {
   }
 
   /** Takes a job into memory, as a new one or after a restart. */
-  add(row: JobRow, program: ProgramManifest, train: DatasetManifest, test: DatasetManifest | undefined): Job {
+  add(
+    row: JobRow,
+    program: ProgramManifest,
+    data: { samples: number; train?: ReadableDataset; test?: ReadableDataset },
+  ): Job {
     const lastRound = this.#db.rounds(row.id, 1)[0]
     const tested = this.#db.rounds(row.id, 50).findLast((round) => round.testMetric !== undefined)
     const job: Job = {
       row,
       program,
-      train,
-      test,
+      samples: data.samples,
+      train: data.train,
+      test: data.test,
       training: trainingView(row.submission, program),
       shares: this.#db.shares(row.id),
       rounds: lastRound?.round ?? 0,
@@ -91,6 +98,10 @@ export class Jobs {
         hint: 'pingo job list shows the jobs.',
       })
     return job
+  }
+
+  has(id: string): boolean {
+    return this.#jobs.has(id)
   }
 
   all(): Job[] {
@@ -188,8 +199,8 @@ export class Jobs {
   }
 
   view(job: Job): JobView {
-    const { row, program, train, lastRound } = job
-    const total = totalSamplesOf(train, row.submission.epochs)
+    const { row, program, lastRound } = job
+    const total = totalSamplesOf(job.samples, row.submission.epochs)
     const inFlight = inFlightSamples(job)
     const running = row.state === 'running'
     const elapsed = row.endedAt && row.startedAt ? row.endedAt - row.startedAt : undefined
@@ -232,6 +243,7 @@ export class Jobs {
       etaMs: running && perSecond > 0 ? (left / perSecond) * 1000 : undefined,
       shares: job.shares,
       result: row.result,
+      private: row.private,
     }
   }
 

@@ -24,6 +24,7 @@ import { createMetrics } from './gateway/metrics.ts'
 import { readPages } from './gateway/pages.ts'
 import { createRoutes } from './gateway/routes.ts'
 import { createGatewayServer, listen } from './gateway/server.ts'
+import { Grants } from './grants.ts'
 import { JobDesk } from './job-desk.ts'
 import { type Job, Jobs } from './jobs.ts'
 import { networkView } from './network-view.ts'
@@ -31,7 +32,7 @@ import { quote } from './quote.ts'
 import { Scheduler } from './scheduler.ts'
 import { Speed } from './speed.ts'
 import { capacityOf, FogStorage, MIN_FREE_BYTES, type StorageSettings } from './storage.ts'
-import { readDataset } from './submit.ts'
+import { datasetFiles } from './submit.ts'
 import { UpdateDesk } from './updates.ts'
 import { VERSION } from './version.ts'
 
@@ -122,9 +123,10 @@ export class FogNode {
       )
       const files = new FileStore(blocks)
       const jobs = new Jobs(db, clock)
+      const grants = await Grants.open(join(o.home, 'grants'), identity, clock)
       const evaluator = stack.adopt(new Evaluator(files), (open) => open.close())
       const desk = stack.adopt(
-        new JobDesk({ db, jobs, files, evaluator, identity, clock, logger, signal: stopping.signal }),
+        new JobDesk({ db, jobs, files, evaluator, grants, identity, clock, logger, signal: stopping.signal }),
         (open) => open.close(),
       )
 
@@ -187,6 +189,7 @@ export class FogNode {
           disconnect: (id, reason) => contributors.disconnect(id, reason),
           nameOf: (id) => contributors.nameOf(id) ?? db.contributor(id)?.name ?? '',
           ticketOf,
+          keyOf: ({ row, train }) => (train?.sealed ? grants.keyFor(row.id, row.submission.train.cid) : undefined),
           pinRound: (job, round, cids) => desk.pinRound(job, round, cids),
           committed: (job, round) => {
             for (const { contributor } of job.lastRound?.shares ?? [])
@@ -336,9 +339,9 @@ function measuredJobs(jobs: Jobs): { flopsPerSample: number; samplesPerSecond: n
 
 /** Registers an uploaded dataset: its manifest and shards must be whole. */
 async function addDataset(files: FileStore, db: Database, addedAt: number, ref: FileRef): Promise<DatasetView> {
-  const { name, kind, samples, shards } = await readDataset(files, ref)
-  const bytes = shards.reduce((sum, { file }) => sum + file.bytes, ref.bytes)
-  for (const { cid } of [ref, ...shards.map(({ file }) => file)]) files.blocks.pin(cid, `dataset/${ref.cid}`)
+  const { name, kind, samples, files: all } = await datasetFiles(files, ref)
+  const bytes = all.reduce((sum, file) => sum + file.bytes, 0)
+  for (const { cid } of all) files.blocks.pin(cid, `dataset/${ref.cid}`)
   const view: DatasetView = { cid: ref.cid, name, kind, samples, bytes, addedAt }
   db.saveDataset(view)
   return view

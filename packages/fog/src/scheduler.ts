@@ -33,6 +33,8 @@ export interface SchedulerPorts {
   nameOf(contributor: string): string
   /** The bearer token of a lease. */
   ticketOf(lease: string): string
+  /** The key of a job's training data where they are private. @throws PinGoError GRANT_MISSING, GRANT_EXPIRED */
+  keyOf(job: Job): Uint8Array | undefined
   /** The files of a round that is about to be committed. */
   pinRound(job: Job, round: number, cids: Iterable<string>): void
   /** A round of a job was committed. */
@@ -205,15 +207,25 @@ export class Scheduler {
     this.#leases.set(grant.id, id)
     const { contributor, ...rest } = grant
     const { submission } = job.row
+    let key: Uint8Array | undefined
+    try {
+      key = this.#ports.keyOf(job)
+    } catch (error) {
+      queueMicrotask(() =>
+        this.dispatch({ type: 'job-failed', at: this.#ports.clock(), job: id, reason: sentence(error) }),
+      )
+      return
+    }
     const total = this.#state.jobs[id]!.core.settings.totalSamples
     const lease: Lease = {
       ...rest,
       job: id,
       program: submission.program,
       dataset: submission.train,
-      order: { samples: job.train.samples, seed: submission.seed, total },
+      order: { samples: job.samples, seed: submission.seed, total },
       codec: 'int8-256',
       ticket: this.#ports.ticketOf(grant.id),
+      key,
     }
     job.inFlight.set(grant.id, { contributor, samples: 0 })
     this.#ports.send(contributor, { type: 'lease', lease })
@@ -250,6 +262,10 @@ export class Scheduler {
   #finished(command: Extract<FogCommand, { type: 'finished' }>): void {
     const job = this.#jobs.get(command.job)
     for (const [lease, owner] of this.#leases) if (owner === command.job) this.#leases.delete(lease)
+    if (job.row.private) {
+      const workers = [...job.inFlight.values(), ...job.shares].map(({ contributor }) => contributor)
+      for (const contributor of new Set(workers)) this.#ports.send(contributor, { type: 'ended', job: command.job })
+    }
     job.inFlight.clear()
     this.#ports.finished(job, { state: command.state, reason: command.reason })
   }

@@ -1,9 +1,9 @@
+import { decodeDataset, type ReadableDataset, readDatasetManifest, type Unseal } from '@pingo/data'
 import { screen } from '@pingo/engine'
 import type { FileStore } from '@pingo/storage'
 import type { JobSettings } from '@pingo/training'
 import {
   type DatasetManifest,
-  DatasetManifestSchema,
   decode,
   type FileRef,
   type JobSubmission,
@@ -25,22 +25,43 @@ const ROUNDS_MAX_TTL_MS = 3_600_000
 /** The manifests that a submission names, read and checked. */
 export interface Checked {
   program: ProgramManifest
-  train: DatasetManifest
-  test: DatasetManifest | undefined
+  train: ReadableDataset
+  test: ReadableDataset | undefined
 }
 
-/** Reads a dataset manifest and makes sure that all its shards are here. @throws PinGoError FILE_MISSING, MESSAGE_INVALID */
-export async function readDataset(files: FileStore, ref: FileRef): Promise<DatasetManifest> {
-  const manifest = decode(
-    DatasetManifestSchema,
-    await readWhole(files, ref, MAX_MANIFEST_BYTES, 'dataset'),
-    MAX_MANIFEST_BYTES,
-  )
+/** Gives the key of a job's private dataset to what reads its files; undefined where there is none. */
+export type UnsealOf = (dataset: string) => Unseal | undefined
+
+/**
+ * Reads a dataset's manifest and makes sure that all its shards are here.
+ * @throws PinGoError FILE_MISSING, MESSAGE_INVALID, DATASET_PRIVATE, DATA_TAMPERED
+ */
+export async function readDataset(files: FileStore, ref: FileRef, unseal?: Unseal): Promise<ReadableDataset> {
+  // a sealed manifest is a little longer than what is in it
+  const read = (file: FileRef) => readWhole(files, file, 2 * MAX_MANIFEST_BYTES, 'dataset')
+  const { manifest, sealed } = await readDatasetManifest(ref, read, unseal)
   const total = manifest.shards.reduce((sum, shard) => sum + shard.samples, 0)
   if (total !== manifest.samples)
     throw new PinGoError('DATASET_INVALID', `The dataset says ${manifest.samples} samples, its shards hold ${total}.`)
   for (const { file } of manifest.shards) await present(files, file, `dataset '${manifest.name}'`)
-  return manifest
+  const readShard = async (file: FileRef) => files.readAll(file.cid)
+  if (!sealed || !unseal) return { manifest, read: readShard }
+  return { manifest, sealed, read: async (file) => unseal(await readShard(file), sealed) }
+}
+
+/** All files that are stored of a dataset, which must be here, and how it is listed: of a private one nothing but its size is known. */
+export async function datasetFiles(
+  files: FileStore,
+  ref: FileRef,
+): Promise<{ name: string; kind: string; samples: number; files: FileRef[] }> {
+  const stored = decodeDataset(await readWhole(files, ref, MAX_MANIFEST_BYTES, 'dataset'))
+  if (stored.type === 'pingo/dataset') {
+    const { name, kind, samples, shards } = (await readDataset(files, ref)).manifest
+    return { name, kind, samples, files: [ref, ...shards.map(({ file }) => file)] }
+  }
+  const all = [ref, stored.manifest, ...stored.files]
+  for (const file of all) await present(files, file, 'private dataset')
+  return { name: 'private dataset', kind: 'private', samples: 0, files: all }
 }
 
 /** Reads a program manifest. @throws PinGoError FILE_MISSING, MESSAGE_INVALID */
@@ -49,7 +70,11 @@ export async function readProgram(files: FileStore, ref: FileRef): Promise<Progr
 }
 
 /** Reads what a job needs and refuses it with a sentence when something is missing, too large or does not fit. */
-export async function checkSubmission(files: FileStore, submission: JobSubmission): Promise<Checked> {
+export async function checkSubmission(
+  files: FileStore,
+  submission: Omit<JobSubmission, 'grants'>,
+  unsealOf: UnsealOf,
+): Promise<Checked> {
   const program = await readProgram(files, submission.program)
   if (parametersOf(program) > MAX_PARAMETERS)
     throw new PinGoError(
@@ -59,9 +84,10 @@ export async function checkSubmission(files: FileStore, submission: JobSubmissio
   for (const [what, file] of Object.entries({ step: program.step, evaluate: program.evaluate }))
     screen(await readWhole(files, file, MAX_GRAPH_BYTES, `program's ${what} graph`))
   await present(files, program.model, 'model')
-  const train = await readDataset(files, submission.train)
-  const test = submission.test && (await readDataset(files, submission.test))
-  for (const dataset of test ? [train, test] : [train]) fits(program, dataset)
+  const dataset = (ref: FileRef) => readDataset(files, ref, unsealOf(ref.cid))
+  const train = await dataset(submission.train)
+  const test = submission.test && (await dataset(submission.test))
+  for (const { manifest } of test ? [train, test] : [train]) fits(program, manifest)
   return { program, train, test }
 }
 
@@ -76,15 +102,15 @@ export async function initialBase(files: FileStore, program: ProgramManifest, pi
 
 export function settingsOf(
   job: string,
-  submission: JobSubmission,
+  submission: Omit<JobSubmission, 'grants'>,
   { program, train }: Checked,
   now: number,
 ): JobSettings {
   return {
     job,
     batch: program.batch,
-    samples: train.samples,
-    totalSamples: totalSamplesOf(train, submission.epochs),
+    samples: train.manifest.samples,
+    totalSamples: totalSamplesOf(train.manifest.samples, submission.epochs),
     parameters: parametersOf(program),
     seed: submission.seed,
     roundMs: Math.min(submission.roundMs, ROUNDS_MAX_TTL_MS / 4),

@@ -39,6 +39,7 @@ export {
 export { GrantBook, openGrant, sealGrant } from './crypto/grant.ts'
 export { hasKeyring, KEYRING_FILE, Keyring, loadKeyring, restoreKeyring } from './crypto/keyring.ts'
 export { paddedBytes } from './crypto/padding.ts'
+export { openSealedFile, sealedBytes, sealFile } from './crypto/sealed-file.ts'
 export { KEY_BYTES, newObjectKey, openRecord, RECORD_BYTES, sealRecord, TAG_BYTES } from './crypto/segment.ts'
 export { isShareLink, type OpenShare, openShareLink, shareLink } from './crypto/share.ts'
 export { type Receiver, receiverOf, unwrap, wrap } from './crypto/wrap.ts'

@@ -12,6 +12,18 @@ const Count = z.int().min(0)
 const Time = z.number().min(0)
 const Name = z.string().min(1).max(200)
 
+/** Private datasets that one job may have: training and test data. */
+export const MAX_JOB_GRANTS = 2
+/** Longest time that a job is given a key for. */
+export const MAX_GRANT_MS = 30 * 24 * 3_600_000
+/** The key of a private dataset (base64url), given to the job until it ends or `until`, whichever is first. */
+export const JobGrantSchema = z.strictObject({
+  object: CidText,
+  key: z.string().regex(/^[\w-]{43}$/, 'is not a key of 32 bytes in base64url'),
+  until: Time,
+})
+export type JobGrant = z.infer<typeof JobGrantSchema>
+
 /** What a client submits once model and data are in the fog node: content addresses and settings. */
 export const JobSubmissionSchema = z.strictObject({
   version: z.literal(1),
@@ -39,6 +51,8 @@ export const JobSubmissionSchema = z.strictObject({
   webhook: z.url().max(2000).optional(),
   /** What the user wrote, for the record (the job file, without paths of the user's machine). */
   spec: z.record(z.string(), z.unknown()).optional(),
+  /** Keys of `train` and `test` where they are private. Told once: no answer has them, and the fog node keeps them only while the job runs. */
+  grants: z.array(JobGrantSchema).max(MAX_JOB_GRANTS).optional(),
 })
 export type JobSubmission = z.infer<typeof JobSubmissionSchema>
 export type JobSubmissionInput = z.input<typeof JobSubmissionSchema>
@@ -143,6 +157,8 @@ export const JobViewSchema = z.strictObject({
   etaMs: z.number().optional(),
   shares: z.array(ShareSchema),
   result: JobResultSchema.optional(),
+  /** Trained on private data: its result, rounds, ledger and events are told only with the token. */
+  private: z.boolean().optional(),
 })
 export type JobView = z.infer<typeof JobViewSchema>
 

@@ -14,12 +14,13 @@ export const MAX_JOB_CHARACTERS = 200
 const Count = z.int().min(0)
 const bytesOf = (count: number) =>
   z.custom<Uint8Array>((value) => value instanceof Uint8Array && value.byteLength === count, `is not ${count} bytes`)
-const Key = bytesOf(32)
+/** An AES-256 key. */
+export const KeySchema = bytesOf(32)
 
 /** What a link gives: objects that are read one behind the other, with their keys. */
 export const SharedSchema = z.strictObject({
   parts: z
-    .array(z.strictObject({ id: CidText, key: Key, bytes: Count }))
+    .array(z.strictObject({ id: CidText, key: KeySchema, bytes: Count }))
     .min(1)
     .max(MAX_SHARE_PARTS),
   /** What the owner calls it: a word to people, never a path to write to unchecked. */
@@ -45,7 +46,7 @@ export const ShareLinkSchema = z.strictObject({
 /** An object's key, given to a job until it ends or `until` (ms since epoch), whichever is first. */
 export const KeyGrantSchema = z.strictObject({
   object: CidText,
-  key: Key,
+  key: KeySchema,
   job: z.string().min(1).max(MAX_JOB_CHARACTERS),
   until: Count,
 })

@@ -90,6 +90,21 @@ export const DatasetManifestSchema = z.strictObject({
 })
 export type DatasetManifest = z.infer<typeof DatasetManifestSchema>
 
+/**
+ * Private data: all that the network sees of a dataset. Its shards and its {@link DatasetManifestSchema} (where the shards' lengths are
+ * those of the plaintext) are sealed files (`sealFile` of @pingo/storage) under a key that the owner derives from `salt`.
+ */
+export const SealedDatasetSchema = z.strictObject({
+  type: z.literal('pingo/sealed-dataset'),
+  version: z.literal(1),
+  salt: z.custom<Uint8Array>((value) => value instanceof Uint8Array && value.byteLength === 32, 'is not 32 bytes'),
+  manifest: FileRefSchema,
+  files: z.array(FileRefSchema).min(1).max(MAX_SHARDS),
+})
+export type SealedDataset = z.infer<typeof SealedDatasetSchema>
+/** What stands under a dataset's CID: the manifest of a public one, or what is seen of a private one. */
+export const StoredDatasetSchema = z.discriminatedUnion('type', [DatasetManifestSchema, SealedDatasetSchema])
+
 /** How a batch input of a program is filled: from which column, as which element type, shape without the batch axis. */
 export const BatchInputSchema = z.strictObject({
   name: Name,

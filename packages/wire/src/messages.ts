@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { KeySchema } from './keys.ts'
 import { CidText, FileRefSchema } from './manifests.ts'
 
 /** Type of the signed envelope that holds an {@link UpdateSchema}. */
@@ -68,6 +69,8 @@ export const LeaseSchema = z.strictObject({
   codec: z.literal('int8-256'),
   /** Bearer token for the update's PUT: only who holds the lease may make the fog node read a body. */
   ticket: z.string().max(200),
+  /** Of a private dataset, until the lease ends: kept in memory alone, never written, never logged. */
+  key: KeySchema.optional(),
 })
 export type Lease = z.infer<typeof LeaseSchema>
 
@@ -149,6 +152,8 @@ export const FogMessageSchema = z.discriminatedUnion('type', [
     round: Count,
     samples: Count,
   }),
+  /** A job with private data is over: what is left of them in memory goes. */
+  z.strictObject({ type: z.literal('ended'), job: Id }),
 ])
 export type FogMessage = z.infer<typeof FogMessageSchema>
 

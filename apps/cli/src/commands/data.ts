@@ -16,6 +16,7 @@ interface ImportOptions extends ClientOptions {
   imageSize?: [number, number]
   missing?: 'error' | 'mean' | 'drop'
   seed?: number
+  private?: boolean
 }
 
 const FORMATS = ['idx', 'csv', 'parquet', 'jsonl', 'npy', 'text', 'images', 'safetensors']
@@ -34,6 +35,7 @@ function importCommand({ signal }: Context): Command {
     'pingo data import photos/ --image-size 64x64',
     'pingo data import book.txt --context 128 --json',
     'pingo data import book.txt --tokenizer bpe --vocabulary 1024',
+    'pingo data import patients.csv --private',
   ])
     .argument('<path...>', 'file, or folder of one folder of images per class')
     .option('--name <name>', "name of the dataset (default: the file's)")
@@ -56,6 +58,10 @@ function importCommand({ signal }: Context): Command {
     .option('--unlabelled', 'tables: take all columns as inputs, for an autoencoder')
     .option('--image-size <HxW>', 'images: the size that all are brought to', imageSize)
     .addOption(new Option('--missing <how>', 'tables: what to do about empty cells').choices(['error', 'mean', 'drop']))
+    .option(
+      '--private',
+      'encrypt them on this machine: only jobs that you give the key to read them (default: whoever has the address can)',
+    )
     .option('--seed <n>', 'seed of the shuffle', numberFrom(0, 2 ** 32 - 1, { integer: true }))
     .action((paths: string[], options: ImportOptions) =>
       withClient(options, async (client, output) => {

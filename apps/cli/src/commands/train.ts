@@ -1,6 +1,6 @@
 import { relative } from 'node:path'
 import type { Client, Job, Progress } from '@pingo/client'
-import { type JobView, sentence } from '@pingo/wire'
+import { type JobView, PinGoError, sentence } from '@pingo/wire'
 import { type Command, Option } from 'commander'
 import { type ClientOptions, type Context, clientCommand, withClient } from '../context.ts'
 import { EXIT, Exit } from '../exit.ts'
@@ -13,6 +13,7 @@ interface TrainOptions extends ClientOptions {
   detach?: boolean
   follow?: boolean
   output?: string
+  private?: boolean
 }
 
 export function trainCommand(context: Context): Command {
@@ -20,11 +21,16 @@ export function trainCommand(context: Context): Command {
     'pingo train examples/tabular/job.yaml',
     'pingo train job.yaml --output ./model',
     'pingo train job.yaml --detach',
+    'pingo train job.yaml --private',
     'pingo train job.yaml --json | tail -1',
   ])
     .argument('<job-file>', 'a YAML or JSON job file (docs/job-file.md)')
     .option('--follow', 'stay until the job ends and fetch its result (the default)')
     .addOption(new Option('--detach', 'submit and leave; the job goes on without you').conflicts('follow'))
+    .option(
+      '--private',
+      'encrypt the data on this machine, as data.private in the job file does; off by default, because the contributors that train see the data in any case, and open data are stored once and used again',
+    )
     .option('--output <folder>', 'folder for the trained model (default: as the job file says)')
     .action((file: string, options: TrainOptions) => train(file, options, context))
 }
@@ -32,6 +38,7 @@ export function trainCommand(context: Context): Command {
 async function train(file: string, options: TrainOptions, { signal }: Context): Promise<void> {
   const { readJobFile } = await import('@pingo/client')
   const job = await readJobFile(file)
+  if (options.private) makePrivate(job)
   await withClient(options, async (client, output) => {
     const view = await submitJob(client, job, output, signal)
     for (const line of trainingLines(view)) output.say(line)
@@ -51,6 +58,18 @@ async function train(file: string, options: TrainOptions, { signal }: Context): 
     }
     await fetchInto(client, ended, options.output ?? job.resultFolder, output, signal)
   })
+}
+
+function makePrivate(job: Job): void {
+  if ('cid' in job.data.train)
+    throw new PinGoError(
+      'DATA_SETTLED',
+      'Whether data in the network are private was settled when they were imported.',
+      {
+        hint: 'Import them with `pingo data import PATH --private` and name the address that it prints.',
+      },
+    )
+  job.data.private = true
 }
 
 /** Submits a job and shows what happens until it is accepted. */

@@ -190,6 +190,11 @@ const Data = z
       'idx and npy: the file of labels. Default: the sibling of the usual name.',
     ).optional(),
     missing: choice(['error', 'mean', 'drop'], 'Tables: what to do about empty cells. Default: error.').optional(),
+    private: setting(
+      z.boolean(),
+      'true or false',
+      'true encrypts the data on this machine: fog nodes and the disks of contributors hold ciphertext, and the key is given to this job alone, until it ends. The contributors that train on the data see them all the same, in memory. Default false: then a dataset is stored once, found by its address and used again by any job.',
+    ).optional(),
   })
   .meta({ description: 'What it is trained on.' })
 

@@ -54,6 +54,7 @@ export interface Job {
     imageSize?: [number, number]
     labels?: string
     missing?: 'error' | 'mean' | 'drop'
+    private?: boolean
   }
   optimizer: OptimizerInput
   /** Names of weights that are not trained, or patterns of them. */
@@ -182,6 +183,9 @@ function modelOf({ model }: JobFile, folder: string, wrong: Wrong): ModelSource 
   return { template, ...Object.fromEntries(set) } as TemplateSource
 }
 
+/** Settings that test data from this machine have beside training data in the network. */
+const OF_ANY_DATA = ['format', 'labels', 'private']
+
 function dataOf({ data, model }: JobFile, folder: string, wrong: Wrong): Job['data'] | undefined {
   const source = (text: string, path: string): DataSource | undefined => {
     if (!/^(pingo|ipfs):\/\//.test(text) && !CidText.safeParse(text).success) return { path: resolve(folder, text) }
@@ -214,8 +218,9 @@ function dataOf({ data, model }: JobFile, folder: string, wrong: Wrong): Job['da
       'imageSize',
       'labels',
       'missing',
+      'private',
     ] as const)
-      if (data[option] !== undefined && !(test && 'path' in test && (option === 'format' || option === 'labels')))
+      if (data[option] !== undefined && !(test && 'path' in test && OF_ANY_DATA.includes(option)))
         wrong(`data.${option}`, `'data.${option}' is settled when data are imported; remove it for pingo://CID`, 'key')
   }
   if (data.context !== undefined && model.context !== undefined && data.context !== model.context)
@@ -237,6 +242,7 @@ function dataOf({ data, model }: JobFile, folder: string, wrong: Wrong): Job['da
     imageSize: typeof imageSize === 'number' ? [imageSize, imageSize] : imageSize,
     labels: data.labels === undefined ? undefined : resolve(folder, data.labels),
     missing: data.missing,
+    private: data.private,
   }
 }
 

@@ -1,30 +1,31 @@
-import { type FileSink, type ImportOptions, importDataset } from '@pingo/data'
+import { decodeDataset, type FileSink, type ImportOptions, importDataset, readDatasetManifest } from '@pingo/data'
 import { fetchFile } from '@pingo/storage'
-import {
-  type DatasetManifest,
-  DatasetManifestSchema,
-  decode,
-  encode,
-  type FileRef,
-  MAX_MANIFEST_BYTES,
-  PinGoError,
-} from '@pingo/wire'
+import { type DatasetManifest, encode, type FileRef, MAX_MANIFEST_BYTES, PinGoError } from '@pingo/wire'
 import type { Endpoint } from '../connection.ts'
 import { type DataSource, type Job, learnsItself } from '../job-file/settle.ts'
 import type { Staging } from '../staging.ts'
+import { ownersUnseal, SealingSink } from './private.ts'
 import type { Progress } from './progress.ts'
 
-/** A dataset and its manifest's place in the network; `isNew` until it is uploaded. */
+/** A dataset and its place in the network. */
 export interface ImportedDataset {
   ref: FileRef
   manifest: DatasetManifest
-  isNew: boolean
+  /** What is to be uploaded, its own file last; none when it is in the network. */
+  files: FileRef[]
+  /** Of private data. */
+  key?: Uint8Array
 }
 
-export type ImportSettings = Omit<ImportOptions, 'limits' | 'signal' | 'onProgress'>
+export interface ImportSettings extends Omit<ImportOptions, 'limits' | 'signal' | 'onProgress'> {
+  /** Encrypts the data on this machine, by a key that is derived from the owner's storage key. Default false. */
+  private?: boolean
+}
 
 interface Context {
   staging: Staging
+  /** Where the owner's storage key is. */
+  home: string
   endpoint(): Promise<Endpoint>
   signal?: AbortSignal
   onProgress?(progress: Progress): void
@@ -50,18 +51,19 @@ export async function openJobData(
 /** Imports a file or folder of this machine into the staging store. */
 export async function importData(
   path: string,
-  settings: ImportSettings,
-  { staging, signal, onProgress }: Context,
+  { private: isPrivate, ...settings }: ImportSettings,
+  { staging, home, signal, onProgress }: Context,
 ): Promise<{ train: ImportedDataset; test?: ImportedDataset }> {
-  const { train, test } = await importDataset(path, staging.files, {
+  const sink = isPrivate ? await SealingSink.open(staging.files, home) : staging.files
+  const { train, test } = await importDataset(path, sink, {
     ...defined(settings),
     signal,
     onProgress: ({ samples, bytes, totalBytes }) =>
       onProgress?.({ stage: 'import', message: `Importing data, ${samples} samples`, done: bytes, total: totalBytes }),
   })
   return {
-    train: await store(train, staging.files),
-    ...(test ? { test: await store(test, staging.files) } : {}),
+    train: await store(train, sink),
+    ...(test ? { test: await store(test, sink) } : {}),
   }
 }
 
@@ -71,22 +73,36 @@ async function open(source: DataSource, settings: ImportSettings, context: Conte
     : { train: await readFromNetwork(source.cid, context), test: undefined }
 }
 
-async function store(manifest: DatasetManifest, files: FileSink): Promise<ImportedDataset> {
-  return { ref: await files.put(encode(manifest)), manifest, isNew: true }
+async function store(manifest: DatasetManifest, sink: FileSink): Promise<ImportedDataset> {
+  const shards = manifest.shards.map(({ file }) => file)
+  const ref = await sink.put(encode(manifest))
+  if (!(sink instanceof SealingSink)) return { ref, manifest, files: [...shards, ref] }
+  const files = await sink.finish(ref, shards)
+  return { ref: files.at(-1)!, manifest, files, key: sink.key }
 }
 
-async function readFromNetwork(cid: string, { staging, endpoint, signal }: Context): Promise<ImportedDataset> {
+async function readFromNetwork(cid: string, { staging, home, endpoint, signal }: Context): Promise<ImportedDataset> {
   try {
-    await fetchFile(cid, [await endpoint()], staging.blocks, { signal })
-    const bytes = await staging.files.readAll(cid, MAX_MANIFEST_BYTES)
-    return {
-      ref: { cid, bytes: bytes.byteLength },
-      manifest: decode(DatasetManifestSchema, bytes, MAX_MANIFEST_BYTES),
-      isNew: false,
+    const source = await endpoint()
+    const read = async (file: string) => {
+      await fetchFile(file, [source], staging.blocks, { signal })
+      return staging.files.readAll(file, 2 * MAX_MANIFEST_BYTES)
     }
+    const bytes = await read(cid)
+    const ref = { cid, bytes: bytes.byteLength }
+    const stored = decodeDataset(bytes)
+    if (stored.type === 'pingo/dataset') return { ref, manifest: stored, files: [] }
+    const { unseal, keyOf } = await ownersUnseal(home)
+    const { manifest } = await readDatasetManifest(ref, (file) => read(file.cid), unseal)
+    return { ref, manifest, files: [], key: keyOf(stored) }
   } catch (cause) {
     if (signal?.aborted) throw signal.reason
-    if (cause instanceof PinGoError && /UNREACHABLE|TIMEOUT|DISK_FULL/.test(cause.code)) throw cause
+    if (cause instanceof PinGoError && /UNREACHABLE|TIMEOUT|DISK_FULL|KEYRING/.test(cause.code)) throw cause
+    if (cause instanceof PinGoError && cause.code === 'DATA_TAMPERED')
+      throw new PinGoError('DATASET_PRIVATE', `The dataset pingo://${cid} is private, and not yours.`, {
+        hint: 'If you imported it on another machine, restore its storage key here: pingo store keys restore.',
+        cause,
+      })
     throw new PinGoError('DATASET_UNKNOWN', `The fog node has no dataset pingo://${cid}.`, {
       hint: 'See `pingo data ls`, or let the job file name a path.',
       cause,
@@ -98,7 +114,20 @@ async function readFromNetwork(cid: string, { staging, endpoint, signal }: Conte
 function importSettingsOf({ data, model }: Job): ImportSettings {
   const { target, features, format, task, context, tokenizer, vocabulary, imageSize, labels, missing } = data
   const unlabelled = learnsItself(model)
-  return { target, features, format, task, context, tokenizer, vocabulary, imageSize, labels, missing, unlabelled }
+  return {
+    target,
+    features,
+    format,
+    task,
+    context,
+    tokenizer,
+    vocabulary,
+    imageSize,
+    labels,
+    missing,
+    unlabelled,
+    private: data.private,
+  }
 }
 
 function mustHaveColumnsOf(test: DatasetManifest, train: DatasetManifest): void {

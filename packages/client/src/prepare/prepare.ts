@@ -29,6 +29,7 @@ import { columnsOf } from './columns.ts'
 import { type ImportedDataset, type ImportSettings, importData, openJobData } from './data.ts'
 import { type Fit, fit } from './fit.ts'
 import { loadModel } from './model.ts'
+import { grantsFor, mustBeEncrypted } from './private.ts'
 import type { Progress } from './progress.ts'
 
 export interface PrepareContext {
@@ -60,8 +61,10 @@ export async function prepare(job: Job, context: PrepareContext, options: Prepar
     const prepared = await build(job, staging, context, options)
     const { ref: program, files } = await storeProgram(prepared, staging)
     const { train, test } = prepared
-    await upload([...shardsOf(train), ...(test ? shardsOf(test) : []), ...files, program], staging, context, options)
+    await upload([...train.files, ...(test?.files ?? []), ...files, program], staging, context, options)
     await register([train, test], context, options)
+    const grants = grantsFor([train, test], Date.now())
+    if (grants) mustBeEncrypted(await context.gateway.endpoint())
     return {
       version: 1,
       name: job.name,
@@ -80,6 +83,7 @@ export async function prepare(job: Job, context: PrepareContext, options: Prepar
       deadlineMs: job.deadlineMs,
       webhook: job.webhook,
       spec: job.spec,
+      grants,
     }
   })
 }
@@ -115,9 +119,9 @@ export async function importAndUpload(
   await mayStore(context.gateway, signal)
   return withStaging(context, async (staging) => {
     const endpoint = () => context.gateway.endpoint()
-    const imported = await importData(path, settings, { staging, endpoint, signal, onProgress })
+    const imported = await importData(path, settings, { staging, home: context.home, endpoint, signal, onProgress })
     const { train, test } = imported
-    await upload([...shardsOf(train), ...(test ? shardsOf(test) : [])], staging, context, { signal, onProgress })
+    await upload([...train.files, ...(test?.files ?? [])], staging, context, { signal, onProgress })
     await register([train, test], context, { signal })
     return imported
   })
@@ -126,7 +130,7 @@ export async function importAndUpload(
 async function build(job: Job, staging: Staging, context: PrepareContext, options: PrepareOptions): Promise<Prepared> {
   const { signal, onProgress } = options
   const endpoint = () => context.gateway.endpoint()
-  const { train, test } = await openJobData(job, { staging, endpoint, signal, onProgress })
+  const { train, test } = await openJobData(job, { staging, home: context.home, endpoint, signal, onProgress })
   signal?.throwIfAborted()
   onProgress?.({ stage: 'model', message: 'Building the training program' })
   const own = learnsItself(job.model)
@@ -239,10 +243,6 @@ async function storeProgram(
   return { ref: await files.put(encode(manifest)), files: [step, evaluate, inference, initial] }
 }
 
-/** Files of a dataset that is not in the network yet: its shards, and its manifest last. */
-const shardsOf = ({ isNew, manifest, ref }: ImportedDataset): FileRef[] =>
-  isNew ? [...manifest.shards.map(({ file }) => file), ref] : []
-
 async function upload(
   files: FileRef[],
   { blocks }: Staging,
@@ -264,7 +264,8 @@ async function register(
   { signal }: PrepareOptions,
 ): Promise<void> {
   for (const dataset of datasets)
-    if (dataset?.isNew) await gateway.json('/v1/datasets', z.unknown(), { method: 'POST', body: dataset.ref, signal })
+    if (dataset?.files.length)
+      await gateway.json('/v1/datasets', z.unknown(), { method: 'POST', body: dataset.ref, signal })
 }
 
 /** Asks before any work is done whether the fog node answers and takes the token. */

@@ -77,13 +77,28 @@ export function createRoutes(o: {
     routerOptions: { maxParamLength: 200 },
   })
 
+  const isOwner = (request: FastifyRequest) => bears(request.headers.authorization, o.token)
   const authorize = async (request: FastifyRequest) => {
-    if (!bears(request.headers.authorization, o.token))
+    if (!isOwner(request))
       throw new PinGoError('UNAUTHORIZED', "This needs the fog node's token.", {
         hint: 'Pass --token, or set PINGO_TOKEN; the fog node prints it when it starts.',
       })
   }
-  const job = (request: FastifyRequest): Job => jobs.get((request.params as { id: string }).id)
+  /** A job that is spoken about to anybody; of a private one only {@link shown}. */
+  const anyJob = (request: FastifyRequest): Job => jobs.get((request.params as { id: string }).id)
+  const job = (request: FastifyRequest): Job => {
+    const found = anyJob(request)
+    if (!found.row.private || isOwner(request)) return found
+    throw new PinGoError('UNAUTHORIZED', 'This job is private: what came of it is told with the token alone.', {
+      hint: 'Pass --token, or set PINGO_TOKEN; the fog node prints it when it starts.',
+    })
+  }
+  /** Whoever knows the address of a result can read it: a private one's is not told. */
+  const shown = (found: Job, request: FastifyRequest): JobView => {
+    const view = jobs.view(found)
+    if (found.row.private && !isOwner(request)) delete view.result
+    return view
+  }
 
   app.setErrorHandler((error: Error & { statusCode?: number }, request, reply) => {
     if (error instanceof PinGoError) return reply.code(STATUS[error.code] ?? 400).send({ error: error.toJSON() })
@@ -106,16 +121,16 @@ export function createRoutes(o: {
   app.get('/healthz', async () => ({ ok: true }))
   app.get('/metrics', async (_, reply) => reply.type(o.metrics.contentType).send(await o.metrics.metrics()))
   app.get('/v1/network', async () => ports.network())
-  app.get('/v1/jobs', async () => ({
+  app.get('/v1/jobs', async (request) => ({
     jobs: jobs
       .all()
       .reverse()
-      .map((each) => jobs.view(each)),
+      .map((each) => shown(each, request)),
   }))
   app.post('/v1/jobs', { preHandler: authorize }, async (request, reply) =>
     reply.code(201).send(await ports.submit(validate(JobSubmissionSchema, request.body, 'job'))),
   )
-  app.get('/v1/jobs/:id', async (request) => jobs.view(job(request)))
+  app.get('/v1/jobs/:id', async (request) => shown(anyJob(request), request))
   app.post('/v1/jobs/:id/stop', { preHandler: authorize }, async (request) => ports.stop(job(request).row.id))
   app.get('/v1/jobs/:id/rounds', async (request) => ({ rounds: db.rounds(job(request).row.id, MAX_ROUNDS_LISTED) }))
   app.get('/v1/jobs/:id/ledger', async (request) => ports.ledger(job(request)))

@@ -77,6 +77,11 @@ export class Keyring {
     return unwrap(this.#receiver, context, wrapped)
   }
 
+  /** The key of the private dataset with this salt: nothing but the secret is needed to have it again. */
+  datasetKey(salt: Uint8Array): Uint8Array {
+    return derive(this.#opened(this.#secret), 'dataset key', salt)
+  }
+
   /** A copy of the secret, for a backup. */
   revealSecret(): Uint8Array {
     return Uint8Array.from(this.#opened(this.#secret))
@@ -130,8 +135,8 @@ export async function hasKeyring(file: string): Promise<boolean> {
   return (await readSecretFile(file)) !== undefined
 }
 
-function derive(secret: Uint8Array, purpose: string): Uint8Array {
-  return new Uint8Array(hkdfSync('sha256', secret, '', `pingo/storage/1/${purpose}`, SECRET_BYTES))
+function derive(secret: Uint8Array, purpose: string, salt: Uint8Array | string = ''): Uint8Array {
+  return new Uint8Array(hkdfSync('sha256', secret, salt, `pingo/storage/1/${purpose}`, SECRET_BYTES))
 }
 
 const checkOf = (secret: Uint8Array): Uint8Array =>
