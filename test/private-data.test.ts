@@ -15,7 +15,11 @@ const EPOCHS = 150
 function* filesBelow(folder: string): Generator<{ path: string; bytes: Buffer }> {
   for (const entry of readdirSync(folder, { recursive: true }) as string[]) {
     const path = join(folder, entry)
-    if (statSync(path).isFile()) yield { path, bytes: readFileSync(path) }
+    try {
+      if (statSync(path).isFile()) yield { path, bytes: readFileSync(path) }
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error // a block of a past round was removed
+    }
   }
 }
 

@@ -288,7 +288,7 @@ const SENTENCES: [what: string, text: string, message: string][] = [
   [
     'not honoured: privacy',
     with_('privacy: { encrypt: true }'),
-    "job.yaml:4:1: 'privacy' is not honoured yet: data are stored unencrypted on the fog node; remove it, and keep secrets out of the data.",
+    "job.yaml:4:1: 'privacy' is not a setting of its own: write private: true in data, which encrypts them, and remove it.",
   ],
   ...['infer', 'sweep', 'federated'].map((type): [string, string, string] => [
     `not honoured: ${type}`,

@@ -7,8 +7,7 @@ const NOT_YET: Record<string, string> = {
   'service.class': "'service.class' is not honoured yet: every job runs at the same class; remove it",
   'service.retries': "'service.retries' is not honoured yet: lost work is always leased again; remove it",
   price: "'price' is not honoured yet: jobs cost nothing; remove it",
-  privacy:
-    "'privacy' is not honoured yet: data are stored unencrypted on the fog node; remove it, and keep secrets out of the data",
+  privacy: "'privacy' is not a setting of its own: write private: true in data, which encrypts them, and remove it",
 }
 
 const TYPES_NOT_YET = new Set(['infer', 'sweep', 'federated'])
