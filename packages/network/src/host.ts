@@ -1,9 +1,10 @@
 import type { Connection, Libp2p, PeerId, Stream } from '@libp2p/interface'
-import { type Identity, isPinGoError, PinGoError } from '@pingo/wire'
+import { type CID, type Identity, isPinGoError, PinGoError } from '@pingo/wire'
 import type { z } from 'zod'
 import { answer, ask, encodeWithin, type Handler } from './calls.ts'
 import { StreamChannel } from './channel.ts'
 import { Deadline } from './deadline.ts'
+import { findProviders, isInDht, type Provider, provide, unprovide } from './dht.ts'
 import { checkedAddress, Dialler } from './dialler.ts'
 import { lost } from './errors.ts'
 import { FrameKind, FrameStream } from './frames.ts'
@@ -23,6 +24,8 @@ export interface HostOptions {
   limits?: Partial<HostLimits>
   /** Asked for each inbound peer after the handshake proved its PeerId; false ends the connection. */
   admit?: (peer: string, address: string) => boolean | Promise<boolean>
+  /** Takes part in the fog nodes' distributed hash table: {@link Host.provide}, {@link Host.findProviders}. False by default. */
+  dht?: boolean
 }
 
 export interface PeerEvent {
@@ -66,9 +69,8 @@ export class Host {
     this.#logger = logger
     this.#dialler = new Dialler(node)
     this.peerId = node.peerId.toString()
-    // peers that only came in leave no trace, else fresh identities would fill the memory
     node.addEventListener('peer:disconnect', ({ detail }) => {
-      if (!this.#dialler.knows(detail.toString())) void node.peerStore.delete(detail).catch(() => undefined)
+      void this.#forget(detail).catch(() => undefined)
     })
   }
 
@@ -77,8 +79,9 @@ export class Host {
     const limits = { ...defaultLimits, ...o.limits }
     const listen = (o.listen ?? []).map(checkedAddress)
     const announce = (o.announce ?? []).map(checkedAddress)
-    const node = await startNode({ identity: o.identity, listen, announce, limits, logger: o.logger, admit: o.admit })
-    return new Host(node, limits, o.logger)
+    const { identity, logger, admit, dht = false } = o
+    const node = await startNode({ identity, listen, announce, limits, logger, admit, dht })
+    return new Host(node, limits, logger)
   }
 
   /** Full multiaddrs, with `/p2p/<PeerId>`, under which peers can dial this host; none when it only dials out. */
@@ -237,6 +240,21 @@ export class Host {
     }
   }
 
+  /** Tells the DHT that this host has the file or object of a root, now and every day. @throws PinGoError DHT_OFF, DHT_FAILED */
+  async provide(root: CID, o: { signal?: AbortSignal } = {}): Promise<void> {
+    await provide(this.#node, root, o.signal)
+  }
+
+  /** Tells it no longer. */
+  async unprovide(root: CID): Promise<void> {
+    await unprovide(this.#node, root)
+  }
+
+  /** Peers that say they have the file or object of a root, as they are found. @throws PinGoError DHT_OFF, DHT_FAILED */
+  findProviders(root: CID, o: { signal?: AbortSignal } = {}): AsyncGenerator<Provider> {
+    return findProviders(this.#node, root, o.signal)
+  }
+
   /** Ends all channels, requests and connections, and frees the ports. */
   async stop(): Promise<void> {
     if (this.#stopping.signal.aborted) return
@@ -246,6 +264,12 @@ export class Host {
     await within(STOP_GRACE_MS, Promise.all(open.map((channel) => channel.close())))
     for (const channel of this.#channels) channel.abort(error)
     await within(STOP_TIMEOUT_MS, Promise.resolve(this.#node.stop()))
+  }
+
+  /** Peers that only came in leave no trace, else fresh identities would fill the memory; those of the DHT are asked again. */
+  async #forget(peer: PeerId): Promise<void> {
+    if (this.#dialler.knows(peer.toString()) || (await isInDht(this.#node, peer))) return
+    await this.#node.peerStore.delete(peer)
   }
 
   #deadline(peer: string, ms: number, signal: AbortSignal | undefined): Deadline {

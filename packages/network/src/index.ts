@@ -21,6 +21,7 @@
  * ```
  * @module
  */
+export type { Provider } from './dht.ts'
 export { type CallOptions, Host, type HostOptions, type PeerEvent, type PeerInfo } from './host.ts'
 export { defaultLimits, type HostLimits, MAX_ERROR_BYTES, MAX_MESSAGE_BYTES, MAX_PROTOCOL_NAME } from './limits.ts'
 export type { Logger } from './node.ts'

@@ -7,6 +7,7 @@ import { tls } from '@libp2p/tls'
 import { type Identity, isPinGoError, PinGoError } from '@pingo/wire'
 import { createLibp2p } from 'libp2p'
 import { boundedYamux } from './bounded-yamux.ts'
+import { dhtServices } from './dht.ts'
 import type { HostLimits } from './limits.ts'
 
 const NOISE = '/noise'
@@ -26,11 +27,13 @@ export interface NodeOptions {
   logger: Logger | undefined
   /** Asked for each proven peer before it may open a stream. */
   admit: ((peer: string, address: string) => boolean | Promise<boolean>) | undefined
+  dht: boolean
 }
 
 /**
  * A libp2p node of the few parts that PinGo's control plane takes: TCP; TLS 1.3 first (half the CPU of Noise), Noise for peers
- * without it; Yamux; identify and ping. It dials nobody by itself: no bootstrap, discovery, DHT or port mapping.
+ * without it; Yamux; identify and ping. It dials nobody by itself, but in the DHT where that is asked for: no bootstrap, discovery or
+ * port mapping.
  * @throws PinGoError PORT_IN_USE, LISTEN_FAILED, ADDRESS_MALFORMED
  */
 export async function startNode(o: NodeOptions): Promise<Libp2p> {
@@ -46,7 +49,7 @@ export async function startNode(o: NodeOptions): Promise<Libp2p> {
       transports: [tcp({ backlog: limits.maxPendingInbound })],
       connectionEncrypters: [tls(), lazyNoise],
       streamMuxers: [boundedYamux(limits.maxStreamsPerConnection)],
-      services: { identify: identify(), ping: ping() },
+      services: { identify: identify(), ping: ping(), ...(await dhtServices(o.dht)) },
       connectionManager: {
         maxConnections: limits.maxConnections,
         maxIncomingPendingConnections: limits.maxPendingInbound,
