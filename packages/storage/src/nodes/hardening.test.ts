@@ -70,6 +70,27 @@ describe('garbage collection', () => {
   })
 })
 
+describe('allowances', () => {
+  it('of one other fog node fill a quarter of the disk together, however many owners it vouches for', async () => {
+    const by = (await createIdentity()).peerId
+    const node = await storageNode({ quotaBytes: 40_000 })
+    const { service } = node
+    const put = async (voucher: string) => {
+      const { cid, data } = chunk(1_000)
+      const until = Date.now() + 1e9
+      const peerId = (await createIdentity()).peerId
+      await service.putChunk({ peerId, allowance: { bytes: 2 ** 30, until, by: voucher } }, cid, data, 'u')
+    }
+    const other = (await createIdentity()).peerId
+    for (const each of [by, other]) await service.known.note(each, new Uint8Array(1))
+    const puts = await Promise.allSettled(Array.from({ length: 30 }, () => put(by)))
+    assert.equal(puts.filter(({ status }) => status === 'fulfilled').length, 10)
+    await assert.rejects(put(by), code('VOUCHER_EXCEEDED'))
+    await put(node.peerId)
+    await put(other)
+  })
+})
+
 describe('the scrubber', () => {
   it('finds damage of blocks at rest, tells which objects they are of, and goes on where it was', async () => {
     const damaged: string[] = []

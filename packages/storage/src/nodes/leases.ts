@@ -12,6 +12,8 @@ CREATE TABLE IF NOT EXISTS leases (hash BLOB NOT NULL, label INTEGER NOT NULL, u
 CREATE INDEX IF NOT EXISTS leases_by_end ON leases (until);
 CREATE INDEX IF NOT EXISTS leases_by_label ON leases (label);
 CREATE TABLE IF NOT EXISTS usage (owner TEXT PRIMARY KEY, bytes INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS vouchers (owner TEXT PRIMARY KEY, by TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS vouchers_by ON vouchers (by);
 `
 
 export const uploadLabel = (upload: string): string => `upload ${upload}`
@@ -51,6 +53,21 @@ export class Leases {
   /** Bytes of the chunks that are kept for an owner. */
   usedBy(owner: string): number {
     return this.#db.get<{ bytes: number }>('SELECT bytes FROM usage WHERE owner = ?', owner)?.bytes ?? 0
+  }
+
+  /** Bytes of the chunks of all owners for whom a fog node vouched last. */
+  vouchedBy(by: string): number {
+    const sql = 'SELECT coalesce(sum(bytes), 0) AS bytes FROM usage JOIN vouchers USING (owner) WHERE by = ?'
+    return this.#db.get<{ bytes: number }>(sql, by)!.bytes
+  }
+
+  /** Within a write: notes by whose word an owner stores. */
+  vouch(owner: string, by: string): void {
+    this.#db.run(
+      'INSERT INTO vouchers VALUES (?, ?) ON CONFLICT (owner) DO UPDATE SET by = excluded.by WHERE by <> excluded.by',
+      owner,
+      by,
+    )
   }
 
   hasLease(key: string, owner: string): boolean {

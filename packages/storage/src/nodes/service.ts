@@ -41,7 +41,10 @@ const RECORD_MS = 30_000
 const SOON_MS = 5_000
 /** Records of names are versions still when they are over, for so long. */
 const ENDED_NAMES_KEPT_MS = 90 * 24 * 3_600_000
-/** The part of the quota that one other fog node may fill for repairs. */
+/**
+ * The part of the quota that one other fog node may fill, by repairs, and by the owners for whom it vouches: anybody may run a fog
+ * node, and one that vouches for everybody must not fill the disks of all.
+ */
 const PEER_SHARE = 0.25
 
 /** What a node tells of itself, beside what it measures. */
@@ -58,6 +61,8 @@ export interface StorageServiceOptions {
   quotaBytes: number
   /** True for the fog nodes that live: they may vouch for owners, renew leases and write repaired shards. */
   isFogNode?: (peerId: string) => boolean
+  /** True for a fog node that may vouch without bounds: of the same operator. */
+  isTrusted?: (peerId: string) => boolean
   /** True for those that may tell where an object's shards are: the fog nodes that see to it, and those next in rank. */
   mayRelocate?: (peerId: string, id: string) => boolean
   /** Checks a name's record; without it, names are not kept. */
@@ -150,6 +155,7 @@ export class StorageService {
       await this.blocks.put(cid, bytes)
       await this.#db.write(() => {
         end() // from here on the lease counts
+        if (asker.allowance) this.#leases.vouch(owner, asker.allowance.by)
         this.#leases.add(key, bytes.byteLength, lease)
       })
     } catch (error) {
@@ -359,12 +365,29 @@ export class StorageService {
       throw new PinGoError('ALLOWANCE_EXCEEDED', `The allowance of ${allowed} bytes is used up at this node.`, {
         hint: 'Remove what is not wanted any more, or ask for a larger allowance.',
       })
+    this.#checkVoucher(asker, bytes)
+  }
+
+  #checkVoucher({ allowance }: Asker, bytes: number): void {
+    if (!allowance || allowance.by === this.peerId || this.#o.isTrusted?.(allowance.by)) return
+    const most = PEER_SHARE * this.#o.quotaBytes
+    if (this.#leases.vouchedBy(allowance.by) + (this.#reserved.get(allowance.by) ?? 0) + bytes > most)
+      throw new PinGoError(
+        'VOUCHER_EXCEEDED',
+        'The fog node that vouches for you has no more room here to vouch for.',
+        {
+          hint: 'Other nodes take the data; or ask another fog node for an allowance.',
+        },
+      )
   }
 
   /** Promises room to an asker, so that it is not promised twice. @returns ends the promise, once */
   #reserve(asker: Asker, bytes: number): () => void {
     this.#checkRoom(asker, bytes)
-    return counted(this.#reserved, asker.peerId, bytes)
+    const ends = [asker.peerId, asker.allowance?.by].map((who) => who && counted(this.#reserved, who, bytes))
+    return () => {
+      for (const end of ends) if (end) end()
+    }
   }
 
   #allowed({ peerId, allowance }: Asker): number {
