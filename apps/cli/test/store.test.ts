@@ -57,11 +57,22 @@ test('a file: stored, listed, told of, fetched, shared, proven, removed', async 
   const again = await store(['put', 'thesis.txt', '--json'])
   assert.equal(JSON.parse(again.stdout).stored[0].unchanged, true)
   assert.doesNotMatch(again.stderr, /lost key/, 'it is told once')
-  assert.match((await store(['ls'])).stdout, /SIZE.*\n16 B .* you {2}files\/thesis\.txt\n$/)
-  assert.match((await store(['stat', 'thesis.txt'])).stdout, /kept +as 3 copies/)
-  assert.equal((await store(['get', 'thesis.txt', '--out', '-'])).stdout, 'what I found out')
-  assert.equal((await store(['get', 'thesis.txt', '--range', '5-5', '--out', '-'])).stdout, 'I')
-  await store(['get', 'thesis.txt', '--out', 'copy.txt'])
+  const said = await Promise.all([
+    store(['ls']),
+    store(['stat', 'thesis.txt']),
+    store(['get', 'thesis.txt', '--range', '5-5', '--out', '-']),
+    store(['prove', 'thesis.txt']),
+    store(['usage']),
+    store(['doctor']),
+    store(['get', 'thesis.txt', '--out', 'copy.txt']),
+  ])
+  const [ls, stat, get, prove, usage, doctor] = said.map(({ stdout }) => stdout)
+  assert.match(ls!, /SIZE.*\n16 B .* you {2}files\/thesis\.txt\n$/)
+  assert.match(stat!, /kept +as 3 copies/)
+  assert.equal(get, 'I')
+  assert.match(prove!, /All 16 challenges were met/)
+  assert.match(usage!, /entries +1, 16 B\n.*\nallowance +1\.0 TiB at each node/)
+  assert.match(doctor!, /^1 of 1 file is well/)
   assert.equal(await readFile(place.path('copy.txt'), 'utf8'), 'what I found out')
   await writeFile(place.path('copy.txt'), 'mine')
   assert.match(
@@ -74,9 +85,6 @@ test('a file: stored, listed, told of, fetched, shared, proven, removed', async 
     (await store(['get', `${link.slice(0, -4)}AAAA`], { code: 1 })).stderr,
     /^pingo: This link is not as its owner made it/,
   )
-  assert.match((await store(['prove', 'thesis.txt'])).stdout, /All 16 challenges were met/)
-  assert.match((await store(['usage'])).stdout, /entries +1, 16 B\n.*\nallowance +1\.0 TiB at each node/)
-  assert.match((await store(['doctor'])).stdout, /^1 of 1 object is well/)
   assert.equal((await store(['rm', 'thesis.txt'])).stdout, 'Removed files/thesis.txt.\n')
   assert.match((await store(['ls'])).stdout, /Nothing is stored yet/)
   assert.match(
@@ -191,6 +199,29 @@ describe('killed at any moment', () => {
   })
 })
 
+test('serve: an endpoint that S3 clients use, until it is asked to end', async () => {
+  const serve = place.start(['store', 'serve', '--port', '0', '--bucket', 'backups', '--json'], { env })
+  await until(() => serve.stdout().includes('\n') || serve.child.exitCode !== null, 'the endpoint')
+  const { url, accessKeyId, secretAccessKey } = JSON.parse(serve.stdout())
+  const { S3Client, PutObjectCommand, GetObjectCommand, ListObjectsV2Command } = await import('@aws-sdk/client-s3')
+  const credentials = { accessKeyId, secretAccessKey }
+  const s3 = new S3Client({ endpoint: url, region: 'us-east-1', forcePathStyle: true, credentials })
+  try {
+    await s3.send(new PutObjectCommand({ Bucket: 'backups', Key: 'a/b.txt', Body: 'by S3' }))
+    const got = await s3.send(new GetObjectCommand({ Bucket: 'backups', Key: 'a/b.txt', Range: 'bytes=3-4' }))
+    assert.equal(await got.Body!.transformToString(), 'S3')
+    const { CommonPrefixes } = await s3.send(new ListObjectsV2Command({ Bucket: 'backups', Delimiter: '/' }))
+    assert.deepEqual(CommonPrefixes, [{ Prefix: 'a/' }])
+  } finally {
+    s3.destroy()
+    serve.child.kill('SIGTERM')
+  }
+  const { code, stderr } = await serve.ended
+  assert.deepEqual([code, stderr], [0, ''])
+  assert.equal((await store(['get', 'backups/a/b.txt', '--out', '-'])).stdout, 'by S3')
+  assert.equal((await stat(place.path('home', 's3-key.json'))).mode & 0o777, 0o600)
+})
+
 test('each mistake is told in a sentence', async () => {
   const cases: [args: string[], code: number, message: RegExp][] = [
     [['put', 'nowhere.txt'], 1, /There is nothing at .*nowhere\.txt\./],
@@ -202,11 +233,13 @@ test('each mistake is told in a sentence', async () => {
     [['ls', 'nowhere'], 1, /Nothing is stored at 'nowhere'\./],
     [['get', 'bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy'], 1, /^pingo: /],
   ]
-  for (const [args, code, message] of cases) {
-    const { stdout, stderr } = await store(args, { code })
-    assert.equal(stdout, '', args.join(' '))
-    assert.match(stderr, message)
-  }
+  await Promise.all(
+    cases.map(async ([args, code, message]) => {
+      const { stdout, stderr } = await store(args, { code })
+      assert.equal(stdout, '', args.join(' '))
+      assert.match(stderr, message)
+    }),
+  )
   const nobody = await place.run(['store', 'put', 'big.bin'], { env: { PINGO_FOG: 'http://127.0.0.1:1' } })
   assert.equal(nobody.code, 1)
   assert.match(nobody.stderr, /^pingo: Cannot reach http:\/\/127\.0\.0\.1:1/)

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import type { Names } from '@pingo/storage'
 import { cidOf } from '@pingo/wire'
 import { backendContract } from '../../../storage/src/s3/testing/backend-contract.ts'
 import { StoreBackend } from './backend.ts'
@@ -32,7 +33,14 @@ backendContract('The encrypted store', async () => {
   const keys = { seal: (_: string, bytes: Uint8Array) => bytes, open: (_: string, bytes: Uint8Array) => bytes }
   const objects = new MemoryObjects() as unknown as Objects
   const journals = new Journals(db, keys)
-  const parts = { index, objects, journals, backup: undefined as unknown as Backup, clock: Date.now }
+  const parts = {
+    index,
+    objects,
+    journals,
+    backup: undefined as unknown as Backup,
+    names: undefined as unknown as Names,
+    clock: Date.now,
+  }
   const backend = new StoreBackend({ ...parts, home: '/nowhere', gateways: async () => [] })
   return { backend, close: async () => index.close() }
 })

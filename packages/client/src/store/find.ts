@@ -1,7 +1,11 @@
+import { parseName } from '@pingo/storage'
 import { PinGoError, parseCid } from '@pingo/wire'
 import type { Extent, Placed } from './entry.ts'
 import type { StoreParts } from './parts.ts'
 import { DEFAULT_BUCKET, type Place, parsePlace, pathOf, shown } from './path-names.ts'
+
+/** A name as IPFS writes it. */
+const NAME = /^(\/ipns\/|ipns:\/\/)?k51[a-z0-9]{59}$/
 
 /** What a person named: bytes that can be read, or a folder of the index. */
 export type Target =
@@ -10,7 +14,7 @@ export type Target =
 
 /**
  * Finds what a CID, a path of the index (`bucket/key`, or a key of the default bucket) or a folder's path means.
- * A CID that the index does not know is taken for public data.
+ * A CID that the index does not know is taken for public data, and so is what a name (k51…) points to now.
  * @throws PinGoError ENTRY_UNKNOWN, OBJECT_MISSING
  */
 export async function find(parts: StoreParts, text: string, signal?: AbortSignal): Promise<Target> {
@@ -24,8 +28,9 @@ export async function find(parts: StoreParts, text: string, signal?: AbortSignal
     const isThere = parts.index.list(bucket, { prefix, limit: 1 }).entries.length > 0
     if (isThere) return { kind: 'folder', name: lastPart(key) || bucket, bucket, prefix }
   }
-  if (!isCid(text)) throw unknown(text)
-  const id = parseCid(text).toString()
+  const named = NAME.test(text) ? await parts.names.resolve(parseName(text), { signal }) : undefined
+  if (named?.cid === undefined && !isCid(text)) throw unknown(text)
+  const id = named?.cid ?? parseCid(text).toString()
   const [entry] = parts.index.byObject(id)
   if (entry && entry.extents.length === 1) return targetOf(entry)
   const extent = entry?.extents.find((extent) => extent.id === id)

@@ -55,6 +55,7 @@ async function storeOf(home: string, keyring: Keyring, o: OpenStoreOptions): Pro
     objects,
     journals,
     backup,
+    names,
     keyring,
     home,
     clock,

@@ -1,4 +1,4 @@
-import type { Source } from '@pingo/storage'
+import type { Names, Source } from '@pingo/storage'
 import type { Backup } from './backup.ts'
 import type { Journals } from './journal.ts'
 import type { Objects } from './objects.ts'
@@ -10,6 +10,7 @@ export interface StoreParts {
   readonly objects: Objects
   readonly journals: Journals
   readonly backup: Backup
+  readonly names: Names
   /** ms since epoch. */
   readonly clock: () => number
   /** The owner's folder on this machine. */

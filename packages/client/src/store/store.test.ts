@@ -3,7 +3,8 @@ import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, truncate, writeFi
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import { isPinGoError } from '@pingo/wire'
+import { Names, nameOf } from '@pingo/storage'
+import { createIdentity, isPinGoError } from '@pingo/wire'
 import { MemoryNetwork, type MemoryNetwork as Network } from '../../../storage/src/testing/memory-network.ts'
 import { storeOn } from './testing/store.ts'
 
@@ -70,6 +71,10 @@ describe('a file', () => {
     await writeFile(path, bytes)
     const { stored } = await one.store.put(path, { isPublic: true })
     const cid = stored[0]!.entry.extents[0]!.id
+    const publisher = await createIdentity()
+    await new Names({ nodes: network.map() }).publish(publisher, cid)
+    const [first] = await Array.fromAsync(other.store.read(nameOf(publisher), { end: 4 }))
+    assert.deepEqual(Buffer.from(first!), Buffer.from(bytes.subarray(0, 4)))
     const car = Buffer.concat(await Array.fromAsync(one.store.exportCar('open.bin')))
     const pinned = await other.store.pin(cid, { name: 'theirs' })
     assert.equal(pinned.stored[0]!.entry.extents[0]!.id, cid)

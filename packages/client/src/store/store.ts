@@ -1,4 +1,4 @@
-import type { Keyring, ObjectBackend, ShardProof, Source } from '@pingo/storage'
+import type { Keyring, Names, ObjectBackend, ShardProof, Source } from '@pingo/storage'
 import { isPinGoError, PinGoError, sentence } from '@pingo/wire'
 import { StoreBackend } from './backend.ts'
 import type { Backup, BackupState, SyncOptions } from './backup.ts'
@@ -29,6 +29,7 @@ export interface StoreOptions {
   objects: Objects
   journals: Journals
   backup: Backup
+  names: Names
   /** Makes sure that nodes are known and that they give room; called before each use of the network. */
   connect(signal?: AbortSignal, hints?: readonly Source[]): Promise<void>
   /** Gateways of fog nodes, to ask for blocks of public data. */
@@ -56,6 +57,7 @@ export class Store implements AsyncDisposable {
       objects: o.objects,
       journals: o.journals,
       backup: o.backup,
+      names: o.names,
       clock: o.clock ?? Date.now,
       home: o.home,
       gateways: o.gateways,

@@ -21,10 +21,11 @@ export async function storeOn(
   const db = openDatabase(join(home, 'store.sqlite'))
   const index = new OwnerIndex(db, { clock })
   const objects = new Objects({ nodes, owner, keys: keyring, onCommit: (id) => index.expect(id) })
+  const names = new Names({ nodes, clock })
   const backup = new Backup({
     index,
     objects,
-    names: new Names({ nodes, clock }),
+    names,
     identity: indexName,
     keys: keyring,
     clock,
@@ -34,6 +35,7 @@ export async function storeOn(
     objects,
     journals: new Journals(db, keyring, { clock }),
     backup,
+    names,
     keyring,
     home,
     clock,
