@@ -75,6 +75,14 @@ test('dead nodes that are believed to live end a put after its wait', async () =
   })
 })
 
+test('stripes wider than what may be on its way at once go one by one', async () => {
+  const network = await MemoryNetwork.create(30)
+  const bytes = bytesOf(50 * MIB)
+  const put = await putObject(bytes, { nodes: network.map(), owner, code: { k: 24, m: 6 } })
+  assert.equal(put.manifest.stripes, 3)
+  assert.equal(await read(network, put), digestOf(bytes))
+})
+
 test('when all nodes say no, that is the answer', async () => {
   const network = await MemoryNetwork.create(4)
   for (const { faults } of network.nodes) faults.isFull = true

@@ -9,7 +9,7 @@ import type { NodePool } from './pool.ts'
 import { spread } from './spread.ts'
 
 /** Bytes of shards in memory at once: the next stripe is made while the rest of the last one is on its way. The segment that is being read comes on top. */
-const MAX_BYTES_IN_FLIGHT = 26 << 20
+const MAX_BYTES_IN_FLIGHT = 20 << 20
 const MAX_STRIPES_IN_FLIGHT = 8
 /** Stripes of an earlier try that are checked at once. */
 const CHECKED_AT_ONCE = 64
@@ -79,7 +79,8 @@ export class StripeWriter {
       return
     }
     if (!known) await this.#o.journal.write(index, { content })
-    while (this.#bytes + this.#largest > MAX_BYTES_IN_FLIGHT || this.#sending.size >= MAX_STRIPES_IN_FLIGHT) {
+    const isFull = () => this.#bytes > 0 && this.#bytes + this.#largest > MAX_BYTES_IN_FLIGHT
+    while (isFull() || this.#sending.size >= MAX_STRIPES_IN_FLIGHT) {
       await Promise.race([...this.#sending, this.#room.promise])
       this.#throwFailure()
     }
