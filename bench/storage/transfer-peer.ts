@@ -31,7 +31,8 @@ export type Command =
   | { do: 'fetch'; stack: Stack; bytes: number; round: number; from: Served }
   | { do: 'hash' | 'disk'; bytes: number; round: number }
   | { do: 'mark' }
-export type Stack = 'tls' | 'pingo' | 'helia'
+/** `helia` keeps blocks on disk at both ends, as `pingo` does; `helia-memory` in memory. */
+export type Stack = 'tls' | 'pingo' | 'helia' | 'helia-memory'
 /** Where the other end finds it. */
 export interface Served {
   address: string
@@ -179,18 +180,8 @@ const SERVE: Record<Stack, (bytes: number, round: number) => Promise<Served>> = 
     return { address: `https://127.0.0.1:${(server.address() as AddressInfo).port}`, pin: fingerprint, cid: ref.cid }
   },
 
-  async helia(bytes, round) {
-    const node = await heliaNode()
-    const { CID } = await module<typeof import('multiformats')>('multiformats/cid')
-    const { sha256 } = await module<typeof import('multiformats/hashes/sha2')>('multiformats/hashes/sha2')
-    const cids: string[] = []
-    for (const data of chunks(bytes, round)) {
-      const cid = CID.createV1(0x55, await sha256.digest(data))
-      await node.blockstore.put(cid, data)
-      cids.push(cid.toString())
-    }
-    return { address: String(node.libp2p.getMultiaddrs()[0]), cids }
-  },
+  helia: (bytes, round) => serveHelia(bytes, round, true),
+  'helia-memory': (bytes, round) => serveHelia(bytes, round, false),
 }
 
 const FETCH: Record<Stack, (bytes: number, from: Served) => Promise<() => Promise<void>>> = {
@@ -222,21 +213,37 @@ const FETCH: Record<Stack, (bytes: number, from: Served) => Promise<() => Promis
     }
   },
 
-  async helia(bytes, { address, cids }) {
-    const node = await heliaNode()
-    const { CID } = await module<typeof import('multiformats')>('multiformats/cid')
-    const { multiaddr } = await module<{ multiaddr(text: string): unknown }>('@multiformats/multiaddr')
-    await node.libp2p.dial(multiaddr(address))
-    return async () => {
-      let came = 0
-      const next = cids![Symbol.iterator]()
-      const lane = async () => {
-        for (const text of next) for await (const part of node.blockstore.get(CID.parse(text))) came += part.byteLength
-      }
-      await Promise.all(Array.from({ length: HELIA_AT_ONCE }, lane))
-      if (came !== bytes) throw new Error(`${came} of ${bytes} bytes came`)
+  helia: (bytes, from) => fetchHelia(bytes, from, true),
+  'helia-memory': (bytes, from) => fetchHelia(bytes, from, false),
+}
+
+async function serveHelia(bytes: number, round: number, isOnDisk: boolean): Promise<Served> {
+  const node = await heliaNode(isOnDisk)
+  const { CID } = await module<typeof import('multiformats')>('multiformats/cid')
+  const { sha256 } = await module<typeof import('multiformats/hashes/sha2')>('multiformats/hashes/sha2')
+  const cids: string[] = []
+  for (const data of chunks(bytes, round)) {
+    const cid = CID.createV1(0x55, await sha256.digest(data))
+    await node.blockstore.put(cid, data)
+    cids.push(cid.toString())
+  }
+  return { address: String(node.libp2p.getMultiaddrs()[0]), cids }
+}
+
+async function fetchHelia(bytes: number, { address, cids }: Served, isOnDisk: boolean): Promise<() => Promise<void>> {
+  const node = await heliaNode(isOnDisk)
+  const { CID } = await module<typeof import('multiformats')>('multiformats/cid')
+  const { multiaddr } = await module<{ multiaddr(text: string): unknown }>('@multiformats/multiaddr')
+  await node.libp2p.dial(multiaddr(address))
+  return async () => {
+    let came = 0
+    const next = cids![Symbol.iterator]()
+    const lane = async () => {
+      for (const text of next) for await (const part of node.blockstore.get(CID.parse(text))) came += part.byteLength
     }
-  },
+    await Promise.all(Array.from({ length: HELIA_AT_ONCE }, lane))
+    if (came !== bytes) throw new Error(`${came} of ${bytes} bytes came`)
+  }
 }
 
 interface HeliaNode {
@@ -248,17 +255,21 @@ interface HeliaNode {
 // biome-ignore lint/suspicious/noExplicitAny: libraries that are no dependency of the house have no types here
 type Untyped = any
 
-/** Helia as cheap as it gets: blocks in memory at both ends, TLS by Node, one bitswap and nothing else. */
-async function heliaNode(): Promise<HeliaNode> {
+/** Helia as cheap as it gets: TLS by Node, one bitswap and nothing else; its own store of files does not sync. */
+async function heliaNode(isOnDisk: boolean): Promise<HeliaNode> {
   const load = module<Untyped>
   const [{ createHeliaLight }, { withLibp2p }, { withBitswap }, { MemoryBlockstore }] = await Promise.all(
     ['helia', '@helia/libp2p', '@helia/bitswap', 'blockstore-core'].map(load),
   )
+  const blockstore = isOnDisk
+    ? new (await load('blockstore-fs')).FsBlockstore(await temporary())
+    : new MemoryBlockstore()
+  if (isOnDisk) await blockstore.open()
   const [{ tcp }, { tls: libp2pTls }, { yamux }, { identify }] = await Promise.all(
     ['@libp2p/tcp', '@libp2p/tls', '@libp2p/yamux', '@libp2p/identify'].map(load),
   )
   const node: HeliaNode = withBitswap(
-    withLibp2p(createHeliaLight({ blockstore: new MemoryBlockstore() }), {
+    withLibp2p(createHeliaLight({ blockstore }), {
       addresses: { listen: ['/ip4/127.0.0.1/tcp/0'] },
       transports: [tcp()],
       connectionEncrypters: [libp2pTls()],
