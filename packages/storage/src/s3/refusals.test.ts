@@ -220,13 +220,15 @@ describe('an S3 endpoint under stress', () => {
     const lines = Object.entries({ ...headers, 'content-length': '100000' }).map(
       ([name, value]) => `${name}: ${value}\r\n`,
     )
-    let trickle: NodeJS.Timeout | undefined
     const answer = await byHand(endpoint.url, (socket) => {
       socket.write(`PUT /bucket/slow HTTP/1.1\r\n${lines.join('')}\r\n`)
-      trickle = setInterval(() => socket.write('0123456789'), 20)
-      socket.once('data', () => socket.end())
+      const trickle = setInterval(() => socket.write('0123456789'), 20)
+      const stop = () => clearInterval(trickle)
+      socket.once('close', stop).once('data', () => {
+        stop()
+        socket.end()
+      })
     })
-    clearInterval(trickle)
     assert.match(answer, /400 Bad Request[\s\S]*<Code>RequestTimeout</)
     assert.equal(await backend.head('bucket', 'slow'), undefined)
   })

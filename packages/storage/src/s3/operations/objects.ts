@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
 import { parseRange } from '../../gateway/byte-range.ts'
 import { openUpload } from '../body/upload.ts'
@@ -92,12 +91,28 @@ async function stream(
     left -= part.byteLength
     if (left < 0) throw new Error('The store gave more bytes than the object has.')
     for (let at = 0; at < part.byteLength; at += WRITE_BYTES) {
-      if (response.write(part.subarray(at, at + WRITE_BYTES))) continue
-      await once(response, 'drain', { signal: AbortSignal.any([o.signal, AbortSignal.timeout(o.paceMs)]) })
+      if (!response.write(part.subarray(at, at + WRITE_BYTES))) await drained(response, o.paceMs)
     }
   }
   if (left > 0) throw new Error('The store gave fewer bytes than the object has.')
   response.end()
+}
+
+/** Resolves when the client took what was written. @throws when it does not in `paceMs`, or is gone */
+function drained(response: ServerResponse, paceMs: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const end = (isDrained: boolean) => {
+      clearTimeout(timer)
+      response.off('drain', onDrain).off('close', onClose)
+      if (isDrained) resolve()
+      else reject(new S3Error('RequestTimeout', 'The client is gone or reads too slowly.'))
+    }
+    const onDrain = () => end(true)
+    const onClose = () => end(false)
+    const timer = setTimeout(onClose, paceMs)
+    response.once('drain', onDrain).once('close', onClose)
+    if (response.destroyed) onClose()
+  })
 }
 
 export async function putObject(call: Call): Promise<void> {
