@@ -1,4 +1,4 @@
-import type { ObjectStatus } from '@pingo/storage'
+import type { NodeMap, ObjectStatus } from '@pingo/storage'
 import { isPinGoError, sentence } from '@pingo/wire'
 import type { Extent, Placed } from './entry.ts'
 import type { StoreParts } from './parts.ts'
@@ -33,6 +33,8 @@ export interface Finding {
 export interface DoctorReport {
   findings: Finding[]
   nodes: number
+  /** Known nodes that do not answer: what they hold may be gone. */
+  silentNodes: number
   backup: { at: number | undefined; isFresh: boolean; note: string | undefined }
   /** Objects that the network is still to forget. */
   garbage: number
@@ -82,6 +84,7 @@ export async function examine(
     note = sentence(error)
   }
   const nodes = objects.nodes.live().length
+  const silentNodes = silentOf(objects.nodes)
   const byEntry = new Map<string, Finding>()
   for (const finding of findings) {
     const before = byEntry.get(finding.path)
@@ -90,6 +93,7 @@ export async function examine(
   return {
     findings: [...byEntry.values()],
     nodes,
+    silentNodes,
     backup: { ...backup.state(), note },
     garbage: index.garbage().length,
   }
@@ -117,6 +121,7 @@ async function examineOne(
   o: { mends?: boolean; signal?: AbortSignal },
 ): Promise<Finding> {
   const { objects, clock } = parts
+  const silent = silentOf(objects.nodes)
   const finding: Finding = {
     path: pathOf(entry),
     ids: [extent.id],
@@ -144,8 +149,9 @@ async function examineOne(
     status = await objects.stat(extent.id, o.signal)
   } catch (error) {
     o.signal?.throwIfAborted()
-    if (isPinGoError(error, 'OBJECT_MISSING') || isPinGoError(error, 'OBJECT_FORGOTTEN'))
-      note('lost', 'No fog node has it any more. Put it again if you have the file.')
+    const isUnknown = isPinGoError(error, 'OBJECT_MISSING') || isPinGoError(error, 'OBJECT_FORGOTTEN')
+    if (isUnknown && silent > 0) note('unknown', `No fog node that answers knows it; ${silent} that may do not answer.`)
+    else if (isUnknown) note('lost', 'No fog node has it any more. Put it again if you have the file.')
     else note('unknown', sentence(error))
     return finding
   }
@@ -161,7 +167,8 @@ async function examineOne(
   const risks = finding.isOnOneNode && isWhole ? [] : status.risks
   for (const risk of risks) note('at risk', risk)
   const isUnchecked = clock() - (status.health.checkedAt ?? status.at) > UNCHECKED_MS
-  if (!o.mends || (there.length === status.caretakers.length && !isUnchecked && risks.length === 0)) return finding
+  const isQuiet = there.length === status.caretakers.length && !isUnchecked && risks.length === 0 && silent === 0
+  if (!o.mends || isQuiet) return finding
   try {
     const { shardsLeft: left, newCaretakers: caretakers } = await objects.mend(extent.id, o.signal)
     finding.shards = { left, of: k + m, needed: k }
@@ -169,7 +176,7 @@ async function examineOne(
     const isWell = left >= k + m && finding.caretakers.there >= finding.caretakers.of
     if (isWell && finding.health === 'at risk') finding.health = 'mended'
     if (caretakers > 0) note('mended', `${caretakers} more fog nodes see to it now.`)
-    if (left < k) note('lost', `A stripe has ${left} of the ${k} shards that it needs.`)
+    if (left < k) note('at risk', `Only ${left} of the ${k} shards that a stripe needs answer: it cannot be read now.`)
     else if (left < k + m) note('at risk', `A stripe has ${left} of ${k + m} shards; its caretakers will repair it.`)
   } catch (error) {
     o.signal?.throwIfAborted()
@@ -177,6 +184,8 @@ async function examineOne(
   }
   return finding
 }
+
+const silentOf = (nodes: NodeMap): number => Math.max(0, (nodes.known?.() ?? 0) - nodes.live().length)
 
 const RANK: Health[] = ['well', 'mended', 'unknown', 'at risk', 'lost']
 

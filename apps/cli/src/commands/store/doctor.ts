@@ -6,6 +6,9 @@ import { bytes, time, whole } from '../../format.ts'
 import { ProgressView } from '../../view/progress.ts'
 import { plural, withStore } from './with-store.ts'
 
+/** Files that are told one by one. */
+const SHOWN = 20
+
 export function doctorCommand({ signal }: Context): Command {
   return clientCommand('doctor', 'See how your data are: shards, caretakers, keys, backup; mend what can be mended.', [
     'pingo store doctor',
@@ -25,13 +28,18 @@ export function doctorCommand({ signal }: Context): Command {
         output.result({ isWell, ...report }, () => {
           const ill = findings.filter(({ health }) => health !== 'well')
           const size = findings.reduce((sum, finding) => sum + finding.bytes, 0)
-          for (const finding of ill) tell(finding)
+          for (const finding of ill.slice(0, SHOWN)) tell(finding)
+          if (ill.length > SHOWN) output.say(`… and ${whole(ill.length - SHOWN)} more (--json has them all)`)
           const well = findings.length - ill.length
           output.say(
             findings.length === 0
               ? 'Nothing is stored.'
               : `${whole(well)} of ${plural(findings.length, 'file')} ${well === 1 ? 'is' : 'are'} well (${bytes(size)} in all), with ${plural(report.nodes, 'node')} in sight.`,
           )
+          if (report.silentNodes > 0)
+            output.say(
+              `${plural(report.silentNodes, 'known node')} ${report.silentNodes === 1 ? 'does' : 'do'} not answer; what is lost with them is repaired when they stay away.`,
+            )
           const exposed = findings.filter(({ isOnOneNode }) => isOnOneNode).length
           if (exposed > 0)
             output.say(
