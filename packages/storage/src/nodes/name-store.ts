@@ -8,8 +8,8 @@ export type CheckName = (
   clock: () => number,
 ) => Promise<{ sequence: number; validUntil: number }>
 
-/** Names that one node keeps: its disk is bounded. */
-const MAX_NAMES = 1_000_000
+/** Bytes of all records that one node keeps: anybody may make names, and publish one over and over. */
+const MAX_NAMES_BYTES = 1 << 30
 
 export const NAMES_SCHEMA = `
 CREATE TABLE IF NOT EXISTS names (name TEXT NOT NULL, sequence INTEGER NOT NULL, record BLOB NOT NULL, valid_until INTEGER NOT NULL,
@@ -22,13 +22,20 @@ export class NameStore {
   readonly #db: GroupedDatabase
   readonly #check: CheckName | undefined
   readonly #clock: () => number
-  #count: number
+  readonly #maxBytes: number
+  #bytes: number
 
-  constructor(db: GroupedDatabase, check: CheckName | undefined, clock: () => number) {
+  constructor(
+    db: GroupedDatabase,
+    check: CheckName | undefined,
+    clock: () => number,
+    maxBytes: number = MAX_NAMES_BYTES,
+  ) {
     this.#db = db
     this.#check = check
     this.#clock = clock
-    this.#count = db.get<{ n: number }>('SELECT count(DISTINCT name) AS n FROM names')!.n
+    this.#maxBytes = maxBytes
+    this.#bytes = this.#held()
   }
 
   /** @throws PinGoError NAME_* (malformed, forged, over), NAME_OUTDATED */
@@ -47,12 +54,13 @@ export class NameStore {
           hint: 'Publish with a higher sequence.',
           details: { sequence: known.sequence },
         })
-      if (!known && this.#count >= MAX_NAMES)
+      if (this.#bytes + record.byteLength > this.#maxBytes)
         throw new PinGoError('QUOTA_EXCEEDED', 'This node keeps as many names as it can.')
-      if (!known) this.#count += 1
-      this.#db.run('INSERT OR REPLACE INTO names VALUES (?, ?, ?, ?)', name, sequence, record, validUntil)
-      this.#db.run(
-        `DELETE FROM names WHERE name = ?1 AND sequence <= (SELECT sequence FROM names WHERE name = ?1 ORDER BY sequence DESC
+      this.#remove('name = ? AND sequence = ?', name, sequence)
+      this.#db.run('INSERT INTO names VALUES (?, ?, ?, ?)', name, sequence, record, validUntil)
+      this.#bytes += record.byteLength
+      this.#remove(
+        `name = ?1 AND sequence <= (SELECT sequence FROM names WHERE name = ?1 ORDER BY sequence DESC
          LIMIT 1 OFFSET ${MAX_NAME_VERSIONS})`,
         name,
       )
@@ -77,9 +85,19 @@ export class NameStore {
 
   /** Forgets records that ended before `time` (ms since epoch). */
   async prune(time: number): Promise<void> {
-    await this.#db.write(() => {
-      if (this.#db.run('DELETE FROM names WHERE valid_until < ?', time) > 0)
-        this.#count = this.#db.get<{ n: number }>('SELECT count(DISTINCT name) AS n FROM names')!.n
-    })
+    await this.#db.write(() => this.#remove('valid_until < ?', time))
+  }
+
+  /** Within a write. */
+  #remove(where: string, ...values: (string | number)[]): void {
+    const removed = this.#db.all<{ bytes: number }>(
+      `DELETE FROM names WHERE ${where} RETURNING length(record) AS bytes`,
+      ...values,
+    )
+    for (const { bytes } of removed) this.#bytes -= bytes
+  }
+
+  #held(): number {
+    return this.#db.get<{ bytes: number }>('SELECT coalesce(sum(length(record)), 0) AS bytes FROM names')!.bytes
   }
 }
