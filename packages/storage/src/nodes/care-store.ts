@@ -24,6 +24,11 @@ import type { ObjectHealth, ObjectState } from './port.ts'
 
 const MAX_LOCATIONS_BYTES = 1 << 20
 const MAX_WORD_BYTES = 1 << 10
+/**
+ * Versions of locations are times where they can be: one that is so far ahead is not believed. It would win over every later word of
+ * where the shards are, for good.
+ */
+const MAX_VERSION_AHEAD_MS = 24 * 3_600_000
 /** Words of one owner that are remembered although the object was never here. */
 const MAX_FOREIGN_WORDS = 10_000
 const NOT_CHECKED: ObjectHealth = { checkedAt: undefined, stripesByShards: {} }
@@ -69,13 +74,17 @@ export class SqliteCaretakerStore implements CaretakerStore {
   /**
    * Takes an object into care; due at once. An owner's word of where its shards are counts more than what was known, since it has just
    * stored them; but not over what others keep well. Handed over by a caretaker, the newer version counts.
-   * @param authorize throws when the asker may not
+   * @param authorize throws when the asker may not; @returns whether the asker may change where the shards are said to be
    * @throws PinGoError BLOCK_MISSING, MANIFEST_MALFORMED, OBJECT_FORGOTTEN, OBJECT_DIFFERS, MESSAGE_*, SIGNATURE_INVALID
    */
-  async commit(commit: Commit, asker: string, authorize: (of: { owner: string; id: string }) => void): Promise<void> {
+  async commit(
+    commit: Commit,
+    asker: string,
+    authorize: (of: { owner: string; id: string }) => boolean,
+  ): Promise<void> {
     const { owner, record } = await openObjectRecord(commit.record)
     const { id } = record
-    authorize({ owner, id })
+    const mayRelocate = authorize({ owner, id })
     if (record.at > this.#clock() + MAX_CLOCK_SKEW_MS)
       throw new PinGoError('MESSAGE_INVALID', 'The record of the object is of the future: check the clock.')
     const manifestCid = parseCid(record.manifest)
@@ -90,6 +99,7 @@ export class SqliteCaretakerStore implements CaretakerStore {
     for (const [part, locations] of commit.locations.entries()) {
       await readPart(this.#blocks, manifest, part)
       decodeLocations(locations, manifest, part)
+      this.#checkVersion(locations)
     }
     if (manifest.root !== undefined) await checkTree(this.#blocks, manifest)
     const blocks: { key: string; bytes: number }[] = []
@@ -98,6 +108,7 @@ export class SqliteCaretakerStore implements CaretakerStore {
       if (bytes === undefined) throw new PinGoError('BLOCK_MISSING', `Block ${cid} of the manifest is not here.`)
       blocks.push({ key: keyOf(cid), bytes })
     }
+    const isLost = await this.#isLost(id)
     await this.#db.write(() => {
       const said = this.#db.get<{ at: number }>('SELECT at FROM forgotten WHERE id = ? AND owner = ?', id, owner)
       if (said && said.at >= record.at)
@@ -106,7 +117,7 @@ export class SqliteCaretakerStore implements CaretakerStore {
       const others = this.#owners(id).filter((each) => each.owner !== owner)
       if (known && known.manifest !== record.manifest) {
         // the same public data, cut otherwise: replaced when they are lost, or nobody else's
-        if (this.#isHealthy(known) && others.length > 0)
+        if (!isLost && others.length > 0)
           throw new PinGoError('OBJECT_DIFFERS', `Object ${id} is kept already, by another manifest.`, {
             hint: 'Commit it by the manifest that is there.',
             details: { manifest: known.manifest },
@@ -128,10 +139,11 @@ export class SqliteCaretakerStore implements CaretakerStore {
         record.at,
         record.storedBytes,
       )
-      const isKeptElsewhere = others.length > 0 && known !== undefined && this.#isHealthy(known)
+      const isKeptElsewhere = others.length > 0 && known !== undefined && isChecked(known) && !isLost
       for (const [part, locations] of commit.locations.entries())
-        if (asker !== owner) this.#putLocations(id, part, locations)
-        else if (!isKeptElsewhere) this.#putLocations(id, part, this.#anew(id, part, locations))
+        if (asker !== owner) {
+          if (mayRelocate || !this.locations(id, part)) this.#putLocations(id, part, locations)
+        } else if (!isKeptElsewhere) this.#putLocations(id, part, this.#anew(id, part, locations))
       for (const { key, bytes } of blocks) this.#leases.add(key, bytes, { label: careLabel(id), owner, until: FOREVER })
     })
     this.onCommit(id)
@@ -198,6 +210,7 @@ export class SqliteCaretakerStore implements CaretakerStore {
     const manifest = await readManifest(this.#blocks, row.manifest)
     if (part >= manifest.parts.length) return false
     decodeLocations(locations, manifest, part)
+    this.#checkVersion(locations)
     return await this.#db.write(
       () => this.#row(id)?.manifest === row.manifest && this.#putLocations(id, part, locations),
     )
@@ -312,9 +325,19 @@ export class SqliteCaretakerStore implements CaretakerStore {
     return (owners.find((each) => each.owner === owner) ?? owners[0]!).record
   }
 
-  /** True when it was checked and every stripe could be read. */
-  #isHealthy({ health }: ObjectRow): boolean {
-    const { checkedAt, stripesByShards } = JSON.parse(health) as ObjectHealth
-    return checkedAt !== undefined && !('0' in stripesByShards)
+  /** True when a check found a stripe that could not be read. */
+  async #isLost(id: string): Promise<boolean> {
+    const row = this.#row(id)
+    if (!row || !isChecked(row)) return false
+    const { stripesByShards } = JSON.parse(row.health) as ObjectHealth
+    const { code } = await readManifest(this.#blocks, row.manifest)
+    return Object.keys(stripesByShards).some((left) => Number(left) < code.k)
+  }
+
+  #checkVersion({ version = 0 }: Locations): void {
+    if (version > this.#clock() + MAX_VERSION_AHEAD_MS)
+      throw new PinGoError('MESSAGE_INVALID', 'The locations are of the future: check the clock.')
   }
 }
+
+const isChecked = ({ health }: ObjectRow): boolean => (JSON.parse(health) as ObjectHealth).checkedAt !== undefined

@@ -226,12 +226,20 @@ export class StorageService {
     return { ...proof, bytes: chunk.byteLength, signature }
   }
 
-  /** @throws PinGoError FORBIDDEN, and as {@link SqliteCaretakerStore.commit} */
+  /**
+   * By the object's owner, who needs an allowance also for what is here already, or by a fog node that hands it over.
+   * @throws PinGoError FORBIDDEN, ALLOWANCE_MISSING, ALLOWANCE_EXCEEDED, and as {@link SqliteCaretakerStore.commit}
+   */
   async commit(asker: Asker, commit: Commit, object: string): Promise<void> {
     await this.care.commit(commit, asker.peerId, ({ owner, id }) => {
       if (id !== object) throw forbidden('The record is of another object.')
-      if (owner !== asker.peerId && !this.#isFogNode(asker.peerId))
+      if (owner === asker.peerId) {
+        this.#checkRoom(asker, 0)
+        return true
+      }
+      if (!this.#isFogNode(asker.peerId))
         throw forbidden('An object is committed by its owner, or handed over by a fog node.')
+      return this.#mayRelocate(asker, id)
     })
   }
 
@@ -248,11 +256,7 @@ export class StorageService {
 
   /** @throws PinGoError FORBIDDEN, OBJECT_MISSING, MANIFEST_MALFORMED */
   async relocate(asker: Asker, id: string, part: number, locations: Locations): Promise<void> {
-    if (
-      asker.peerId !== this.peerId &&
-      (!this.#isFogNode(asker.peerId) || this.#o.mayRelocate?.(asker.peerId, id) === false)
-    )
-      throw forbidden("Where an object's shards are is told by its caretakers.")
+    if (!this.#mayRelocate(asker, id)) throw forbidden("Where an object's shards are is told by its caretakers.")
     if (!(await this.care.setLocations(id, part, locations)) && !this.care.locations(id, part)) throw objectMissing(id)
   }
 
@@ -401,6 +405,11 @@ export class StorageService {
 
   #isGood({ until, by }: NonNullable<Asker['allowance']>): boolean {
     return until > this.#clock() && (this.#isFogNode(by) || this.known.has(by))
+  }
+
+  #mayRelocate({ peerId }: Asker, id: string): boolean {
+    if (peerId === this.peerId) return true
+    return this.#isFogNode(peerId) && this.#o.mayRelocate?.(peerId, id) !== false
   }
 
   #isFogNode(peerId: string): boolean {

@@ -30,6 +30,8 @@ export interface StorageNodeOptions {
   scrub?: StorageServiceOptions['scrub']
   onDamage?: StorageServiceOptions['onDamage']
   limits?: Partial<StorageHandlerOptions>
+  /** Who counts as a fog node, and what it may; by the membership otherwise. */
+  rules?: Pick<StorageServiceOptions, 'isFogNode' | 'mayRelocate'>
   /** Gets each request before the node does; true when it answered itself. */
   before?: (request: IncomingMessage, response: ServerResponse) => boolean
 }
@@ -74,6 +76,7 @@ export async function startStorageNode(o: StorageNodeOptions) {
     quotaBytes,
     isFogNode: membership.has,
     mayRelocate: membership.mayCareFor,
+    ...o.rules,
     checkName,
     clock: o.clock,
     scrub: o.scrub,

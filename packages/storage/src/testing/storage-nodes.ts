@@ -53,8 +53,13 @@ export async function remote(node: { url: string }, access?: AccessTokens): Prom
   return new HttpStorageNode((await hello({ url: node.url })).record, { access })
 }
 
-/** A small object kept as copies: what an owner commits of it, and its blocks. */
-export async function smallObject(owner: Identity, data: Uint8Array, holders: string[], at = Date.now()) {
+/** A small object kept as copies, private unless it is to be public: what an owner commits of it, and its blocks. */
+export async function smallObject(
+  owner: Identity,
+  data: Uint8Array,
+  holders: string[],
+  { at = Date.now(), isPublic = false } = {},
+) {
   const chunk = cidOf(data)
   const part = encode({
     type: 'pingo/object-part',
@@ -64,7 +69,7 @@ export async function smallObject(owner: Identity, data: Uint8Array, holders: st
         shardBytes: data.byteLength,
         shards: chunk.multihash.digest,
         roots: merkleRoot(data),
-        tags: new Uint8Array(16),
+        ...(isPublic ? {} : { tags: new Uint8Array(16) }),
       },
     ],
   })
@@ -74,12 +79,13 @@ export async function smallObject(owner: Identity, data: Uint8Array, holders: st
     code: { k: 1, m: holders.length - 1 },
     bytes: data.byteLength,
     stripeBytes: Math.max(1, data.byteLength),
-    cipher: 'aes-256-gcm',
+    ...(isPublic ? { cipher: 'none', root: chunk.toString() } : { cipher: 'aes-256-gcm' }),
     stripes: 1,
     parts: [cidOf(part, DAG_CBOR).toString()],
   } satisfies ObjectManifest)
-  const id = cidOf(manifest, DAG_CBOR).toString()
-  const record = await seal(owner, OBJECT_RECORD_TYPE, { id, manifest: id, class: 'hot', storedBytes: 1, at })
+  const manifestCid = cidOf(manifest, DAG_CBOR).toString()
+  const id = isPublic ? chunk.toString() : manifestCid
+  const record = await seal(owner, OBJECT_RECORD_TYPE, { id, manifest: manifestCid, class: 'hot', storedBytes: 1, at })
   return {
     id,
     chunk,
