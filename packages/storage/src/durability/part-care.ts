@@ -213,7 +213,8 @@ export class PartCare {
       const bytes = rebuilt[i]!.subarray(0, storedBytesOf(stripe, this.#code, shard))
       // Digests that are no code word's: its owner made it so. What is rebuilt would be refused by every reader.
       if (Buffer.compare(sha256(bytes), shardDigest(stripe, this.#code, shard)) !== 0) continue
-      if (await this.#settle(index, shard, bytes)) {
+      // its holder may be all right, and only the chunk damaged: better there again than nowhere
+      if (await this.#settle(index, shard, bytes, { mayStay: true })) {
         bytesWritten += bytes.byteLength
         done++
       } else homeless++
@@ -228,7 +229,7 @@ export class PartCare {
     const stripe = this.#stripes[index]!
     const from = this.#o.peers.get(this.#holders[index]![shard]!)
     const bytes = from && (await this.#o.peers.fetch(from, { stripe, shard, code: this.#code }, this.#o.signal))
-    if (bytes === undefined || !(await this.#settle(index, shard, bytes))) {
+    if (bytes === undefined || !(await this.#settle(index, shard, bytes, { mayStay: false }))) {
       this.#isUnfinished = true
       return
     }
@@ -237,8 +238,11 @@ export class PartCare {
     this.#o.onEvent({ type: 'moved', object: this.#o.object.id, shards: 1, bytesRead: size, bytesWritten: size })
   }
 
-  /** Finds a home for a shard and stores it there; its place is changed here, and on disk by {@link #save}. */
-  async #settle(index: number, shard: number, bytes: Uint8Array): Promise<boolean> {
+  /**
+   * Finds a home for a shard and stores it there; its place is changed here, and on disk by {@link #save}.
+   * @param o.mayStay where it was counts as well, after all others
+   */
+  async #settle(index: number, shard: number, bytes: Uint8Array, o: { mayStay: boolean }): Promise<boolean> {
     const { object, peers, clock, signal } = this.#o
     const stripe = this.#stripes[index]!
     const cid = shardCid(stripe, this.#code, shard)
@@ -247,8 +251,11 @@ export class PartCare {
       peerId === undefined || !this.#counts(index, other) ? [] : [this.#home(peerId)],
     )
     const staying = others.filter(({ id }) => id !== holders[shard])
-    const candidates = peers.candidates(bytes.byteLength).filter(({ id }) => id !== holders[shard])
-    for (const { id } of chooseHomes(stripeKey(stripe), candidates, staying, HOMES_TRIED)) {
+    const candidates = peers.candidates(bytes.byteLength)
+    const elsewhere = candidates.filter(({ id }) => id !== holders[shard])
+    const homes = chooseHomes(stripeKey(stripe), elsewhere, staying, HOMES_TRIED)
+    if (o.mayStay) homes.push(...candidates.filter(({ id }) => id === holders[shard]))
+    for (const { id } of homes) {
       const lease = { object: object.id, record: object.record, until: clock() + CHUNK_LEASE_MS }
       try {
         await peers.store(peers.get(id)!, { cid, bytes }, lease, signal)

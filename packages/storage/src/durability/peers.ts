@@ -227,5 +227,8 @@ function outcomeOf(error: unknown, inTime: AbortSignal): AuditOutcome {
   throw error
 }
 
-const within = (ms: number, signal?: AbortSignal): AbortSignal =>
-  signal ? AbortSignal.any([signal, AbortSignal.timeout(ms)]) : AbortSignal.timeout(ms)
+/** @param ms may be a fraction, as round trips are; a timeout may not */
+function within(ms: number, signal?: AbortSignal): AbortSignal {
+  const timeout = AbortSignal.timeout(Math.ceil(ms))
+  return signal ? AbortSignal.any([signal, timeout]) : timeout
+}

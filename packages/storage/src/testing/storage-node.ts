@@ -2,11 +2,22 @@
  * A storage node in a process of its own, for tests and benchmarks: real disk, real sockets, the service and handlers of a fog node.
  *
  *   node storage-node.ts FOLDER [--port 0] [--peer URL …] [--domain D] [--region R] [--quota BYTES] [--token T] [--turn MS]
+ *     [--tick MS] [--clock MS] [--corrupt]
  *
- * Prints one line of JSON when it is ready: `{"ready":true,"url":…,"peerId":…,"token":…}`; SIGTERM ends it cleanly.
+ * With `--tick` it sees to the objects in its care, and looks that often for what is due (0: only when it is told). `--clock` sets its
+ * clock ahead; `--corrupt` gives wrong bytes for every chunk, and proofs of them. Prints one line of JSON when it is ready:
+ * `{"ready":true,"url":…,"peerId":…,"token":…}`; SIGTERM ends it cleanly.
+ *
+ * It does what lines on stdin say, one after another, and answers each by a line of JSON: `{"ms":3600000}` sets its clock further
+ * ahead, `{"do":"tick"}` sees to what is due, `{"do":"collect"}` collects what nobody wants any more, `{"do":"leave"}` says that it
+ * leaves, `{"do":"stats"}` tells what it has and what happened.
  */
+import { createInterface } from 'node:readline'
 import { parseArgs } from 'node:util'
+import type { CareEvent } from '../durability/part-care.ts'
+import { corruptAnswers } from './corrupt.ts'
 import { startStorageNode } from './start-storage-node.ts'
+import { statsOf } from './stats.ts'
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,
@@ -18,8 +29,14 @@ const { positionals, values } = parseArgs({
     quota: { type: 'string' },
     token: { type: 'string' },
     turn: { type: 'string' },
+    tick: { type: 'string' },
+    clock: { type: 'string', default: '0' },
+    corrupt: { type: 'boolean', default: false },
   },
 })
+let aheadMs = Number(values.clock)
+const events: Record<string, number> = {}
+const lost: CareEvent[] = []
 const node = await startStorageNode({
   folder: positionals[0]!,
   port: Number(values.port),
@@ -29,6 +46,31 @@ const node = await startStorageNode({
   quotaBytes: values.quota === undefined ? undefined : Number(values.quota),
   token: values.token,
   turnMs: values.turn === undefined ? undefined : Number(values.turn),
+  clock: () => Date.now() + aheadMs,
+  before: values.corrupt ? corruptAnswers(() => node) : undefined,
+  care: values.tick === undefined ? undefined : { tickMs: Number(values.tick), onEvent: note },
+})
+
+function note(event: CareEvent): void {
+  events[event.type] = (events[event.type] ?? 0) + 1
+  if (event.type === 'lost') lost.push(event)
+  if (event.type === 'failed' && process.env.PINGO_DEBUG) console.error(event)
+}
+
+async function obey(order: { do?: string; ms?: number }): Promise<object> {
+  aheadMs += order.ms ?? 0
+  if (order.do === 'tick') await node.tick()
+  if (order.do === 'collect') await node.service.collect({ orphansMs: 0 })
+  if (order.do === 'leave') node.service.set({ state: 'leaving' })
+  return order.do === 'stats' ? { ...(await statsOf(node, positionals[0]!)), events, lost } : {}
+}
+
+let obeying: Promise<void> = Promise.resolve()
+createInterface({ input: process.stdin }).on('line', (line) => {
+  obeying = obeying
+    .then(() => obey(JSON.parse(line)))
+    .catch((error: Error) => ({ error: error.message }))
+    .then((answer) => void process.stdout.write(`${JSON.stringify(answer)}\n`))
 })
 process.stdout.write(`${JSON.stringify({ ready: true, url: node.url, peerId: node.peerId, token: node.token })}\n`)
 for (const signal of ['SIGTERM', 'SIGINT'] as const)
