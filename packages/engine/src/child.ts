@@ -8,25 +8,10 @@ import { BatchInbox, type FromReader } from './batch-inbox.ts'
 import { BATCHES_FD, type ChildSettings, type FromChild, type ToChild } from './protocol.ts'
 import { loadRuntime } from './runtime.ts'
 import { Service } from './service.ts'
+import { readWeights, writeWeights } from './weight-pipe.ts'
 
 const settings = JSON.parse(process.argv[2]!) as ChildSettings
-/** V8's own collector (`--expose-gc`), which does not hurry for memory outside its heap. */
-const collect = (globalThis as { gc?(options: { type: 'major' | 'minor' }): void }).gc
-
-/** Weights may be hundreds of megabytes: each part is gone before the next one is made. */
-function send(message: FromChild): Promise<void> | void {
-  if (message.type !== 'weights') {
-    process.send!(message)
-    return
-  }
-  return new Promise((resolve) => {
-    process.send!(message, undefined, undefined, () => {
-      ;(message.part.buffer as ArrayBuffer).transfer(0)
-      collect?.({ type: 'minor' })
-      resolve()
-    })
-  })
-}
+const send = (message: FromChild): void => void process.send!(message)
 
 // Ctrl-C in a terminal reaches the whole group: the parent decides what becomes of work in progress.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {})
@@ -40,7 +25,7 @@ const thread = new Worker(new URL('./side-thread.js', import.meta.url), {
 thread.unref()
 
 const runtime = await loadRuntime(settings)
-const service = new Service(runtime, send)
+const service = new Service(runtime, { send, handBack: writeWeights })
 const inbox = new BatchInbox(
   (place) => thread.postMessage(place),
   (batch, done) => service.receive(batch, done),
@@ -50,8 +35,8 @@ thread.on('message', (said: FromReader) => inbox.receive(said))
 process.on('message', (message: ToChild) => {
   if (message.type === 'exit') leave()
   if (message.type === 'openTrainer') inbox.expect(message.program)
-  service.receive(message)
-  if (message.type === 'weights') collect?.({ type: 'minor' })
+  if (message.type === 'piped') readWeights(message.length, service.places(message.trainer, message.at, message.length))
+  else service.receive(message)
   if (message.type === 'lease') inbox.opened(message.lease)
 })
 

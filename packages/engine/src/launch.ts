@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { PinGoError } from '@pingo/wire'
 import { MAX_CAPTURED_BYTES, START_TIMEOUT_MS } from './limits.ts'
-import { BATCHES_FD, type ChildSettings, type FromChild } from './protocol.ts'
+import { BATCHES_FD, type ChildSettings, type FromChild, WEIGHTS_FD } from './protocol.ts'
 
 const CHILD = fileURLToPath(new URL(import.meta.url.replace(/launch\.(ts|js)$/, 'child.$1')))
 /**
@@ -28,6 +28,8 @@ export interface Launched {
   child: ChildProcess
   /** Where batches go, in frames. */
   batches: Socket
+  /** Where weights go, and come back in frames. */
+  weights: Socket
   ready: Extract<FromChild, { type: 'ready' }>
   /** Resolves when the process is gone and its folder removed. */
   gone: Promise<void>
@@ -46,9 +48,9 @@ export async function launch(settings: ChildSettings, niceness: number | undefin
     child = fork(CHILD, [JSON.stringify(settings)], {
       cwd: folder,
       env: childEnvironment(),
-      execArgv: ['--expose-gc'],
+      execArgv: [],
       serialization: 'advanced',
-      stdio: ['ignore', 'ignore', 'pipe', 'ipc', 'pipe'],
+      stdio: ['ignore', 'ignore', 'pipe', 'ipc', 'pipe', 'pipe'],
       windowsHide: true,
     })
   } catch (cause) {
@@ -56,11 +58,9 @@ export async function launch(settings: ChildSettings, niceness: number | undefin
     throw new PinGoError('ENGINE_START_FAILED', `The engine's process cannot be started: ${String(cause)}.`, { cause })
   }
   const output = capture(child)
-  const batches = child.stdio[BATCHES_FD] as Socket | undefined
-  batches
-    ?.on('error', () => {})
-    .resume()
-    .unref()
+  const [batches, weights] = [BATCHES_FD, WEIGHTS_FD].map((fd) => child.stdio[fd] as Socket | undefined)
+  for (const pipe of [batches, weights]) pipe?.on('error', () => {}).unref()
+  batches?.resume()
   const gone = new Promise<void>((resolve) => {
     const ended = (): void => {
       rmSync(folder, REMOVE)
@@ -71,7 +71,7 @@ export async function launch(settings: ChildSettings, niceness: number | undefin
   })
   try {
     if (child.pid !== undefined && niceness !== undefined) renice(child.pid, niceness)
-    return { child, batches: batches!, ready: await firstMessage(child, output), gone, output }
+    return { child, batches: batches!, weights: weights!, ready: await firstMessage(child, output), gone, output }
   } catch (error) {
     child.kill('SIGKILL')
     await gone

@@ -1,4 +1,3 @@
-import { WEIGHTS_AT_ONCE } from './limits.ts'
 import type { StepResult, TrainingLoop } from './loop.ts'
 import type { BatchMessage, Fault, FromChild, LeaseMessage } from './protocol.ts'
 
@@ -6,8 +5,12 @@ import type { BatchMessage, Fault, FromChild, LeaseMessage } from './protocol.ts
 const REPORT_EVERY_MS = 5
 const REPORT_EVERY_STEPS = 8
 
-/** Sends a message to the parent; what it returns resolves when the message has left. */
-export type Send = (message: FromChild) => Promise<void> | void
+/** How the child speaks to its parent. */
+export interface Voice {
+  send(message: Exclude<FromChild, { type: 'weights' }>): void
+  /** Hands back all of a loop's weights; done when they are read. */
+  handBack(lease: number, loop: TrainingLoop): void
+}
 
 interface Arrival {
   batch: BatchMessage
@@ -18,7 +21,7 @@ interface Arrival {
 export class LeaseRunner {
   readonly #loop: TrainingLoop
   readonly #lease: LeaseMessage
-  readonly #send: Send
+  readonly #voice: Voice
   readonly #batches: Arrival[] = []
   #stopped = false
   #wake: (() => void) | undefined
@@ -26,10 +29,10 @@ export class LeaseRunner {
   #metrics: number[] = []
   #millis = 0
 
-  constructor(loop: TrainingLoop, lease: LeaseMessage, send: Send) {
+  constructor(loop: TrainingLoop, lease: LeaseMessage, voice: Voice) {
     this.#loop = loop
     this.#lease = lease
-    this.#send = send
+    this.#voice = voice
   }
 
   /** @param done called when nobody reads the batch any more: after its step, or once it is sure that there will be none */
@@ -63,13 +66,13 @@ export class LeaseRunner {
       }
       this.#flush()
       if (!this.#loop.finite()) throw diverged(`a parameter is not a finite number after step ${done}`)
-      for (const { at, part } of this.#loop.save(WEIGHTS_AT_ONCE))
-        await this.#send({ type: 'weights', lease, at, part })
-      this.#send({ type: 'done', lease, steps: done, millis: busy })
+      this.#voice.handBack(lease, this.#loop)
+      this.#voice.send({ type: 'done', lease, steps: done, millis: busy })
     } catch (error) {
       this.#flush()
       this.#loop.reset()
-      this.#send({ type: 'failed', lease, step: done, overwrote: this.#loop.overwrote, fault: faultOf(error, done) })
+      const fault = faultOf(error, done)
+      this.#voice.send({ type: 'failed', lease, step: done, overwrote: this.#loop.overwrote, fault })
     } finally {
       clearTimeout(timer)
       for (const { done } of this.#batches.splice(0)) done()
@@ -108,7 +111,7 @@ export class LeaseRunner {
   #flush(): void {
     if (this.#losses.length === 0) return
     const { lease } = this.#lease
-    this.#send({ type: 'steps', lease, losses: this.#losses, metrics: this.#metrics, millis: this.#millis })
+    this.#voice.send({ type: 'steps', lease, losses: this.#losses, metrics: this.#metrics, millis: this.#millis })
     this.#losses = []
     this.#metrics = []
     this.#millis = 0

@@ -2,7 +2,7 @@ import { optimizerScalars } from '@pingo/graph'
 import { PinGoError, sizeOf } from '@pingo/wire'
 import { findOrigin, originSentence } from './diagnose.ts'
 import { MAX_BATCHES_AHEAD, MAX_BYTES_AHEAD, MIN_BATCHES_AHEAD, WEIGHTS_AT_ONCE } from './limits.ts'
-import type { LeaseListener, Link } from './link.ts'
+import { confused, type LeaseListener, type Link } from './link.ts'
 import type { FromChild, Spread } from './protocol.ts'
 import { batchArrays, type TrainerProgram, type TrainRequest, type TrainResult } from './trainer.ts'
 
@@ -40,6 +40,8 @@ export class Lease implements LeaseListener {
   #ended = false
   #stopped = false
   #wake: (() => void) | undefined
+  /** What the child said at the end; its weights may come after it. */
+  #done: Extract<FromChild, { type: 'done' }> | undefined
   /** What the child hands back, part by part. */
   #weights: { theta: Float32Array; buffers: Float32Array; received: number }
   #stall: NodeJS.Timeout | undefined
@@ -88,7 +90,10 @@ export class Lease implements LeaseListener {
       const failure = new PinGoError(fault.code, fault.message, { hint: fault.hint, details: { step } })
       if (fault.code !== 'TRAINING_DIVERGED') this.#end(() => this.#reject(failure))
       else this.#end(() => void this.#located(failure, step, overwrote).then((error) => this.#reject(error)))
-    } else this.#finish(message)
+    } else {
+      this.#done = message
+      this.#finish()
+    }
   }
 
   /** The failure with where it began, if that can be found. */
@@ -203,12 +208,15 @@ export class Lease implements LeaseListener {
     weights.theta.set(part.subarray(0, split), Math.min(at, theta.length))
     weights.buffers.set(part.subarray(split), Math.max(at - theta.length, 0))
     weights.received += part.length
+    this.#finish()
   }
 
-  #finish({ steps, millis }: Extract<FromChild, { type: 'done' }>): void {
+  /** Ends the lease once both are there, the child's last word and all weights. */
+  #finish(): void {
     const { theta, buffers, received } = this.#weights
-    const whole = steps === this.stepsDone && received === this.#request.theta.length + this.#request.buffers.length
-    if (!whole) {
+    if (!this.#done || received < this.#request.theta.length + this.#request.buffers.length) return
+    const { steps, millis } = this.#done
+    if (steps !== this.stepsDone) {
       this.#link.kill(confused())
       return
     }
@@ -265,8 +273,3 @@ function batchesAhead({ inputs, target, batch }: TrainerProgram): number {
 }
 
 const BYTES = { float32: 4, uint8: 1, int32: 4, int64: 8 } as const
-
-const confused = (): PinGoError =>
-  new PinGoError('ENGINE_CRASHED', "The engine's process answered out of turn and was killed.", {
-    hint: 'Its work is lost: start a new engine and repeat it.',
-  })

@@ -35,8 +35,8 @@ export const MIN_BATCHES_AHEAD = 4
 /** Batches that a child has room for, however large they are: one that is stepped on, one that is ready, one that comes in. */
 export const MIN_PLACES = 3
 
-/** Weights go to and fro in parts of so many elements: 4 MiB, so that nobody holds a whole copy on the way. */
-export const WEIGHTS_AT_ONCE = 1 << 20
+/** Weights go to and fro in parts of so many elements: 1 MiB, so that nobody holds a whole copy on the way. */
+export const WEIGHTS_AT_ONCE = 1 << 18
 
 /** Tensors fed to one run. */
 export const MAX_FEEDS = 10_000

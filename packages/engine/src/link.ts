@@ -171,6 +171,11 @@ export class Link {
   }
 }
 
+export const confused = (): PinGoError =>
+  new PinGoError('ENGINE_CRASHED', "The engine's process answered out of turn and was killed.", {
+    hint: 'Its work is lost: start a new engine and repeat it.',
+  })
+
 const aborted = (signal: AbortSignal): PinGoError =>
   new PinGoError('ENGINE_ABORTED', "The engine's work was aborted.", { cause: signal.reason })
 

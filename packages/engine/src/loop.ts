@@ -74,17 +74,22 @@ export class TrainingLoop {
   }
 
   /**
-   * Sets the weights from `at` on: the parameters and then the buffers as one flat vector, in the program's order. The optimiser's state stays as
-   * it is. What goes past the end is left out.
+   * Where the weights from `at` on lie, at most `length` of them and none past the end: the parameters and then the buffers as one flat vector, in
+   * the program's order. Valid until the next step.
    */
-  load(at: number, part: Float32Array): void {
-    this.#forget()
+  weights(at: number, length: number): Float32Array[] {
     let first = 0
-    for (const { view } of this.#weights()) {
-      const [from, to] = [Math.max(at, first), Math.min(at + part.length, first + view.length)]
-      if (from < to) view.set(part.subarray(from - at, to - at), from - first)
+    return this.#weights().flatMap(({ view }) => {
+      const [from, to] = [Math.max(at - first, 0), Math.min(at + length - first, view.length)]
       first += view.length
-    }
+      return from < to ? [view.subarray(from, to)] : []
+    })
+  }
+
+  /** The same, to be written to: those of a new lease. The optimiser's state stays as it is. */
+  places(at: number, length: number): Float32Array[] {
+    this.#forget()
+    return this.weights(at, length)
   }
 
   /** Forgets the optimiser's state, as it was before the first step, once parameters are loaded: until then {@link probe} may want it. */
@@ -106,22 +111,6 @@ export class TrainingLoop {
   loadState(state: Float32Array): void {
     this.#forgotten = false
     this.#spread(this.#program.state, state)
-  }
-
-  /** The weights as {@link load} takes them, copied part by part. */
-  *save(size: number): Generator<{ at: number; part: Float32Array<ArrayBuffer> }> {
-    const views = this.#weights().map(({ view }) => view)
-    const total = views.reduce((sum, { length }) => sum + length, 0)
-    for (let at = 0; at < total; at += size) {
-      const part = new Float32Array(Math.min(size, total - at))
-      let first = 0
-      for (const view of views) {
-        const [from, to] = [Math.max(at, first), Math.min(at + part.length, first + view.length)]
-        if (from < to) part.set(view.subarray(from - first, to - first), from - at)
-        first += view.length
-      }
-      yield { at, part }
-    }
   }
 
   /** True when no parameter or buffer holds a NaN or an infinity. */

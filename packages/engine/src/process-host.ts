@@ -4,9 +4,10 @@ import { PinGoError } from '@pingo/wire'
 import { frameOf } from './batch-frame.ts'
 import { type Launched, lastWords, launch } from './launch.ts'
 import { CLOSE_TIMEOUT_MS, MEMORY_POLL_MS, MEMORY_POLL_SLOW_MS } from './limits.ts'
-import type { Host } from './link.ts'
+import { confused, type Host } from './link.ts'
 import { hasProc, residentBytes, residentBytesNow } from './memory.ts'
 import type { ChildSettings, FromChild, RuntimeName, ToChild } from './protocol.ts'
+import { weightsReader } from './weight-pipe.ts'
 
 export interface ProcessHostOptions {
   settings: ChildSettings
@@ -21,6 +22,7 @@ export class ProcessHost implements Host {
   readonly version: string
   readonly #child: ChildProcess
   readonly #batches: Socket
+  readonly #weights: Socket
   readonly #gone: Promise<void>
   readonly #output: () => string
   readonly #maxMemoryBytes: number | undefined
@@ -32,9 +34,10 @@ export class ProcessHost implements Host {
     return new ProcessHost(await launch(options.settings, options.niceness), options.maxMemoryBytes)
   }
 
-  private constructor({ child, batches, ready, gone, output }: Launched, maxMemoryBytes: number | undefined) {
+  private constructor({ child, batches, weights, ready, gone, output }: Launched, maxMemoryBytes: number | undefined) {
     this.#child = child
     this.#batches = batches
+    this.#weights = weights
     this.#gone = gone
     this.#output = output
     this.#maxMemoryBytes = maxMemoryBytes
@@ -54,17 +57,37 @@ export class ProcessHost implements Host {
     this.#end = gone
     this.#child.on('message', (said) => message(said as FromChild))
     this.#child.on('error', () => {})
+    const weights = weightsReader(message)
+    this.#weights.on('data', (chunk: Buffer) => {
+      try {
+        weights.feed(chunk)
+        // Its memory is free now, not when a collector finds it: thousands come.
+        ;(chunk.buffer as ArrayBuffer).transfer(0)
+      } catch {
+        this.#weights.destroy()
+        this.kill()
+        gone(confused())
+      }
+    })
     this.#child.once('close', (code, signal) => gone(crashed(code, signal, this.#output())))
   }
 
   send(message: ToChild): void {
-    if (message.type !== 'batch') {
-      this.#child.send(message, () => {})
-      return
+    switch (message.type) {
+      case 'batch':
+        this.#batches.cork()
+        for (const piece of frameOf(message)) this.#batches.write(piece)
+        this.#batches.uncork()
+        return
+      case 'weights': {
+        const { trainer, at, part } = message
+        this.#weights.write(new Uint8Array(part.buffer, part.byteOffset, part.byteLength))
+        this.#child.send({ type: 'piped', trainer, at, length: part.length } satisfies ToChild, () => {})
+        return
+      }
+      default:
+        this.#child.send(message, () => {})
     }
-    this.#batches.cork()
-    for (const piece of frameOf(message)) this.#batches.write(piece)
-    this.#batches.uncork()
   }
 
   busy(): void {

@@ -2,12 +2,14 @@ import type { DType, TensorSpec, TypedArray } from '@pingo/wire'
 import type { Tail } from './kernel/tail.ts'
 
 /**
- * What parent and child say to each other, over Node's IPC channel with `serialization: 'advanced'` (typed arrays are copied); batches, which
- * are many and large, go by a pipe of their own (batch-frame.ts).
+ * What parent and child say to each other, over Node's IPC channel with `serialization: 'advanced'` (typed arrays are copied, which takes
+ * milliseconds a megabyte); batches, which are many and large, go by a pipe of their own (batch-frame.ts), and so do weights (weight-pipe.ts).
  */
 
 /** The child's end of the pipe of batches. */
 export const BATCHES_FD = 4
+/** The child's end of the pipe of weights, which go both ways. */
+export const WEIGHTS_FD = 5
 
 /** Which build of ONNX Runtime executes graphs. */
 export type RuntimeName = 'onnxruntime-node' | 'onnxruntime-web'
@@ -68,6 +70,14 @@ export interface LeaseMessage {
   softMs: number | undefined
 }
 
+/** A part of a lease's weights; whoever takes it copies it before it returns. */
+export interface WeightsMessage {
+  type: 'weights'
+  lease: number
+  at: number
+  part: Float32Array
+}
+
 export interface BatchMessage {
   type: 'batch'
   lease: number
@@ -83,6 +93,8 @@ export type ToChild =
   | (Call & { id: number })
   /** Before a lease: elements of its weights from `at` on, where weights are the parameters and then the buffers as one flat vector. */
   | { type: 'weights'; trainer: number; at: number; part: Float32Array }
+  /** The same, where the part itself comes by the pipe of weights. */
+  | { type: 'piped'; trainer: number; at: number; length: number }
   | LeaseMessage
   | BatchMessage
   | { type: 'stop'; lease: number }
@@ -105,8 +117,8 @@ export type FromChild =
   | { type: 'reply'; id: number; value?: unknown; fault?: Fault }
   /** Steps done since the last such message, oldest first; `millis` is the time they took. */
   | { type: 'steps'; lease: number; losses: number[]; metrics: number[]; millis: number }
-  /** At the end of a lease, before `done`: all of its weights, in order. */
-  | { type: 'weights'; lease: number; at: number; part: Float32Array }
+  /** At the end of a lease: all of its weights, in order. They come by another way than `done`, which may arrive before them. */
+  | WeightsMessage
   | { type: 'done'; lease: number; steps: number; millis: number }
   /** `overwrote`: parameters and state are those after the step, not those before it. */
   | { type: 'failed'; lease: number; step: number; overwrote: boolean; fault: Fault }

@@ -1,4 +1,4 @@
-import { LeaseRunner, type Send } from './lease-runner.ts'
+import { LeaseRunner, type Voice } from './lease-runner.ts'
 import { TrainingLoop } from './loop.ts'
 import { fromOrt, type Runtime, type RuntimeSession } from './port.ts'
 import type { Fault, OpenReply, PlainTensor, ToChild } from './protocol.ts'
@@ -6,31 +6,36 @@ import type { Fault, OpenReply, PlainTensor, ToChild } from './protocol.ts'
 /** What runs where the graphs run, a child process or a Web Worker: does what its parent asks, one call at a time. */
 export class Service {
   readonly #runtime: Runtime
-  readonly #send: Send
+  readonly #voice: Voice
   readonly #sessions = new Map<number, RuntimeSession>()
   readonly #loops = new Map<number, TrainingLoop>()
   readonly #leases = new Map<number, LeaseRunner>()
   #nextSession = 1
 
-  constructor(runtime: Runtime, send: Send) {
+  constructor(runtime: Runtime, voice: Voice) {
     this.#runtime = runtime
-    this.#send = send
+    this.#voice = voice
   }
 
   /** @param done called once a batch's arrays are not read any more */
-  receive(message: Exclude<ToChild, { type: 'exit' }>, done: () => void = () => {}): void {
+  receive(message: Exclude<ToChild, { type: 'exit' | 'piped' }>, done: () => void = () => {}): void {
     switch (message.type) {
       case 'lease': {
         const loop = this.#loops.get(message.trainer)
         if (!loop) return
-        const runner = new LeaseRunner(loop, message, this.#send)
+        const runner = new LeaseRunner(loop, message, this.#voice)
         this.#leases.set(message.lease, runner)
         void runner.run().finally(() => this.#leases.delete(message.lease))
         return
       }
-      case 'weights':
-        this.#loops.get(message.trainer)?.load(message.at, message.part)
+      case 'weights': {
+        let from = 0
+        for (const place of this.places(message.trainer, message.at, message.part.length)) {
+          place.set(message.part.subarray(from, from + place.length))
+          from += place.length
+        }
         return
+      }
       case 'batch': {
         const runner = this.#leases.get(message.lease)
         if (runner) runner.push(message, done)
@@ -42,10 +47,15 @@ export class Service {
         return
       default:
         this.#answer(message).then(
-          (value) => this.#send({ type: 'reply', id: message.id, value }),
-          (error) => this.#send({ type: 'reply', id: message.id, fault: faultOf(message.type, error) }),
+          (value) => this.#voice.send({ type: 'reply', id: message.id, value }),
+          (error) => this.#voice.send({ type: 'reply', id: message.id, fault: faultOf(message.type, error) }),
         )
     }
+  }
+
+  /** Where a trainer's weights from `at` on are to be written. */
+  places(trainer: number, at: number, length: number): Float32Array[] {
+    return this.#loops.get(trainer)?.places(at, length) ?? []
   }
 
   async #answer(call: Extract<ToChild, { id: number }>): Promise<unknown> {

@@ -61,7 +61,10 @@ export interface StepProgress {
 }
 
 export interface TrainRequest {
-  /** Parameters, flat, in the program's order: (see {@link TrainResult.theta}). */
+  /**
+   * Parameters, flat, in the program's order (see {@link TrainResult.theta}). They and the buffers are sent from where they are, not copied first:
+   * do not change them before the first step is told of.
+   */
   theta: Float32Array
   /** Buffers (running statistics), flat; empty when the program has none. */
   buffers: Float32Array

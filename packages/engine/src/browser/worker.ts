@@ -3,6 +3,8 @@
  * also in the middle of a run.
  */
 import { env, InferenceSession, Tensor } from 'onnxruntime-web/wasm'
+import { WEIGHTS_AT_ONCE } from '../limits.ts'
+import type { TrainingLoop } from '../loop.ts'
 import { keepHalvesAsBits, type Ort, type Runtime, webPort } from '../port.ts'
 import type { FromChild, ToChild } from '../protocol.ts'
 import { Service } from '../service.ts'
@@ -29,10 +31,10 @@ scope.onmessage = ({ data }) => {
 async function start(settings: WorkerSettings): Promise<void> {
   try {
     const runtime = await load(settings)
-    const service = new Service(runtime, send)
+    const service = new Service(runtime, { send, handBack })
     scope.onmessage = ({ data }) => {
       const message = data as ToChild
-      if (message.type !== 'exit') service.receive(message)
+      if (message.type !== 'exit' && message.type !== 'piped') service.receive(message)
     }
     send({ type: 'ready', runtime: runtime.name, version: runtime.version })
   } catch (error) {
@@ -49,10 +51,21 @@ async function load({ threads, wasmPaths }: WorkerSettings): Promise<Runtime> {
   return runtime
 }
 
-function send(message: FromChild): void {
-  // The loop hands out fresh arrays: they are moved.
-  if (message.type === 'weights') scope.postMessage(message, [message.part.buffer as ArrayBuffer])
-  else scope.postMessage(message)
+const send = (message: FromChild): void => scope.postMessage(message)
+
+/** Part by part, each copied once and then moved. */
+function handBack(lease: number, loop: TrainingLoop): void {
+  for (let at = 0; ; at += WEIGHTS_AT_ONCE) {
+    const views = loop.weights(at, WEIGHTS_AT_ONCE)
+    if (views.length === 0) return
+    const part = new Float32Array(views.reduce((sum, { length }) => sum + length, 0))
+    let first = 0
+    for (const view of views) {
+      part.set(view, first)
+      first += view.length
+    }
+    scope.postMessage({ type: 'weights', lease, at, part } satisfies FromChild, [part.buffer])
+  }
 }
 
 const turns = new MessageChannel()
