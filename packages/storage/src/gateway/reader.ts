@@ -174,7 +174,7 @@ export class Reader {
     const first = await parts.next()
     if (response.destroyed) return
     response.writeHead(begun.status, begun.head)
-    await writeParts(response, startingWith(first, parts), this.#outflow)
+    await writeParts(response, startingWith(first, parts))
   }
 
   async #typeOf(cid: CID, node: FileNode, read: (cid: CID) => Promise<Uint8Array>): Promise<string> {
@@ -263,7 +263,7 @@ export class Reader {
       this.#outflow.follow(response, held)
       if (response.destroyed) return
       response.writeHead(200, head)
-      await writeParts(response, parts, this.#outflow)
+      await writeParts(response, parts)
     } finally {
       await parts.return(undefined)
     }
