@@ -1,11 +1,23 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type CID, isPinGoError, PinGoError } from '@pingo/wire'
-import { type ByteSpan, parseRange } from './byte-range.ts'
+import type { ByteSpan } from './byte-range.ts'
+import { isCurrent, rangeOf } from './conditions.ts'
 import { sniff } from './sniff.ts'
 
 export const RAW_TYPE = 'application/vnd.ipld.raw'
 export const CAR_TYPE = 'application/vnd.ipld.car'
-export const IMMUTABLE = 'public, max-age=29030400, immutable'
+const IMMUTABLE = 'public, max-age=29030400, immutable'
+/** Any page may read what is open to all, and see what is told with it (Fetch standard, CORS protocol). */
+const CORS = [
+  'access-control-allow-origin',
+  '*',
+  'access-control-expose-headers',
+  'accept-ranges, content-disposition, content-range, etag, retry-after, x-ipfs-path, x-ipfs-roots',
+]
+const METHODS = 'GET, HEAD, OPTIONS'
+const ASKED_HEADERS =
+  'accept, cache-control, content-type, if-match, if-none-match, if-range, range, user-agent, x-requested-with'
+const PREFLIGHT_SECONDS = '86400'
 const BINARY = 'application/octet-stream'
 /** What a foreign file may do in a browser that shows it: nothing but be seen. */
 const FILE_POLICY = "sandbox; default-src 'none'; img-src 'self'; media-src 'self'; style-src 'unsafe-inline'"
@@ -26,7 +38,8 @@ export function rawAnswer(cid: CID, body: Uint8Array): Answer {
 
 /** The head of a raw block, less its length. */
 export const rawHead = (cid: CID): string[] => [
-  ...commonHead(cid, cid, RAW_TYPE, `"${cid}"`),
+  ...commonHead(cid, cid, RAW_TYPE),
+  ...lasting(`"${cid}"`),
   'content-disposition',
   `attachment; filename="${cid}.bin"`,
   'accept-ranges',
@@ -49,7 +62,8 @@ export function fileHead(o: { cid: CID; root: CID; path: string; type: string; n
   const kind = o.type === BINARY ? 'attachment' : 'inline'
   const name = o.name?.slice(0, MAX_FILENAME)
   return [
-    ...commonHead(o.cid, o.root, o.type, fileTag(o.cid), o.path),
+    ...commonHead(o.cid, o.root, o.type, o.path),
+    ...lasting(fileTag(o.cid)),
     'content-disposition',
     // RFC 6266, with the encoding of RFC 8187
     name === undefined ? kind : `${kind}; filename*=UTF-8''${encodeName(name)}`,
@@ -57,58 +71,35 @@ export function fileHead(o: { cid: CID; root: CID; path: string; type: string; n
     FILE_POLICY,
     'accept-ranges',
     'bytes',
-    'vary',
-    'accept',
   ]
 }
 
-/** What every answer under a CID has. */
-export const commonHead = (cid: CID, root: CID, type: string, tag: string, path = ''): string[] => [
+/** What every answer under a CID has. Which form of it is sent is chosen by Accept, where the query does not: caches must know. */
+export const commonHead = (cid: CID, root: CID, type: string, path = ''): string[] => [
   'content-type',
   type,
-  'etag',
-  tag,
-  'cache-control',
-  IMMUTABLE,
+  'vary',
+  'accept',
   'x-content-type-options',
   'nosniff',
   'x-ipfs-path',
   `/ipfs/${root}${path}`,
   'x-ipfs-roots',
   root.equals(cid) ? String(root) : `${root},${cid}`,
-  'access-control-allow-origin',
-  '*',
+  ...CORS,
 ]
+
+/** What is the same for ever. */
+export const lasting = (tag: string): string[] => ['etag', tag, 'cache-control', IMMUTABLE]
 
 /** Names may be any text that UTF-8 can say; half a surrogate pair is none. */
 const encodeName = (name: string): string =>
   encodeURIComponent(name.toWellFormed()).replace(/['()*]/g, (c) => `%${c.charCodeAt(0).toString(16)}`)
 
-/** What is under a CID never changes: whoever names its tag in If-None-Match has it. */
-export function isCurrent(request: IncomingMessage, tag: string): boolean {
-  const tags = request.headers['if-none-match']
-  if (tags === undefined) return false
-  const bare = bareTag(tag)
-  return tags.split(',').some((each) => each.trim() === '*' || bareTag(each) === bare)
-}
-
-const bareTag = (tag: string): string =>
-  tag
-    .trim()
-    .replace(/^W\//, '')
-    .replaceAll('"', '')
-    .replace(/\.(raw|car)$/, '')
-
-/** The bytes that a request wants of a body. */
-export function rangeOf(request: IncomingMessage, tag: string, size: number): ByteSpan | 'unsatisfiable' | undefined {
-  const condition = request.headers['if-range']
-  if (condition !== undefined && condition !== tag) return undefined
-  return parseRange(request.headers.range, size)
-}
-
 /**
- * Answers what needs no body: 304, 416, HEAD.
+ * Answers what needs no body: 304 and HEAD.
  * @returns undefined when it did; else what is wanted of the body and the head that says so
+ * @throws PinGoError PRECONDITION_FAILED, RANGE_UNSATISFIABLE
  */
 export function begin(
   request: IncomingMessage,
@@ -116,15 +107,47 @@ export function begin(
   o: { tag: string; head: readonly string[]; size: number },
 ): { status: 200 | 206; head: string[]; span: ByteSpan } | undefined {
   const { tag, size } = o
-  if (isCurrent(request, tag)) return void end(response, 304, o.head)
+  if (isCurrent(request, tag)) return void notModified(response, o.head)
   const range = rangeOf(request, tag, size)
-  if (range === 'unsatisfiable') return void end(response, 416, [...o.head, 'content-range', `bytes */${size}`])
+  if (range === 'unsatisfiable')
+    throw new PinGoError('RANGE_UNSATISFIABLE', `The range lies beyond the ${size} bytes that there are.`, {
+      details: { size },
+    })
   const span = range ?? { start: 0, end: size }
   const head = [...o.head, 'content-length', String(span.end - span.start)]
   if (range) head.push('content-range', `bytes ${span.start}-${span.end - 1}/${size}`)
   const status = range ? 206 : 200
   if (request.method === 'HEAD') return void end(response, status, head)
   return { status, head, span }
+}
+
+/** 304: the asker keeps what it has, and what describes that body (RFC 9110, 15.4.5). */
+export function notModified(response: ServerResponse, head: readonly string[]): void {
+  const kept: string[] = []
+  for (let n = 0; n < head.length; n += 2) if (!head[n]!.startsWith('content-')) kept.push(head[n]!, head[n + 1]!)
+  end(response, 304, kept)
+}
+
+/** OPTIONS: what may be asked, also by pages from elsewhere (Fetch standard, CORS preflight). */
+export function options(response: ServerResponse): void {
+  end(response, 204, [
+    'allow',
+    METHODS,
+    'access-control-allow-origin',
+    '*',
+    'access-control-allow-methods',
+    METHODS,
+    'access-control-allow-headers',
+    ASKED_HEADERS,
+    'access-control-max-age',
+    PREFLIGHT_SECONDS,
+  ])
+}
+
+/** @throws PinGoError METHOD_UNKNOWN for what neither reads nor asks what may be asked */
+export function checkMethod(method: string | undefined): void {
+  if (method !== 'GET' && method !== 'HEAD')
+    throw new PinGoError('METHOD_UNKNOWN', `Only ${METHODS} are known here.`, { details: { allow: METHODS } })
 }
 
 export function end(response: ServerResponse, status: number, head: readonly string[]): void {
@@ -156,6 +179,8 @@ const STATUS: Record<string, number> = {
   UNAUTHORIZED: 401,
   FORMAT_UNKNOWN: 406,
   METHOD_UNKNOWN: 405,
+  PRECONDITION_FAILED: 412,
+  RANGE_UNSATISFIABLE: 416,
   OVERLOADED: 503,
   SOURCE_UNREACHABLE: 502,
   FETCH_FAILED: 502,
@@ -166,6 +191,7 @@ const STATUS: Record<string, number> = {
   TRANSFER_TIMEOUT: 408,
 }
 
+/** Answers with an error, which no cache keeps: what is missing or too much now may be here in a second. */
 export function fail(response: ServerResponse, error: unknown): void {
   if (response.headersSent || response.destroyed) {
     response.destroy() // a body that breaks off is noticed; one that ends early and cleanly might not be
@@ -173,7 +199,9 @@ export function fail(response: ServerResponse, error: unknown): void {
   }
   const known = isPinGoError(error) ? error : new PinGoError('INTERNAL', 'The node failed to serve the block.')
   const status = isPinGoError(error) ? (STATUS[known.code] ?? 400) : 500
-  const head: string[] = []
+  const head = ['cache-control', 'no-store', ...CORS]
+  if (status === 401) head.push('www-authenticate', 'Bearer realm="PinGo"')
+  if (status === 416) head.push('content-range', `bytes */${known.details?.size}`)
   if (status === 503) head.push('retry-after', '1')
   if (known.code === 'METHOD_UNKNOWN') head.push('allow', String(known.details?.allow))
   // what the sender has not sent yet is not waited for

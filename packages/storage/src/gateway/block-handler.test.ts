@@ -39,20 +39,20 @@ describe('the data plane', () => {
       assert.equal(part.headers.get('content-range'), `bytes ${start}-${end - 1}/1000`)
       assert.deepEqual(Buffer.from(await part.arrayBuffer()), bytes.subarray(start, end))
     }
-    for (const range of ['bytes=1000-', 'bytes=-0', 'bytes=0-1,5-6']) {
+    for (const range of ['bytes=1000-', 'bytes=-0', 'bytes=99999999999999999999-']) {
       const none = await get(url, `/ipfs/${cid}?format=raw`, { range })
       assert.equal(none.status, 416, range)
       assert.equal(none.headers.get('content-range'), 'bytes */1000')
       await none.arrayBuffer()
     }
-    for (const range of ['bytes=5-1', 'lines=1-2', 'bytes=a-b', 'bytes=-'])
+    for (const range of ['bytes=5-1', 'lines=1-2', 'bytes=a-b', 'bytes=-', 'bytes=0-1,5-6'])
       assert.equal((await get(url, `/ipfs/${cid}?format=raw`, { range })).status, 200, range)
 
     const head = await get(url, `/ipfs/${cid}?format=raw`, {}, 'HEAD')
     assert.equal(head.status, 200)
     assert.equal(head.headers.get('content-length'), '1000')
     assert.equal((await head.arrayBuffer()).byteLength, 0)
-    for (const tag of [`"${cid}"`, `W/"${cid}"`, `"other", "${cid}.raw"`, '*'])
+    for (const tag of [`"${cid}"`, `W/"${cid}"`, `"other", "${cid}"`, '*'])
       assert.equal((await get(url, `/ipfs/${cid}?format=raw`, { 'if-none-match': tag })).status, 304, tag)
     assert.equal((await get(url, `/ipfs/${cid}?format=raw`, { 'if-none-match': '"other"' })).status, 200)
   })

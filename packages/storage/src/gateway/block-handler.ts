@@ -6,7 +6,9 @@ import { toCid } from '../blocks/key.ts'
 import type { DiskCache } from '../cache/disk-cache.ts'
 import type { BlockSource } from '../cdn/port.ts'
 import { MAX_BLOCK_BYTES, MAX_MISSING_CIDS } from '../limits.ts'
+import { readBody } from '../nodes/body.ts'
 import { fail, json } from './answers.ts'
+import { originForm } from './read-request.ts'
 import { Reader } from './reader.ts'
 
 export interface BlockHandlerOptions {
@@ -46,6 +48,7 @@ const MissingSchema = z.strictObject({ cids: z.array(z.string().max(200)).max(MA
  * The data plane, for a raw `node:http(s)` server:
  * - `GET|HEAD /ipfs/{cid}[/path]` a file, or a directory as a page or JSON; `?format=raw` one block; `?format=car` a file or directory
  *   with its blocks, `dag-scope` and `entity-bytes` (the format may be named by Accept too; ipfs/specs, trustless and path gateway)
+ * - `OPTIONS /ipfs/…` what pages from elsewhere may ask
  * - `POST /v1/blocks/missing` `{cids: […]}` → `{missing: […]}` and `PUT /v1/blocks/{cid}`, for whom `authorize` admits
  *
  * Only CIDs, and names in directories below them, are read from a path, so no path leads anywhere else.
@@ -61,7 +64,7 @@ export function blockHandler(store: BlockStore, o: BlockHandlerOptions): DataPla
   })
   const writer = new Writer(store, o, transferMs)
   const handle = (request: IncomingMessage, response: ServerResponse) => {
-    const url = request.url ?? ''
+    const url = originForm(request.url)
     if (url.startsWith('/ipfs/')) reader.serve(request, response, url)
     else if (url.startsWith('/v1/blocks/')) writer.serve(request, response, url).catch((error) => fail(response, error))
     else return false
@@ -127,23 +130,8 @@ class Writer {
   async #body(request: IncomingMessage, maxBytes: number): Promise<Buffer> {
     const announced = request.headers['content-length']
     if (announced === undefined) throw new PinGoError('LENGTH_REQUIRED', 'The request names no Content-Length.')
-    const tooLarge = () => new PinGoError('BLOCK_TOO_LARGE', `The body is over the limit of ${maxBytes} bytes.`)
-    if (Number(announced) > maxBytes) throw tooLarge()
-    const timer = setTimeout(
-      () => request.destroy(new PinGoError('TRANSFER_TIMEOUT', 'The body came too slowly.')),
-      this.#transferMs,
-    )
-    const parts: Buffer[] = []
-    let bytes = 0
-    try {
-      for await (const part of request as AsyncIterable<Buffer>) {
-        bytes += part.byteLength
-        if (bytes > maxBytes) throw tooLarge()
-        parts.push(part)
-      }
-    } finally {
-      clearTimeout(timer)
-    }
-    return Buffer.concat(parts)
+    if (Number(announced) > maxBytes)
+      throw new PinGoError('BLOCK_TOO_LARGE', `The body is over the limit of ${maxBytes} bytes.`)
+    return await readBody(request, Number(announced), this.#transferMs)
   }
 }

@@ -6,21 +6,20 @@ export interface ByteSpan {
 
 /**
  * Reads a Range header (RFC 9110, 14.2).
- * @returns undefined when the whole body is to be sent (no header, or one that is not understood), 'unsatisfiable' for 416, also
- *   for several ranges at once, which are not served
+ * @returns undefined when the whole body is to be sent: no header, one that is not understood, or several ranges at once, which a
+ *   server may ignore; 'unsatisfiable' for 416
  */
 export function parseRange(header: string | undefined, size: number): ByteSpan | 'unsatisfiable' | undefined {
-  if (header === undefined || !/^bytes=/i.test(header)) return undefined
-  if (header.includes(',')) return 'unsatisfiable'
-  const parts = /^bytes=\s*(\d{0,15})-(\d{0,15})\s*$/i.exec(header)
+  if (header === undefined) return undefined
+  const parts = /^bytes=[ \t]*(\d*)-(\d*)[ \t]*$/i.exec(header)
   if (!parts || (parts[1] === '' && parts[2] === '')) return undefined
-  const [, first, last] = parts as unknown as [string, string, string]
-  if (first === '') {
-    const length = Math.min(size, Number(last))
-    return length === 0 ? 'unsatisfiable' : { start: size - length, end: size }
+  // numbers of any length: what is beyond a double's exact integers is beyond every body too
+  const [first, last] = [Number(parts[1]), Number(parts[2])]
+  if (parts[1] === '') {
+    if (last === 0) return 'unsatisfiable'
+    return size === 0 ? undefined : { start: Math.max(0, size - last), end: size }
   }
-  const start = Number(first)
-  const end = last === '' ? size : Math.min(size, Number(last) + 1)
-  if (last !== '' && Number(last) < start) return undefined
-  return start >= size ? 'unsatisfiable' : { start, end }
+  if (parts[2] !== '' && last < first) return undefined
+  if (first >= size) return 'unsatisfiable'
+  return { start: first, end: parts[2] === '' ? size : Math.min(size, last + 1) }
 }

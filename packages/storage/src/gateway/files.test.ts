@@ -70,12 +70,10 @@ describe('a file at the gateway', () => {
     const changed = await get(url, `/ipfs/${cid}`, { range: 'bytes=0-1', 'if-range': '"other"' })
     assert.equal(changed.status, 200)
     assert.equal((await changed.arrayBuffer()).byteLength, 3_500_000)
-    for (const range of ['bytes=3500000-', 'bytes=0-1,2-3', `bytes=${'0-0,'.repeat(500)}1-1`]) {
-      const none = await get(url, `/ipfs/${cid}`, { range })
-      assert.equal(none.status, 416)
-      assert.equal(none.headers.get('content-range'), 'bytes */3500000')
-      await none.arrayBuffer()
-    }
+    const none = await get(url, `/ipfs/${cid}`, { range: 'bytes=3500000-' })
+    assert.equal(none.status, 416)
+    assert.equal(none.headers.get('content-range'), 'bytes */3500000')
+    await none.arrayBuffer()
   })
 
   it('is shown only when nothing in it could run', async () => {

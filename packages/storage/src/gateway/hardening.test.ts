@@ -170,11 +170,13 @@ describe('ranges', () => {
     const { cid } = await files.put(randomBytes(1000))
     await store.get(cid)
     for (const [range, status] of [
-      [`bytes=${Array.from({ length: 1000 }, (_, n) => `${n}-${n}`).join(',')}`, 416],
-      ['bytes=0-,0-,0-,0-', 416],
-      ['bytes=999999999999999999999-', 200],
-      ['bytes=0-99999999999999999999999999', 200],
-      ['bytes=-99999999999999999999999999', 200],
+      [`bytes=${Array.from({ length: 1000 }, (_, n) => `${n}-${n}`).join(',')}`, 200],
+      ['bytes=0-,0-,0-,0-', 200],
+      ['bytes=999999999999999999999-', 416],
+      [`bytes=${'9'.repeat(2000)}-`, 416],
+      ['bytes=0-99999999999999999999999999', 206],
+      [`bytes=0-${'9'.repeat(2000)}`, 206],
+      ['bytes=-99999999999999999999999999', 206],
       ['bytes=1e3-2e3', 200],
       ['bytes=0x10-0x20', 200],
       ['bytes=--5', 200],

@@ -1,5 +1,5 @@
 import { PinGoError } from '@pingo/wire'
-import { CAR_TYPE, RAW_TYPE } from './answers.ts'
+import { formOf, prefersJson } from './accept.ts'
 import type { DagScope, EntityBytes } from './dag-walk.ts'
 import { MAX_PATH_NAMES } from './directory.ts'
 
@@ -22,6 +22,13 @@ export interface ReadRequest {
   /** Whether a listing is wanted as JSON. */
   isJson: boolean
   filename: string | undefined
+}
+
+/** Path and query of a request's target: a server takes them with the authority before them too, as proxies are sent them (RFC 9112, 3.2.2). */
+export function originForm(target = ''): string {
+  if (target.startsWith('/')) return target
+  const [, rest] = /^https?:\/\/[^/?#]*(.*)$/i.exec(target) ?? []
+  return rest === undefined || rest.startsWith('/') ? (rest ?? target) : `/${rest}`
 }
 
 /**
@@ -48,7 +55,7 @@ export function readRequest(url: string, accept = ''): ReadRequest {
     format: formatOf(query.get('format'), accept),
     scope: scopeOf(query.get('dag-scope')),
     range: entityBytesOf(query.get('entity-bytes')),
-    isJson: /\bapplication\/json\b/.test(accept),
+    isJson: prefersJson(accept),
     filename: query.get('filename') ?? undefined,
   }
 }
@@ -72,7 +79,7 @@ function formatOf(named: string | null, accept: string): ReadRequest['format'] {
     throw new PinGoError('FORMAT_UNKNOWN', 'Blocks are served as raw or car, files without a format.', {
       hint: 'Add ?format=raw, or leave it out.',
     })
-  return accept.includes(RAW_TYPE) ? 'raw' : accept.includes(CAR_TYPE) ? 'car' : 'file'
+  return formOf(accept)
 }
 
 function scopeOf(text: string | null): DagScope {

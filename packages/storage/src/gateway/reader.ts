@@ -14,16 +14,20 @@ import {
   type Answer,
   begin,
   CAR_TYPE,
+  checkMethod,
   commonHead,
   end,
   fail,
   fileAnswer,
   fileHead,
   fileTag,
-  isCurrent,
+  lasting,
+  notModified,
+  options,
   rawAnswer,
   rawHead,
 } from './answers.ts'
+import { isCurrent } from './conditions.ts'
 import { type DagScope, walkDag } from './dag-walk.ts'
 import { type DirectoryNode, listDirectory, readDirectory, resolvePath } from './directory.ts'
 import { openFastLane } from './fast-lane.ts'
@@ -40,6 +44,8 @@ const MAX_LISTED_SHARDS = 256
 const BLOCKS_AT_ONCE = 2
 const MAX_TYPES_BYTES = 1 << 20
 const TYPE_BYTES = 200
+/** A list is made by this program, whose next version may make another of the same directory. */
+const LISTING_CACHING = 'public, max-age=600'
 
 export interface ReaderOptions {
   source: BlockSource | undefined
@@ -100,8 +106,8 @@ export class Reader {
   }
 
   async #read(request: IncomingMessage, response: ServerResponse, url: string): Promise<void> {
-    if (request.method !== 'GET' && request.method !== 'HEAD')
-      throw new PinGoError('METHOD_UNKNOWN', 'Only GET, HEAD is known here.', { details: { allow: 'GET, HEAD' } })
+    if (request.method === 'OPTIONS') return options(response)
+    checkMethod(request.method)
     const wanted = readRequest(url, request.headers.accept)
     const root = toCid(wanted.root)
     // who hung up waits for nothing
@@ -199,13 +205,10 @@ export class Reader {
   ): Promise<void> {
     const { isJson } = wanted
     const tag = `W/"${cid}.${isJson ? 'json' : 'dir-1'}"`
-    const head = [
-      ...commonHead(cid, root, isJson ? 'application/json' : 'text/html; charset=utf-8', tag, wanted.path),
-      'vary',
-      'accept',
-    ]
+    const head = commonHead(cid, root, isJson ? 'application/json' : 'text/html; charset=utf-8', wanted.path)
     if (!isJson) head.push('content-security-policy', LISTING_POLICY, 'referrer-policy', 'no-referrer')
-    if (isCurrent(request, tag)) return end(response, 304, head)
+    const whole = ['etag', tag, 'cache-control', LISTING_CACHING]
+    if (isCurrent(request, tag)) return notModified(response, [...head, ...whole])
     const limits = { maxEntries: MAX_LISTED, maxShards: MAX_LISTED_SHARDS }
     const { entries, isWhole } = await listDirectory(cid, node, read, limits)
     const text = isJson
@@ -216,7 +219,7 @@ export class Reader {
         })
       : listingPage({ root, path: wanted.names, entries, isWhole })
     const body = Buffer.from(text)
-    head.push('content-length', String(body.byteLength))
+    head.push(...(isWhole ? whole : ['cache-control', 'no-store']), 'content-length', String(body.byteLength))
     if (request.method === 'HEAD') return end(response, 200, head)
     this.#send(response, 200, head, body)
   }
@@ -236,13 +239,13 @@ export class Reader {
     ].join('')
     const tag = `W/"${cid}${wanted.names.length > 0 ? `.${root}` : ''}${kind}.car"`
     const head = [
-      ...commonHead(cid, root, `${CAR_TYPE}; version=1; order=dfs; dups=n`, tag, wanted.path),
+      ...commonHead(cid, root, `${CAR_TYPE}; version=1; order=dfs; dups=n`, wanted.path),
+      ...lasting(tag),
       'content-disposition',
       `attachment; filename="${cid}.car"`,
       'accept-ranges',
       'none',
     ]
-    if (isCurrent(request, tag)) return end(response, 304, head)
     const held = BLOCKS_AT_ONCE * MAX_BLOCK_BYTES
     if (request.method !== 'HEAD') {
       if (this.#cars >= MAX_CARS)
@@ -255,6 +258,7 @@ export class Reader {
     const parts = carSections(root, blocks)
     try {
       await read(cid) // it is here: only now the head says so
+      if (isCurrent(request, tag)) return notModified(response, head)
       if (request.method === 'HEAD') return end(response, 200, head)
       this.#cars += 1
       response.once('close', () => {
@@ -278,7 +282,7 @@ function isPlain(rawHeaders: readonly string[]): boolean {
     const name = rawHeaders[n]!
     switch (name.length) {
       case 5: // range
-      case 8: // if-range
+      case 8: // if-range, if-match
       case 13: // if-none-match, cache-control
         if (SPECIAL.has(name.toLowerCase())) return false
         break
@@ -288,7 +292,7 @@ function isPlain(rawHeaders: readonly string[]): boolean {
   }
   return true
 }
-const SPECIAL = new Set(['range', 'if-range', 'if-none-match', 'cache-control'])
+const SPECIAL = new Set(['range', 'if-range', 'if-match', 'if-none-match', 'cache-control'])
 
 const rawOf = (block: HotBlock): Answer => (block.raw ??= rawAnswer(block.cid, block.bytes))
 

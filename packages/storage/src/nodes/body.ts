@@ -7,18 +7,27 @@ const GRACE_MS = 10_000
 const BYTES_PER_SECOND = 64 << 10
 
 /**
- * Reads the body of a request, bounded in size and time.
- * @throws PinGoError LENGTH_REQUIRED, MESSAGE_TOO_LARGE, TRANSFER_TIMEOUT, MESSAGE_MALFORMED when it was cut off
+ * Reads the body of a request, bounded in size and time. Whatever it throws, the connection stays for the answer that says so.
+ * @throws PinGoError MESSAGE_TOO_LARGE, TRANSFER_TIMEOUT, MESSAGE_MALFORMED when it was cut off
  */
-export async function readBody(request: IncomingMessage, length: number): Promise<Uint8Array> {
+export async function readBody(
+  request: IncomingMessage,
+  length: number,
+  timeoutMs: number = GRACE_MS + (length / BYTES_PER_SECOND) * 1_000,
+): Promise<Buffer> {
   const body = Buffer.allocUnsafeSlow(length)
   let bytes = 0
+  const late = Promise.withResolvers<never>()
   const timer = setTimeout(
-    () => request.destroy(new PinGoError('TRANSFER_TIMEOUT', 'The body came too slowly.')),
-    GRACE_MS + (length / BYTES_PER_SECOND) * 1_000,
+    () => late.reject(new PinGoError('TRANSFER_TIMEOUT', 'The body came too slowly.')),
+    timeoutMs,
   )
+  const parts = request.iterator({ destroyOnReturn: false }) as AsyncIterator<Buffer>
   try {
-    for await (const part of request as AsyncIterable<Buffer>) {
+    for (;;) {
+      const next = await Promise.race([parts.next(), late.promise])
+      if (next.done) break
+      const part = next.value
       if (bytes + part.byteLength > length)
         throw new PinGoError('MESSAGE_TOO_LARGE', 'The body is longer than announced.')
       part.copy(body, bytes)
