@@ -71,6 +71,7 @@ export {
 } from './files/folder.ts'
 export { type FolderEntry, makeFolder } from './files/make-folder.ts'
 export { type BlockHandler, type BlockHandlerOptions, blockHandler, type DataPlane } from './gateway/block-handler.ts'
+export { originForm } from './gateway/read-request.ts'
 export * from './limits.ts'
 export { Names } from './names/names.ts'
 export { checkName, type NameVersion, nameOf, parseName, signName } from './names/record.ts'

@@ -7,6 +7,7 @@ import {
 } from 'node:http'
 import { createServer as createHttpsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
+import { originForm } from '@pingo/storage'
 import { PinGoError } from '@pingo/wire'
 
 /** Limits of the HTTP server: a slow or silent client is cut, whatever it sends. */
@@ -37,6 +38,7 @@ export function createGatewayServer(o: {
     connectionsCheckingInterval: 2_000,
   }
   const listener: RequestListener = (request, response) => {
+    request.url = originForm(request.url)
     if (o.data(request, response)) return
     response.setHeader('x-content-type-options', 'nosniff')
     routes(request, response)

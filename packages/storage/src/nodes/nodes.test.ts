@@ -172,6 +172,9 @@ describe('a storage node', () => {
     }
     now += 2 * 3_600_000
     assert.equal(await send(header), 401)
+    const refused = await fetch(`${node.url}/v1/storage/usage`, { headers: { authorization: header } })
+    assert.match(refused.headers.get('www-authenticate') ?? '', /^PinGo, Bearer/)
+    assert.equal(refused.headers.get('cache-control'), 'no-store')
     assert.equal(await send(await owner.access.headerFor(node.peerId)), 200)
     now += 86_400_000
     await assert.rejects(put(owner.access), code('ALLOWANCE_MISSING'))

@@ -307,6 +307,9 @@ function fail(response: ServerResponse, error: unknown): void {
   }
   const known = isPinGoError(error) ? error : new PinGoError('INTERNAL', 'The node failed to answer.')
   const status = isPinGoError(error) ? (STATUS[known.code] ?? 400) : 500
+  // what is missing or too much now may be otherwise in a second
+  response.setHeader('cache-control', 'no-store')
+  if (status === 401) response.setHeader('www-authenticate', 'PinGo, Bearer realm="PinGo"')
   if (status === 503 || status === 429) response.setHeader('retry-after', '1')
   if (known.code === 'METHOD_UNKNOWN') response.setHeader('allow', String(known.details?.allow))
   // what the sender has not sent yet is not waited for
