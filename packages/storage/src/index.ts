@@ -57,15 +57,19 @@ export { type CaredObject, type CaredPart, type CaretakerStore, FORGOTTEN_KEPT_M
 export { ReputationBook, type Standing, type StandingState, type StandingStore } from './durability/reputation.ts'
 export { type ErasureCode, erasureCode, type Shard } from './erasure/erasure-code.ts'
 export type { CarImport } from './files/car.ts'
+export { carOf } from './files/dag-walk.ts'
 export { type ByteRange, type FileSink, FileStore } from './files/file-store.ts'
 export {
   dagBytesOf,
   type Entry,
+  type FolderNode,
+  folderNodes,
   isSafeName,
   listFolder,
   type ReadBlock,
   readFolder,
   resolvePath,
+  type Step,
   type WalkedEntry,
   walkFolder,
 } from './files/folder.ts'
@@ -90,7 +94,15 @@ export { type JournalStripe, MemoryJournal, type PutJournal, type PutStart } fro
 export { type Mended, mendObject } from './objects/mend.ts'
 export { forgetObject, type ObjectStatus, statObject } from './objects/owner.ts'
 export { proveObject, type ShardProof } from './objects/prove.ts'
-export { type PutOptions, type PutProgress, type PutResult, type PutSource, putObject } from './objects/put.ts'
+export {
+  type PutOptions,
+  type PutProgress,
+  type PutResult,
+  type PutSource,
+  putCutFile,
+  putFolder,
+  putObject,
+} from './objects/put.ts'
 export { DEFAULT_CODE } from './placement/codes.ts'
 export type * from './s3/port.ts'
 export { type Certificate, makeCertificate } from './transfer/certificate.ts'

@@ -22,6 +22,8 @@ export const ExtentSchema = z.strictObject({
   bytes: Count,
   /** Of all shards and of the manifest's copies. */
   storedBytes: Count,
+  /** Of public data: what a folder's link says of it. */
+  dagBytes: Count.optional(),
   /** The object's key, wrapped under the index key. Public objects have none. */
   secret: Secret.optional(),
 })
@@ -29,7 +31,7 @@ export type Extent = z.infer<typeof ExtentSchema>
 
 /** What the owner's index knows of an entry besides its place. */
 export const EntrySchema = z.strictObject({
-  /** A bucket has the key ''; an empty folder's key ends with a slash. */
+  /** A bucket has the key ''; a folder's key ends with a slash: it is empty, or public and an object itself. */
   kind: z.enum(['file', 'folder', 'bucket']),
   /** One for most; as many as parts for a multipart upload; none when empty. In order. */
   extents: z.array(ExtentSchema).max(MAX_EXTENTS),

@@ -1,5 +1,6 @@
 import { lstat, mkdir, realpath, stat } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
+import { walkFolder } from '@pingo/storage'
 import { isPinGoError, PinGoError } from '@pingo/wire'
 import type { Extent, Placed } from './entry.ts'
 import { find, type Target } from './find.ts'
@@ -39,6 +40,7 @@ export interface GetReport {
 export async function get(parts: StoreParts, what: string | Target, o: GetOptions = {}): Promise<GetReport> {
   const target = typeof what === 'string' ? await find(parts, what, o.signal) : what
   if (target.kind === 'folder') return await getFolder(parts, target, o)
+  if (target.kind === 'public folder') return await getPublicFolder(parts, target, o)
   const path = await pathFor(target.name, o.out)
   const span = spanOf(target.bytes, o.range)
   const progress = (bytes: number) =>
@@ -91,6 +93,48 @@ async function getFolder(
   return report
 }
 
+/** All below the root of a public folder, whoever stored it. */
+async function getPublicFolder(
+  parts: StoreParts,
+  { name, cid: root }: Extract<Target, { kind: 'public folder' }>,
+  o: GetOptions,
+): Promise<GetReport> {
+  if (o.range) throw new PinGoError('USAGE_RANGE', 'A range is of one file; this is a folder.')
+  const { objects } = parts
+  const folder = resolve(o.out ?? safeName(name))
+  await mkdir(folder, { recursive: true })
+  const report: GetReport = { path: folder, files: 0, bytes: 0, unchanged: 0, failed: [], isFolder: true }
+  const taken = new Map<string, string>()
+  for await (const { path: key, cid, kind } of walkFolder(root, (cid, of) => objects.block(cid, of, o.signal))) {
+    o.signal?.throwIfAborted()
+    if (key === '') continue // the folder itself
+    try {
+      refuseCollision(taken, key)
+      if (kind === 'folder') {
+        await folderBelow(folder, safeParts(key))
+        continue
+      }
+      const path = await pathBelow(folder, key)
+      const id = cid.toV1().toString()
+      const { bytes } = await objects.openPublic(id, o.signal)
+      const { bytes: before, files } = report
+      const progress = (done: number) =>
+        o.onProgress?.({ path: key, bytes: before + done, totalBytes: undefined, files, totalFiles: files + 1 })
+      const entry = { bucket: '', key: id, etag: id, bytes }
+      const file = { extents: [{ id, bytes, storedBytes: 0 }], entry }
+      const wasThere = await getFile(parts, path, file, { ...o, span: { start: 0, end: bytes }, progress })
+      report.files += 1
+      report.bytes += bytes
+      report.unchanged += Number(wasThere)
+    } catch (error) {
+      if (o.signal?.aborted || !isOfOneFile(error)) throw error
+      const code = isPinGoError(error) ? error.code : 'FOLDER_NOT_WRITABLE'
+      report.failed.push({ path: key, code, why: reason(error) })
+    }
+  }
+  return report
+}
+
 const isOfOneFile = (error: unknown): boolean =>
   isPinGoError(error) ? error.code !== 'DISK_FULL' : !['ENOSPC', 'EDQUOT'].includes((error as { code?: string }).code!)
 
@@ -113,7 +157,7 @@ function refuseCollision(taken: Map<string, string>, key: string): void {
 async function getFile(
   parts: StoreParts,
   path: string,
-  file: { extents: Extent[]; entry?: Placed },
+  file: { extents: Extent[]; entry?: Pick<Placed, 'bucket' | 'key' | 'etag' | 'bytes'> },
   o: { span: Span; progress(bytes: number): void; isForced?: boolean; signal?: AbortSignal },
 ): Promise<boolean> {
   const { entry } = file

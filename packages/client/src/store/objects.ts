@@ -1,7 +1,9 @@
 import {
+  type BlockSource,
   forgetObject,
   type Mended,
   mendObject,
+  NetworkFinder,
   type NodeMap,
   type ObjectStatus,
   openObject,
@@ -9,11 +11,14 @@ import {
   type PutResult,
   type PutSource,
   proveObject,
+  putCutFile,
+  putFolder,
   putObject,
+  ReadThrough,
   type StoredObject,
   statObject,
 } from '@pingo/storage'
-import { type Identity, isPinGoError, PinGoError } from '@pingo/wire'
+import { type CID, type Identity, isPinGoError, PinGoError, type StorageClass } from '@pingo/wire'
 import type { Extent } from './entry.ts'
 import type { KeyBox } from './key-box.ts'
 
@@ -28,6 +33,7 @@ export class Objects {
   readonly nodes: NodeMap
   readonly owner: Identity
   readonly #keys: KeyBox
+  #blocks: BlockSource | undefined
   readonly #onCommit: ((id: string) => void) | undefined
 
   constructor(o: {
@@ -62,8 +68,45 @@ export class Objects {
       owner: this.owner,
       onCommit: this.#onCommit,
     })
-    const { id, bytes, storedBytes, key } = result
-    return { extent: { id, bytes, storedBytes, secret: key && this.#keys.seal(contextOf(id), key) }, result }
+    return { extent: this.#extent(result), result }
+  }
+
+  /** Stores a public file that is cut already, under its own CID; undefined when that cannot be. */
+  async putCut(
+    cid: CID,
+    read: (cid: CID) => Promise<Uint8Array>,
+    { acceptsFewer, ...o }: Omit<PutOptions, 'nodes' | 'owner' | 'minNodes' | 'onCommit'> & { acceptsFewer?: boolean },
+  ): Promise<{ extent: Extent; result: PutResult } | undefined> {
+    const minNodes = acceptsFewer ? undefined : this.nodes.known?.()
+    const own = { minNodes, nodes: this.nodes, owner: this.owner, onCommit: this.#onCommit }
+    const result = await putCutFile(cid, read, { ...o, ...own })
+    return result && { extent: this.#extent(result), result }
+  }
+
+  /** Stores the blocks of a public folder; what it leads to is stored apart. */
+  async putFolder(
+    folder: { root: CID; blocks: readonly { cid: CID; bytes: Uint8Array }[]; dagBytes: number },
+    { acceptsFewer, ...o }: { acceptsFewer?: boolean; class?: StorageClass; signal?: AbortSignal },
+  ): Promise<{ extent: Extent; result: PutResult }> {
+    const result = await putFolder(folder, {
+      class: o.class,
+      signal: o.signal,
+      minNodes: acceptsFewer ? undefined : this.nodes.known?.(),
+      nodes: this.nodes,
+      owner: this.owner,
+      onCommit: this.#onCommit,
+    })
+    return { extent: this.#extent(result), result }
+  }
+
+  #extent({ id, bytes, storedBytes, dagBytes, key }: PutResult): Extent {
+    return { id, bytes, storedBytes, dagBytes, secret: key && this.#keys.seal(contextOf(id), key) }
+  }
+
+  /** A block of public data. @param root the file or folder that it is of */
+  async block(cid: CID, root: CID, signal?: AbortSignal): Promise<Uint8Array> {
+    this.#blocks ??= new ReadThrough({ finder: new NetworkFinder({ nodes: this.nodes }) })
+    return await this.#blocks.get(cid, { root, signal })
   }
 
   open(extent: Extent, signal?: AbortSignal): Promise<StoredObject> {

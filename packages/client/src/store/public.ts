@@ -1,11 +1,12 @@
-import { PassThrough } from 'node:stream'
-import { type FileStore, HttpPool, type ReadBlock, walkFolder } from '@pingo/storage'
+import { carOf, type FileStore, type FolderEntry, HttpPool, type ReadBlock, walkFolder } from '@pingo/storage'
 import { type CID, isPinGoError, PinGoError, parseCid } from '@pingo/wire'
-import { openStaging } from '../staging.ts'
+import { openStaging, type Staging } from '../staging.ts'
+import type { Placed } from './entry.ts'
 import { find, isCid, lastPart, type Target } from './find.ts'
+import { folderEntryOf, putFolder, putFolders, type TreeFolder } from './folders.ts'
 import type { StoreParts } from './parts.ts'
-import { checkBucket, checkKey, shown } from './path-names.ts'
-import { type PutOptions, putOne, type Stored } from './put.ts'
+import { checkBucket, checkKey, type Place, shown } from './path-names.ts'
+import { enter, type PutOptions, putOne, type Stored } from './put.ts'
 
 /** Where foreign data go that are pinned by their CID. */
 export const PIN_BUCKET = 'pins'
@@ -24,6 +25,10 @@ export async function pin(parts: StoreParts, text: string, o: PutOptions): Promi
   } catch (error) {
     if (isPinGoError(error, 'OBJECT_MISSING') && isCid(text)) return await pinThroughGateway(parts, text, error, o)
     throw error
+  }
+  if (target.kind === 'public folder') {
+    const car = exportCar(parts, target, o.signal)
+    return await importCar(parts, car, { bucket: PIN_BUCKET, ...o, name: o.name ?? target.name })
   }
   if (target.kind === 'folder' || (target.entry && !target.entry.isPublic))
     throw new PinGoError('PIN_PRIVATE', `'${shown(text)}' is not public data.`, {
@@ -61,43 +66,39 @@ async function pinThroughGateway(
   throw missing
 }
 
-/** A public file with all its blocks, as CAR. */
+/** A public file or folder with all blocks below it, as CAR: depth first, each once, each checked. */
 export async function* exportCar(parts: StoreParts, target: Target, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
-  if (target.kind === 'folder' || target.extents.some(({ secret }) => secret) || target.extents.length !== 1)
-    throw new PinGoError('CAR_PRIVATE', `'${shown(target.name)}' is not a public file.`, {
-      hint: 'A CAR is for everybody to read: put the file with --public first.',
+  const cid = publicRootOf(parts, target)
+  if (cid === undefined)
+    throw new PinGoError('CAR_PRIVATE', `'${shown(target.name)}' is not a public file or folder.`, {
+      hint: 'A CAR is for everybody to read: put it with --public first.',
     })
-  const staging = await openStaging(parts.home)
-  try {
-    const ref = await staging.files.put(parts.objects.read(target.extents, undefined, signal))
-    const out = new PassThrough()
-    const written = staging.files.exportCar(ref.cid, out)
-    written.catch((error) => out.destroy(error))
-    yield* out as AsyncIterable<Uint8Array>
-    await written
-  } finally {
-    await staging.remove()
-  }
+  const read: ReadBlock = (cid, root) => parts.objects.block(cid, root, signal)
+  yield* carOf(cid, read)
 }
 
-/** Stores the files that a CAR's roots lead to; of a folder, each file by its path. */
+function publicRootOf({ index }: StoreParts, target: Target): CID | undefined {
+  if (target.kind === 'public folder') return target.cid
+  const { extents } =
+    target.kind === 'file' ? target : (index.get({ bucket: target.bucket, key: target.prefix }) ?? { extents: [] })
+  const [extent] = extents
+  return extent && extents.length === 1 && !extent.secret ? parseCid(extent.id) : undefined
+}
+
+/** Stores the files and folders that a CAR's roots lead to. */
 export async function importCar(
   parts: StoreParts,
   source: AsyncIterable<Uint8Array>,
   o: PutOptions,
 ): Promise<CarReport> {
   const report: CarReport = { stored: [], renamed: [] }
+  const bucket = checkBucket(o.bucket ?? PIN_BUCKET)
   const staging = await openStaging(parts.home)
   try {
     const { roots } = await staging.files.importCar(source)
-    const read: ReadBlock = (cid) => staging.blocks.get(cid)
-    for (const root of roots) {
-      const name = o.name ?? root
-      for await (const { path, cid, kind } of walkFolder(root, read)) {
-        o.signal?.throwIfAborted()
-        const key = checkKey(path === '' ? name : `${name}/${path}`)
-        if (kind === 'file') await importFile(parts, staging.files, cid, key, o, report)
-      }
+    for (const [n, root] of roots.entries()) {
+      const name = o.name === undefined ? root : roots.length > 1 ? `${o.name}-${n + 1}` : o.name
+      await importRoot(parts, staging, parseCid(root), { bucket, key: checkKey(name) }, o, report)
     }
     return report
   } finally {
@@ -105,25 +106,60 @@ export async function importCar(
   }
 }
 
+async function importRoot(
+  parts: StoreParts,
+  { files, blocks }: Staging,
+  root: CID,
+  { bucket, key: name }: Place,
+  o: PutOptions,
+  report: CarReport,
+): Promise<void> {
+  const read: ReadBlock = (cid) => blocks.get(cid)
+  const folders: TreeFolder[] = []
+  const entries: FolderEntry[] = []
+  const before = report.renamed.length
+  for await (const { path, cid, kind } of walkFolder(root, read)) {
+    o.signal?.throwIfAborted()
+    if (kind === 'folder') {
+      folders.push({ path, cid })
+      if (path !== '') entries.push({ path, file: undefined })
+      continue
+    }
+    const key = checkKey(path === '' ? name : `${name}/${path}`)
+    const entry = await importFile(parts, files, cid, { bucket, key }, o, report)
+    if (path !== '') entries.push(await folderEntryOf(parts, path, entry, o.signal))
+  }
+  if (folders.length === 0) return
+  const place = { bucket, key: `${name}/` }
+  const isSame = report.renamed.length === before
+  const stored = isSame ? await putFolders(parts, place, folders, read, o) : await putFolder(parts, place, entries, o) // its files have other CIDs, so it has
+  report.stored.push(...stored)
+  if (!isSame) report.renamed.push({ from: root.toString(), to: stored[0]!.entry.extents[0]!.id })
+}
+
 async function importFile(
   parts: StoreParts,
   files: FileStore,
   cid: CID,
-  key: string,
+  place: Place,
   o: PutOptions,
   report: CarReport,
-): Promise<void> {
-  const place = { bucket: checkBucket(o.bucket ?? PIN_BUCKET), key }
+): Promise<Placed> {
   const bytes = await files.size(cid)
   const onProgress = (progress: { bytes: number; totalBytes: number | undefined }) =>
     o.onProgress?.({
-      path: lastPart(key),
+      path: lastPart(place.key),
       ...progress,
       files: report.stored.length,
       totalFiles: report.stored.length + 1,
     })
-  const stored = await putOne(parts, () => files.read(cid), place, { ...o, bytes, isPublic: true, onProgress })
+  const all = { ...o, bytes, isPublic: true, onProgress }
+  const put = async () =>
+    (await parts.objects.putCut(cid, (block) => files.blocks.get(block), all)) ??
+    (await parts.objects.put(() => files.read(cid), all))
+  const stored = await enter(parts, place, put, all)
   report.stored.push(stored)
   const id = stored.entry.extents[0]!.id
-  if (id !== cid.toString()) report.renamed.push({ from: cid.toString(), to: id })
+  if (id !== cid.toV1().toString()) report.renamed.push({ from: cid.toString(), to: id })
+  return stored.entry
 }

@@ -2,10 +2,11 @@ import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { realpath } from 'node:fs/promises'
 import { basename, resolve } from 'node:path'
-import type { PutProgress, PutResult, PutSource } from '@pingo/storage'
+import type { FolderEntry, PutProgress, PutResult, PutSource } from '@pingo/storage'
 import { isPinGoError, PinGoError, type StorageClass } from '@pingo/wire'
 import { transaction } from './database.ts'
 import { type Extent, idOf, type Placed } from './entry.ts'
+import { folderEntryOf, putFolder } from './folders.ts'
 import type { StoreParts } from './parts.ts'
 import { checkBucket, checkKey, DEFAULT_BUCKET, type Place, pathOf } from './path-names.ts'
 import { type Found, type LocalFile, look, reason, walkFolder } from './walk.ts'
@@ -60,6 +61,8 @@ export interface PutReport {
   /** Links, pipes and the like, which are never stored. */
   skipped: { path: string; why: string }[]
   isFolder: boolean
+  /** Of a public folder that was stored whole: its CID, as IPFS gives it. */
+  root?: string
 }
 
 /** Stores a file, a folder with all below it, or a stream. @throws PinGoError of what a single file or stream met with */
@@ -79,12 +82,12 @@ export async function put(
   const path = resolve(source)
   const file = await look(path)
   const name = checkKey((o.name ?? basename(path)).replace(/\/+$/, ''))
-  if (file.isFolder) return await putFolder(parts, path, bucket, name, o)
+  if (file.isFolder) return await putAll(parts, path, bucket, name, o)
   const place = { bucket, key: name }
   return { stored: [await putFile(parts, path, place, file, o)], failed: [], skipped: [], isFolder: false }
 }
 
-async function putFolder(
+async function putAll(
   parts: StoreParts,
   folder: string,
   bucket: string,
@@ -101,15 +104,20 @@ async function putFolder(
   const report: PutReport = { stored: [], failed: [], skipped: [], isFolder: true }
   let [doneBytes, doneFiles] = [0, 0]
   const running = new Set<Promise<void>>()
+  const tree: FolderEntry[] = []
   const putFound = async (found: Exclude<Found, { kind: 'skipped' }>) => {
     const place = { bucket, key: found.name }
     const at = report.stored.push(undefined as never) - 1 // keeps the order
     try {
-      if (found.kind === 'folder') report.stored[at] = { entry: putEmptyFolder(parts, place, o) }
-      else {
+      if (found.kind === 'folder') {
+        if (o.isPublic) tree.push({ path: found.name.slice(name.length + 1, -1), file: undefined })
+        else report.stored[at] = { entry: putEmptyFolder(parts, place, o) }
+      } else {
         const onProgress = (progress: StoreProgress) =>
           o.onProgress?.({ ...progress, bytes: doneBytes + progress.bytes, totalBytes, files: doneFiles, totalFiles })
-        report.stored[at] = await putFile(parts, found.path, place, found, { ...o, onProgress })
+        const stored = await putFile(parts, found.path, place, found, { ...o, onProgress })
+        report.stored[at] = stored
+        if (o.isPublic) tree.push(await folderEntryOf(parts, found.name.slice(name.length + 1), stored.entry, o.signal))
         doneBytes += found.bytes
         doneFiles += 1
       }
@@ -139,7 +147,27 @@ async function putFolder(
     await Promise.allSettled(running)
   }
   report.stored = report.stored.filter((stored) => stored !== undefined)
+  if (o.isPublic && report.failed.length === 0) await putRoot(parts, { bucket, key: `${name}/` }, tree, report, o)
   return report
+}
+
+/** The folder itself, so that all of it is found by one CID. */
+async function putRoot(
+  parts: StoreParts,
+  place: Place,
+  tree: FolderEntry[],
+  report: PutReport,
+  o: PutOptions,
+): Promise<void> {
+  try {
+    const isInside = ({ path }: FolderEntry) => path !== '' // an empty folder is told as its own entry
+    const folders = await putFolder(parts, place, tree.filter(isInside), o)
+    report.root = folders[0]!.entry.extents[0]!.id
+    report.stored.push(...folders)
+  } catch (error) {
+    if (!isPinGoError(error, 'PATH_UNSAFE')) throw error
+    report.failed.push({ path: pathOf(place), code: error.code, why: reason(error) }) // the files are stored all the same
+  }
 }
 
 /** What would befall every other file too. */
@@ -197,41 +225,30 @@ export interface PutOneOptions {
 }
 
 /** Stores an object and makes it the entry: durable when it resolves. */
-export async function putOne(
-  { index, objects, journals }: StoreParts,
-  source: PutSource,
-  place: Place,
-  o: PutOneOptions,
-): Promise<Stored> {
+export async function putOne(parts: StoreParts, source: PutSource, place: Place, o: PutOneOptions): Promise<Stored> {
+  const { objects, journals } = parts
   const journal = o.journal === undefined ? undefined : journals.claim(o.journal)
+  let isRead = false
+  const put = async () => {
+    if (isRead && typeof source !== 'function' && !(source instanceof Uint8Array))
+      throw new PinGoError('PUT_AGAIN', 'The same data were removed while they were put.', { hint: 'Put them again.' })
+    isRead = true
+    return await objects.put(source, {
+      class: o.class,
+      isPublic: o.isPublic,
+      bytes: o.bytes,
+      acceptsFewer: o.acceptsFewer,
+      journal,
+      onProgress: o.onProgress,
+      signal: o.signal,
+    })
+  }
   try {
-    for (;;) {
-      const { extent, result } = await objects.put(source, {
-        class: o.class,
-        isPublic: o.isPublic,
-        bytes: o.bytes,
-        acceptsFewer: o.acceptsFewer,
-        journal,
-        onProgress: o.onProgress,
-        signal: o.signal,
-      })
-      const entry = transaction(index.db, () => {
-        if (index.isForgetting(extent.id)) {
-          // public data that are removed just now: what was committed may be forgotten, so it is committed again
-          index.forgotten(extent.id)
-          return undefined
-        }
-        const entry = index.put(place, newEntry(extent, o))
-        if (o.journal !== undefined) journals.drop(o.journal)
-        o.onStored?.(entry)
-        return entry
-      })
-      if (entry) return { entry, result }
-      if (typeof source !== 'function' && !(source instanceof Uint8Array))
-        throw new PinGoError('PUT_AGAIN', 'The same data were removed while they were put.', {
-          hint: 'Put them again.',
-        })
+    const onStored = (entry: Placed) => {
+      if (o.journal !== undefined) journals.drop(o.journal)
+      o.onStored?.(entry)
     }
+    return await enter(parts, place, put, { ...o, onStored })
   } catch (error) {
     if (o.journal !== undefined && isPinGoError(error, 'SOURCE_CHANGED')) journals.drop(o.journal)
     throw error
@@ -240,9 +257,32 @@ export async function putOne(
   }
 }
 
-function newEntry(extent: Extent, o: PutOneOptions) {
+/** Makes an entry of an object that `put` stores: again, where what was stored may be forgotten by then. */
+export async function enter(
+  { index }: StoreParts,
+  place: Place,
+  put: () => Promise<{ extent: Extent; result?: PutResult }>,
+  o: PutOneOptions & { kind?: 'file' | 'folder' },
+): Promise<Stored> {
+  for (;;) {
+    const { extent, result } = await put()
+    const entry = transaction(index.db, () => {
+      if (index.isForgetting(extent.id)) {
+        // public data that are removed just now: what was committed may be forgotten, so it is committed again
+        index.forgotten(extent.id)
+        return undefined
+      }
+      const entry = index.put(place, newEntry(extent, o))
+      o.onStored?.(entry)
+      return entry
+    })
+    if (entry) return { entry, result }
+  }
+}
+
+function newEntry(extent: Extent, o: PutOneOptions & { kind?: 'file' | 'folder' }) {
   return {
-    kind: 'file' as const,
+    kind: o.kind ?? ('file' as const),
     extents: [extent],
     bytes: extent.bytes,
     class: o.class ?? ('hot' as const),

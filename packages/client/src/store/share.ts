@@ -14,7 +14,7 @@ export async function linkTo(
   target: Target,
   o: { objects: Objects; owner: Identity; fogs: Source[]; until: number; password?: string },
 ): Promise<string> {
-  if (target.kind === 'folder')
+  if (target.kind !== 'file')
     throw new PinGoError('SHARE_FOLDER', `'${shown(target.name)}' is a folder; a link leads to one file.`, {
       hint: 'Put an archive of it (tar, zip) and share that.',
     })

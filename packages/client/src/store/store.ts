@@ -93,7 +93,7 @@ export class Store implements AsyncDisposable {
     o: CallOptions & { password?: string } = {},
   ): AsyncGenerator<Uint8Array> {
     const target = await this.#find(what, o)
-    if (target.kind === 'folder')
+    if (target.kind !== 'file')
       throw new PinGoError('FILE_UNREADABLE', `'${shown(target.name)}' is a folder.`, { hint: 'Name a file in it.' })
     yield* this.#parts.objects.read(target.extents, spanOf(target.bytes, range), o.signal)
   }
@@ -160,7 +160,7 @@ export class Store implements AsyncDisposable {
   /** Random challenges to the holders of an object's shards, checked against its Merkle roots. */
   async prove(what: string, o: CallOptions & { challenges?: number } = {}) {
     const target = await this.#find(what, o)
-    if (target.kind === 'folder')
+    if (target.kind !== 'file')
       throw new PinGoError('FILE_UNREADABLE', `'${shown(target.name)}' is a folder.`, { hint: 'Name a file in it.' })
     const proofs: ShardProof[] = []
     for (const { id } of target.extents) proofs.push(...(await this.#parts.objects.prove(id, o)).proofs)
@@ -221,12 +221,12 @@ export class Store implements AsyncDisposable {
     return await pin(this.#parts, cid, o)
   }
 
-  /** A public file as CAR (ipld CARv1), which every IPFS client reads. */
+  /** A public file or folder with all below it as CAR (ipld CARv1), which every IPFS client reads. */
   async *exportCar(what: string, o: CallOptions = {}): AsyncGenerator<Uint8Array> {
     yield* exportCar(this.#parts, await this.#find(what, o), o.signal)
   }
 
-  /** Stores the files of a CAR as public data. */
+  /** Stores the files and folders of a CAR (ipld CARv1 or v2) as public data. */
   async importCar(source: AsyncIterable<Uint8Array>, o: PutOptions = {}): Promise<CarReport> {
     await this.#o.connect(o.signal)
     return await importCar(this.#parts, source, o)

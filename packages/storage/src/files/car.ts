@@ -14,6 +14,10 @@ const MAX_HEADER_BYTES = 64 << 10
 const MAX_CID_BYTES = 100
 const MAX_ROOTS = 1_000
 const MAX_VARINT_BYTES = 8
+const V2_PRAGMA_BYTES = 11
+const V2_HEADER_BYTES = 40
+/** Before the data of a CARv2. */
+const MAX_PADDING_BYTES = 1 << 20
 
 /** The header and blocks of a CAR (ipld CARv1), piece by piece. */
 export async function* carSections(
@@ -64,25 +68,42 @@ export async function writeCar(
 }
 
 /**
- * Reads a CAR (version 1, or the inner one of version 2 when it was unwrapped) in constant memory; blocks are not verified here.
+ * Reads a CAR (ipld CARv1, or CARv2 in whose order its blocks stand; an index is passed over) in constant memory; blocks are not verified here.
  * @throws PinGoError CAR_MALFORMED
  */
 export async function readCar(
   source: AsyncIterable<Uint8Array>,
 ): Promise<{ roots: CID[]; blocks: AsyncGenerator<{ cid: CID; bytes: Uint8Array }> }> {
   const bytes = new ByteReader(source)
-  const headerBytes = await bytes.varint()
-  if (headerBytes === undefined || headerBytes > MAX_HEADER_BYTES) throw malformed('it has no header')
-  let header: { version?: unknown; roots?: unknown }
-  try {
-    header = dagCbor.decode(await bytes.take(headerBytes))
-  } catch (cause) {
-    throw malformed('its header cannot be read', cause)
+  let header = await readHeader(bytes)
+  if (header.version === 2) {
+    await toInnerCar(bytes)
+    header = await readHeader(bytes)
   }
-  if (header.version !== 1) throw malformed('only version 1 is read')
+  if (header.version !== 1) throw malformed('only versions 1 and 2 are read')
   const roots = Array.isArray(header.roots) ? header.roots.map((root) => CID.asCID(root)) : [null]
   if (roots.length > MAX_ROOTS || !roots.every((root) => root !== null)) throw malformed('its roots are invalid')
   return { roots: roots as CID[], blocks: sections(bytes) }
+}
+
+async function readHeader(bytes: ByteReader): Promise<{ version?: unknown; roots?: unknown }> {
+  const headerBytes = await bytes.varint()
+  if (headerBytes === undefined || headerBytes > MAX_HEADER_BYTES) throw malformed('it has no header')
+  try {
+    return dagCbor.decode(await bytes.take(headerBytes))
+  } catch (cause) {
+    throw malformed('its header cannot be read', cause)
+  }
+}
+
+/** From behind the pragma of a CARv2 to the CARv1 in it: characteristics (16 bytes), then where its data and index are. */
+async function toInnerCar(bytes: ByteReader): Promise<void> {
+  const header = Buffer.from(await bytes.take(V2_HEADER_BYTES))
+  const [offset, size] = [Number(header.readBigUInt64LE(16)), Number(header.readBigUInt64LE(24))]
+  const padding = offset - V2_PRAGMA_BYTES - V2_HEADER_BYTES
+  if (padding < 0 || padding > MAX_PADDING_BYTES) throw malformed('its data begin at an impossible place')
+  await bytes.take(padding)
+  bytes.endAfter(size)
 }
 
 async function* sections(bytes: ByteReader): AsyncGenerator<{ cid: CID; bytes: Uint8Array }> {
@@ -117,9 +138,20 @@ class ByteReader {
   readonly #source: AsyncIterator<Uint8Array>
   #held: Uint8Array[] = []
   #bytes = 0
+  /** Bytes of the source that are still to be read. */
+  #left = Number.POSITIVE_INFINITY
 
   constructor(source: AsyncIterable<Uint8Array>) {
     this.#source = source[Symbol.asyncIterator]()
+  }
+
+  /** Takes what comes after so many bytes more for the end. */
+  endAfter(bytes: number): void {
+    this.#left = bytes - this.#bytes
+    if (this.#left >= 0) return
+    this.#held = [Buffer.concat(this.#held).subarray(0, bytes)]
+    this.#bytes = bytes
+    this.#left = 0
   }
 
   /** A varint, or undefined when the source ends before it. */
@@ -152,9 +184,12 @@ class ByteReader {
   }
 
   async #fill(): Promise<boolean> {
-    const { done, value } = await this.#source.next()
+    if (this.#left <= 0) return false
+    const { done, value: all } = await this.#source.next()
     if (done) return false
-    if (value.byteLength === 0) return await this.#fill()
+    if (all.byteLength === 0) return await this.#fill()
+    const value = all.subarray(0, this.#left)
+    this.#left -= value.byteLength
     this.#held.push(value)
     this.#bytes += value.byteLength
     return true

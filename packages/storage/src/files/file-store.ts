@@ -65,7 +65,7 @@ export class FileStore implements FileSink {
         yield part
       }
     }
-    const cid = await importFile(counted(), (cid, block) => this.blocks.put(cid, block), {
+    const { cid } = await importFile(counted(), (cid, block) => this.blocks.put(cid, block), {
       concurrency: WRITE_CONCURRENCY,
     })
     return { cid: cid.toString(), bytes }

@@ -67,7 +67,7 @@ test('a sharded folder of 6,000 files is that of IPFS; every path is found in it
   const { cid } = await makeFolder(await entriesOf(files, store.put), store.put)
   assert.equal(cid.toString(), await imported(files, memory()))
   for (let n = 0; n < 6_000; n += 37) {
-    const file = await resolvePath(cid, `file number ${n}.txt`, store.get)
+    const { cid: file } = await resolvePath(cid, `file number ${n}.txt`, store.get)
     assert.equal(Buffer.from(await store.get(file)).toString(), `${n}`)
   }
   await assert.rejects(resolvePath(cid, 'file number 6000.txt', store.get), { code: 'PATH_NOT_FOUND' })
@@ -84,7 +84,7 @@ test('walking gives folders before what is in them, empty ones too', async () =>
     walked.map(({ path, kind }) => (kind === 'folder' ? `${path}/` : path)),
     ['/', 'a.txt', 'b/', 'b/c.txt', 'b/d/', 'b/d/e.txt', 'b/empty', 'void/', 'void/deep/', 'ä ö/', 'ä ö/ü.txt'],
   )
-  const file = await resolvePath(cid, 'b/d/e.txt', store.get)
+  const { cid: file } = await resolvePath(cid, 'b/d/e.txt', store.get)
   assert.deepEqual(await Array.fromAsync(walkFolder(file, store.get)), [{ path: '', cid: file, kind: 'file' }])
 })
 
@@ -101,7 +101,7 @@ test('any tree of names is found path by path', async () => {
       const store = memory()
       const { cid } = await makeFolder(await entriesOf(files, store.put), store.put)
       for (const each of Object.keys(files))
-        assert.equal(Buffer.from(await store.get(await resolvePath(cid, each, store.get))).toString(), each)
+        assert.equal(Buffer.from(await store.get((await resolvePath(cid, each, store.get)).cid)).toString(), each)
     }),
     { numRuns: 50 },
   )

@@ -10,28 +10,36 @@ export const MAX_ENTRIES = 1_000_000
 export const MAX_PATH_DEPTH = 64
 /** Bytes of the name of an entry. */
 export const MAX_NAME_BYTES = 1_024
-/** The hash has 64 bits, a level takes at least one; real trees take eight a level. */
-const MAX_SHARD_LEVELS = 64
+/** Bits of a name's hash, which lead through the shards of a large folder. */
 const HASH_BITS = 64
+const MIN_SHARD_BITS = 3
+const MAX_SHARD_BITS = 10
 
-/** Reads a block, verified. */
-export type ReadBlock = (cid: CID) => Promise<Uint8Array>
+/**
+ * Reads a block, verified.
+ * @param root the file or folder that the block is of: it alone says where the block is to be found
+ */
+export type ReadBlock = (cid: CID, root: CID) => Promise<Uint8Array>
 
 export interface Entry {
   name: string
   cid: CID
-  /** Bytes of all blocks below it, as its folder says. */
+  /** Bytes of all blocks below it, as its folder says; not checked. */
   dagBytes: number
+}
+
+/** A block of a UnixFS folder: all its entries, or a shard of a hash trie (ipfs/specs UNIXFS, HAMT). */
+export interface FolderNode {
+  /** Names are as the block has them: see {@link isSafeName}. */
+  entries: Entry[]
+  /** The shards below it, by the part of a name's hash that leads there. */
+  shards: { prefix: string; cid: CID }[]
+  /** Bits of the hash that a shard takes; undefined for a plain folder. */
+  bits: number | undefined
 }
 
 const malformed = (cid: CID, why: string, cause?: unknown) =>
   new PinGoError('FOLDER_MALFORMED', `${cid} is not a folder that can be read: ${why}.`, { cause })
-
-interface FolderNode {
-  links: dagPb.PBLink[]
-  /** Of a shard (HAMT): children a node, a power of two; undefined for a plain folder. */
-  fanout: number | undefined
-}
 
 /** A block as node of a UnixFS folder, plain or sharded; undefined when it is a file. @throws PinGoError FOLDER_MALFORMED */
 export function readFolder(cid: CID, block: Uint8Array): FolderNode | undefined {
@@ -44,82 +52,116 @@ export function readFolder(cid: CID, block: Uint8Array): FolderNode | undefined 
   } catch (cause) {
     throw malformed(cid, 'the block is no UnixFS node', cause)
   }
-  if (entry.type === 'directory') return { links: node.Links, fanout: undefined }
-  if (entry.type !== 'hamt-sharded-directory') return undefined
-  const fanout = Number(entry.fanout)
-  if (fanout < 2 || fanout > 1024 || !Number.isInteger(Math.log2(fanout)))
+  if (entry.type !== 'directory' && entry.type !== 'hamt-sharded-directory') return undefined
+  const isPlain = entry.type === 'directory'
+  const bits = Math.log2(Number(entry.fanout))
+  if (!isPlain && (!Number.isInteger(bits) || bits < MIN_SHARD_BITS || bits > MAX_SHARD_BITS))
     throw malformed(cid, 'its shards have an unknown width')
-  return { links: node.Links, fanout }
+  if (!isPlain && node.Links.length > 2 ** bits) throw malformed(cid, 'a shard of it has more entries than places')
+  const digits = isPlain ? 0 : digitsOf(bits)
+  const folder: FolderNode = { entries: [], shards: [], bits: isPlain ? undefined : bits }
+  for (const { Name = '', Hash, Tsize = 0 } of node.Links) {
+    const link = toCid(Hash)
+    if (!isPlain && Name.length === digits) folder.shards.push({ prefix: Name, cid: link })
+    else folder.entries.push({ name: Name.slice(digits), cid: link, dagBytes: Number(Tsize) })
+  }
+  return folder
 }
 
 /**
- * The entries of a folder, plain or sharded (ipfs/specs, UnixFS).
- * @throws PinGoError FOLDER_MALFORMED (also for names that lead out of it, names that stand twice, too many entries), FILE_NOT_FOLDER
+ * All blocks that a folder itself is made of, its first one first, with the entries that each has; not what is below it.
+ * @param first its first block, when it was read already
+ * @throws PinGoError FOLDER_MALFORMED, FILE_NOT_FOLDER
  */
-export async function* listFolder(folder: CidLike, read: ReadBlock): AsyncGenerator<Entry> {
-  const root = toCid(folder)
-  const names = new Set<string>()
-  const left: { cid: CID; level: number }[] = [{ cid: root, level: 1 }]
+export async function* folderNodes(
+  root: CID,
+  read: ReadBlock,
+  first?: Uint8Array,
+): AsyncGenerator<FolderNode & { cid: CID; bytes: Uint8Array }> {
+  const left: { cid: CID; level: number; bits?: number }[] = [{ cid: root, level: 1 }]
   for (let next = left.pop(); next; next = left.pop()) {
-    const { cid, level } = next
-    if (level > MAX_SHARD_LEVELS) throw malformed(root, 'its shards are too deep')
-    const node = readFolder(cid, await read(cid))
-    if (!node) throw level === 1 ? notFolder(cid) : malformed(cid, 'a shard of it is a file')
-    const shards: CID[] = []
-    for (const link of node.links) {
-      const name = nameOf(root, link, node.fanout)
-      if (name === '') {
-        shards.push(toCid(link.Hash))
-        continue
-      }
-      if (names.has(name)) throw malformed(root, `the name '${name}' stands twice`)
-      if (names.add(name).size > MAX_ENTRIES) throw malformed(root, `it has more than ${MAX_ENTRIES} entries`)
-      yield { name, cid: toCid(link.Hash), dagBytes: link.Tsize ?? 0 }
-    }
-    for (const shard of shards.toReversed()) left.push({ cid: shard, level: level + 1 })
+    const { cid, level, bits } = next
+    const bytes = level === 1 && first ? first : await read(cid, root)
+    const node = readFolder(cid, bytes)
+    if (!node && level === 1) throw notFolder(cid)
+    if (!node || (level > 1 && node.bits !== bits)) throw malformed(root, 'its shards do not fit')
+    if (node.bits !== undefined && node.shards.length > 0 && (level + 1) * node.bits > HASH_BITS)
+      throw malformed(root, 'its shards are too deep')
+    yield { ...node, cid, bytes }
+    for (const shard of node.shards.toReversed()) left.push({ cid: shard.cid, level: level + 1, bits: node.bits })
     if (left.length > MAX_ENTRIES) throw malformed(root, 'it has too many shards')
   }
 }
 
 /**
- * What stands at a path below a folder: an empty path is the root itself.
- * @param path names between slashes, not escaped
- * @throws PinGoError PATH_NOT_FOUND, FILE_NOT_FOLDER, FOLDER_MALFORMED
+ * The entries of a folder, plain or sharded.
+ * @throws PinGoError FOLDER_MALFORMED (also for names that lead out of it, names that stand twice, too many entries), FILE_NOT_FOLDER
  */
-export async function resolvePath(root: CidLike, path: string, read: ReadBlock): Promise<CID> {
-  const names = path.split('/').filter((name) => name !== '')
-  if (names.length > MAX_PATH_DEPTH) throw notFound(path)
-  let cid = toCid(root)
-  for (const name of names) {
-    const found = isSafeName(name) ? await lookUp(cid, name, read) : undefined
-    if (!found) throw notFound(path)
-    cid = found
-  }
-  return cid
+export async function* listFolder(folder: CidLike, read: ReadBlock, first?: Uint8Array): AsyncGenerator<Entry> {
+  const root = toCid(folder)
+  const names = new Set<string>()
+  for await (const { entries } of folderNodes(root, read, first))
+    for (const entry of entries) {
+      const { name } = entry
+      if (!isSafeName(name))
+        throw malformed(root, `it has an entry with the name ${JSON.stringify(name.slice(0, 100))}`)
+      if (names.has(name)) throw malformed(root, `the name '${name}' stands twice`)
+      if (names.add(name).size > MAX_ENTRIES) throw malformed(root, `it has more than ${MAX_ENTRIES} entries`)
+      yield entry
+    }
 }
 
-async function lookUp(folder: CID, name: string, read: ReadBlock): Promise<CID | undefined> {
-  let hash: bigint | undefined
-  let cid = folder
-  for (let level = 1, bits = 0; level <= MAX_SHARD_LEVELS; level++) {
-    const node = readFolder(cid, await read(cid))
-    if (!node) throw level === 1 ? notFolder(cid) : malformed(cid, 'a shard of it is a file')
-    const { links, fanout } = node
-    if (fanout === undefined) {
-      const link = links.find(({ Name }) => Name === name)
-      return link && toCid(link.Hash)
-    }
-    hash ??= await hashOf(name)
-    bits += Math.log2(fanout)
-    if (bits > HASH_BITS) break
-    const place = Number((hash >> BigInt(HASH_BITS - bits)) & BigInt(fanout - 1))
-    const prefix = prefixOf(place, fanout)
-    const link = links.find(({ Name }) => Name?.startsWith(prefix))
-    if (!link) return undefined
-    if (link.Name !== prefix) return link.Name === prefix + name ? toCid(link.Hash) : undefined
-    cid = toCid(link.Hash)
+/** A block on the way to what a path names, and the folder that it is of. */
+export interface Step {
+  cid: CID
+  root: CID
+}
+
+/**
+ * Follows names through folders: without any, it is the root itself.
+ * @param path names between slashes, or one by one; not escaped
+ * @returns what is there, and the blocks on the way to it, root first, itself last
+ * @throws PinGoError PATH_NOT_FOUND, FOLDER_MALFORMED, and what `read` rejects with
+ */
+export async function resolvePath(
+  root: CidLike,
+  path: string | readonly string[],
+  read: ReadBlock,
+): Promise<{ cid: CID; way: Step[] }> {
+  const names = typeof path === 'string' ? path.split('/').filter((name) => name !== '') : path
+  if (names.length > MAX_PATH_DEPTH) throw notFound(names)
+  let cid = toCid(root)
+  const way: Step[] = [{ cid, root: cid }]
+  for (const name of names) {
+    const found = isSafeName(name) ? await lookUp(cid, name, read, way) : undefined
+    if (!found) throw notFound(names)
+    cid = found
+    way.push({ cid, root: cid })
   }
-  throw malformed(folder, 'its shards are too deep')
+  return { cid, way }
+}
+
+/** The entry of a folder: each level of shards takes some bits of the name's hash. @param way gets the shards */
+async function lookUp(folder: CID, name: string, read: ReadBlock, way: Step[]): Promise<CID | undefined> {
+  const first = readFolder(folder, await read(folder, folder))
+  let node = first
+  let hash: bigint | undefined
+  for (let used = 0; node; ) {
+    const { bits, entries, shards } = node
+    const entry = entries.find((each) => each.name === name)
+    if (entry || bits === undefined) return entry?.cid
+    hash ??= await hashOf(name)
+    used += bits
+    if (used > HASH_BITS) throw malformed(folder, 'its shards are too deep')
+    const place = Number(BigInt.asUintN(bits, hash >> BigInt(HASH_BITS - used)))
+    const prefix = place.toString(16).toUpperCase().padStart(digitsOf(bits), '0')
+    const shard = shards.find((each) => each.prefix === prefix)
+    if (!shard) return undefined
+    node = readFolder(shard.cid, await read(shard.cid, folder))
+    if (node?.bits !== bits) throw malformed(folder, 'its shards do not fit')
+    way.push({ cid: shard.cid, root: folder })
+  }
+  return undefined
 }
 
 export interface WalkedEntry {
@@ -143,7 +185,8 @@ export async function* walkFolder(
   const left: { cid: CID; path: string; depth: number }[] = [{ cid: toCid(root), path: '', depth: 0 }]
   for (let next = left.pop(); next; next = left.pop()) {
     const { cid, path, depth } = next
-    if (cid.code === RAW || !readFolder(cid, await read(cid))) {
+    const first = cid.code === RAW ? undefined : await read(cid, cid)
+    if (!first || !readFolder(cid, first)) {
       yield { path, cid, kind: 'file' }
       continue
     }
@@ -151,7 +194,7 @@ export async function* walkFolder(
     if (depth >= MAX_PATH_DEPTH)
       throw malformed(toCid(root), `it has more than ${MAX_PATH_DEPTH} folders in one another`)
     const below: typeof left = []
-    for await (const entry of listFolder(cid, read)) {
+    for await (const entry of listFolder(cid, read, first)) {
       if (++entries > maxEntries) throw malformed(toCid(root), `it has more than ${maxEntries} entries`)
       below.push({ cid: entry.cid, path: path === '' ? entry.name : `${path}/${entry.name}`, depth: depth + 1 })
     }
@@ -172,19 +215,8 @@ export function isSafeName(name: string): boolean {
   )
 }
 
-/** An entry's name without the place in its shard; empty for a link to a shard. */
-function nameOf(root: CID, { Name = '' }: dagPb.PBLink, fanout: number | undefined): string {
-  const name = fanout === undefined ? Name : Name.slice(prefixOf(0, fanout).length)
-  if (fanout !== undefined && name === '' && Name !== '') return ''
-  if (!isSafeName(name)) throw malformed(root, `it has an entry with the name ${JSON.stringify(name.slice(0, 100))}`)
-  return name
-}
-
-const prefixOf = (place: number, fanout: number): string =>
-  place
-    .toString(16)
-    .toUpperCase()
-    .padStart((fanout - 1).toString(16).length, '0')
+/** Hex digits before each name in a shard. */
+const digitsOf = (bits: number): number => (2 ** bits - 1).toString(16).length
 
 /** The first 64 bits of murmur3 (x64, 128 bits) of a name. */
 async function hashOf(name: string): Promise<bigint> {
@@ -192,4 +224,5 @@ async function hashOf(name: string): Promise<bigint> {
 }
 
 const notFolder = (cid: CID) => new PinGoError('FILE_NOT_FOLDER', `${cid} is a file, not a folder.`)
-const notFound = (path: string) => new PinGoError('PATH_NOT_FOUND', `There is nothing at '${path.slice(0, 300)}'.`)
+const notFound = (names: readonly string[]) =>
+  new PinGoError('PATH_NOT_FOUND', `There is nothing at '${names.join('/').slice(0, 300)}'.`)

@@ -9,12 +9,13 @@ const MAX_LINKS = 174
  * as `ipfs add --cid-version=1 --raw-leaves --chunker=size-1048576`. Constant memory.
  * @param put takes every block, children before their parents; the stream is read no faster than it resolves
  * @param o.concurrency blocks that `put` has in hand at once; 1: in the order of the file
+ * @returns the root, and the bytes of all blocks: what a folder's link says of it
  */
 export async function importFile(
   content: AsyncIterable<Uint8Array>,
   put: (cid: CID, block: Uint8Array) => Promise<void>,
   o: { concurrency: number },
-): Promise<CID> {
+): Promise<{ cid: CID; dagBytes: number }> {
   // loaded when first needed: a node that only reads files never pays for it
   const [importer, { fixedSize }, { balanced }] = await Promise.all([
     import('ipfs-unixfs-importer'),
@@ -27,7 +28,7 @@ export async function importFile(
       return cid
     },
   }
-  const { cid } = await importer.importFile({ content }, sink as never, {
+  const { cid, size } = await importer.importFile({ content }, sink as never, {
     cidVersion: 1,
     rawLeaves: true,
     reduceSingleLeafToSelf: true,
@@ -35,5 +36,5 @@ export async function importFile(
     chunker: fixedSize({ chunkSize: CHUNK_BYTES }),
     layout: balanced({ maxChildrenPerNode: MAX_LINKS }),
   })
-  return cid
+  return { cid, dagBytes: Number(size) }
 }

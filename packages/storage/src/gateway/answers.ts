@@ -172,7 +172,7 @@ export function json(response: ServerResponse, status: number, value: unknown, h
 const STATUS: Record<string, number> = {
   BLOCK_MISSING: 404,
   BLOCK_CORRUPT: 404,
-  PATH_MISSING: 404,
+  PATH_NOT_FOUND: 404,
   BLOCK_TOO_LARGE: 413,
   MESSAGE_TOO_LARGE: 413,
   LENGTH_REQUIRED: 411,
@@ -187,6 +187,7 @@ const STATUS: Record<string, number> = {
   QUOTA_EXCEEDED: 507,
   DISK_FULL: 507,
   FILE_MALFORMED: 422,
+  FOLDER_MALFORMED: 422,
   FILE_TOO_LARGE: 422,
   TRANSFER_TIMEOUT: 408,
 }

@@ -87,7 +87,7 @@ describe('a DAG that is made to cost much', () => {
         shard(),
         prefixes.map((name) => ({ cid: inner, bytes: 1, name })),
       )
-    assert.equal(await errorOf(await get(url, `/ipfs/${inner}/anything`)), 'FILE_MALFORMED')
+    assert.equal(await errorOf(await get(url, `/ipfs/${inner}/anything`)), 'FOLDER_MALFORMED')
     const listed = await get(url, `/ipfs/${inner}`, { accept: 'application/json' })
     assert.ok(listed.status === 422 || !((await listed.json()) as { isWhole: boolean }).isWhole)
     // two levels of shards that are all the same one: 65,536 shards to look at, of which few are
@@ -119,7 +119,7 @@ describe('a DAG that is made to cost much', () => {
       odd,
       prefixes.slice(0, 16).map((name) => ({ cid: mixed, bytes: 1, name: name[1]! })),
     )
-    assert.equal(await errorOf(await get(url, `/ipfs/${wrong}/x`)), 'FILE_MALFORMED')
+    assert.equal(await errorOf(await get(url, `/ipfs/${wrong}/x`)), 'FOLDER_MALFORMED')
   })
 })
 

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { CID } from '@pingo/wire'
-import type { DirectoryEntry } from './directory.ts'
+import { type Entry, isSafeName } from '../files/folder.ts'
 
 const STYLE = `
 :root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif }
@@ -23,14 +23,14 @@ export const LISTING_POLICY = `default-src 'none'; style-src 'sha256-${createHas
 export function listingPage(o: {
   root: CID
   path: readonly string[]
-  entries: readonly DirectoryEntry[]
+  entries: readonly Entry[]
   isWhole: boolean
 }): string {
   const title = `/ipfs/${[o.root, ...o.path].join('/')}`
-  const items = o.entries.map(({ name, cid, bytes }) => {
+  const items = o.entries.map(({ name, cid, dagBytes }) => {
     const text = escapeHtml(name || '(no name)')
-    const href = isNameable(name) ? pathTo(o.root, [...o.path, name]) : `/ipfs/${cid}`
-    return `<li><a href="${escapeHtml(href)}">${text}</a><span>${sizeText(bytes)}</span></li>`
+    const href = isSafeName(name) ? pathTo(o.root, [...o.path, name]) : `/ipfs/${cid}`
+    return `<li><a href="${escapeHtml(href)}">${text}</a><span>${sizeText(dagBytes)}</span></li>`
   })
   const up =
     o.path.length > 0
@@ -52,9 +52,6 @@ ${up}${items.join('\n')}
 </html>
 `
 }
-
-/** Whether a path can name it. */
-const isNameable = (name: string): boolean => name !== '' && name !== '.' && name !== '..' && !/[/\0]/.test(name)
 
 const pathTo = (root: CID, path: readonly string[]): string =>
   `/ipfs/${[root, ...path.map((name) => encodeURIComponent(name.toWellFormed()))].join('/')}`

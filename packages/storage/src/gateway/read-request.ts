@@ -1,7 +1,8 @@
 import { PinGoError } from '@pingo/wire'
+import type { DagScope, EntityBytes } from '../files/dag-walk.ts'
+import { MAX_PATH_DEPTH } from '../files/folder.ts'
+
 import { formOf, prefersJson } from './accept.ts'
-import type { DagScope, EntityBytes } from './dag-walk.ts'
-import { MAX_PATH_NAMES } from './directory.ts'
 
 const MAX_PATH = 4_096
 const MAX_CID_TEXT = 150
@@ -46,8 +47,8 @@ export function readRequest(url: string, accept = ''): ReadRequest {
       hint: 'Ask for /ipfs/CID or /ipfs/CID/NAME.',
     })
   if (rest.at(-1) === '') rest.pop()
-  if (rest.length > MAX_PATH_NAMES)
-    throw new PinGoError('PATH_MALFORMED', `A path has at most ${MAX_PATH_NAMES} names.`)
+  if (rest.length > MAX_PATH_DEPTH)
+    throw new PinGoError('PATH_MALFORMED', `A path has at most ${MAX_PATH_DEPTH} names.`)
   return {
     root,
     names: rest.map(decodeName),

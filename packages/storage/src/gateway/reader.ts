@@ -6,6 +6,8 @@ import type { DiskCache } from '../cache/disk-cache.ts'
 import { SizedCache } from '../cache/s3-fifo.ts'
 import type { BlockSource } from '../cdn/port.ts'
 import { carSections } from '../files/car.ts'
+import { type DagScope, walkDag } from '../files/dag-walk.ts'
+import { type Entry, folderNodes, type ReadBlock, readFolder, resolvePath, type Step } from '../files/folder.ts'
 import { readTree } from '../files/read-tree.ts'
 import { type FileNode, readNode } from '../files/unixfs.ts'
 import { MAX_BLOCK_BYTES, MAX_FILE_BLOCKS } from '../limits.ts'
@@ -28,8 +30,6 @@ import {
   rawHead,
 } from './answers.ts'
 import { isCurrent } from './conditions.ts'
-import { type DagScope, walkDag } from './dag-walk.ts'
-import { type DirectoryNode, listDirectory, readDirectory, resolvePath } from './directory.ts'
 import { openFastLane } from './fast-lane.ts'
 import { type HotBlock, HotBlocks } from './hot-blocks.ts'
 import { LISTING_POLICY, listingPage } from './listing.ts'
@@ -113,18 +113,17 @@ export class Reader {
     // who hung up waits for nothing
     const stop = new AbortController()
     response.once('close', () => stop.abort())
-    const read = async (cid: CID) => (await this.#hot.get(cid, { signal: stop.signal, root })).bytes
+    const read: ReadBlock = async (cid, root) => (await this.#hot.get(cid, { signal: stop.signal, root })).bytes
     const { cid, way } = await resolvePath(root, wanted.names, read)
     if (wanted.format === 'car') return await this.#car(request, response, wanted, way, read)
-    if (wanted.format === 'raw') return await this.#raw(request, response, cid, { signal: stop.signal, root })
+    if (wanted.format === 'raw') return await this.#raw(request, response, cid, { signal: stop.signal, root: cid })
     if (cid.code !== RAW && cid.code !== DAG_PB)
       throw new PinGoError('FORMAT_UNKNOWN', `${cid} is neither a file nor a directory.`, {
         hint: 'Ask for it with ?format=raw.',
       })
-    const block = await this.#hot.get(cid, { signal: stop.signal, root })
-    const directory = readDirectory(cid, block.bytes)
-    if (directory) await this.#directory(request, response, wanted, root, cid, directory, read)
-    else await this.#file(request, response, wanted, root, block, read)
+    const block = await this.#hot.get(cid, { signal: stop.signal, root: cid })
+    if (readFolder(cid, block.bytes)) await this.#directory(request, response, wanted, root, block, read)
+    else await this.#file(request, response, wanted, root, block, (child) => read(child, cid))
   }
 
   async #raw(
@@ -199,9 +198,8 @@ export class Reader {
     response: ServerResponse,
     wanted: ReadRequest,
     root: CID,
-    cid: CID,
-    node: DirectoryNode,
-    read: (cid: CID) => Promise<Uint8Array>,
+    { cid, bytes }: HotBlock,
+    read: ReadBlock,
   ): Promise<void> {
     const { isJson } = wanted
     const tag = `W/"${cid}.${isJson ? 'json' : 'dir-1'}"`
@@ -209,13 +207,12 @@ export class Reader {
     if (!isJson) head.push('content-security-policy', LISTING_POLICY, 'referrer-policy', 'no-referrer')
     const whole = ['etag', tag, 'cache-control', LISTING_CACHING]
     if (isCurrent(request, tag)) return notModified(response, [...head, ...whole])
-    const limits = { maxEntries: MAX_LISTED, maxShards: MAX_LISTED_SHARDS }
-    const { entries, isWhole } = await listDirectory(cid, node, read, limits)
+    const { entries, isWhole } = await firstEntries(cid, read, bytes)
     const text = isJson
       ? JSON.stringify({
           cid: String(cid),
           isWhole,
-          entries: entries.map((entry) => ({ ...entry, cid: String(entry.cid) })),
+          entries: entries.map(({ name, cid, dagBytes }) => ({ name, cid: String(cid), bytes: dagBytes })),
         })
       : listingPage({ root, path: wanted.names, entries, isWhole })
     const body = Buffer.from(text)
@@ -228,10 +225,10 @@ export class Reader {
     request: IncomingMessage,
     response: ServerResponse,
     wanted: ReadRequest,
-    way: CID[],
-    read: (cid: CID) => Promise<Uint8Array>,
+    way: Step[],
+    read: ReadBlock,
   ): Promise<void> {
-    const [root, cid] = [way[0]!, way.at(-1)!]
+    const [root, cid] = [way[0]!.cid, way.at(-1)!.cid]
     const scope: DagScope = wanted.scope
     const kind = [
       scope === 'all' ? '' : `.${scope}`,
@@ -257,7 +254,7 @@ export class Reader {
     const blocks = walkDag(way, { scope, range: wanted.range, get: read, budget: this.#walkBudget })
     const parts = carSections(root, blocks)
     try {
-      await read(cid) // it is here: only now the head says so
+      await read(cid, cid) // it is here: only now the head says so
       if (isCurrent(request, tag)) return notModified(response, head)
       if (request.method === 'HEAD') return end(response, 200, head)
       this.#cars += 1
@@ -272,6 +269,24 @@ export class Reader {
       await parts.return(undefined)
     }
   }
+}
+
+/** The entries of a directory as far as the limits go: a few blocks that link to each other could list names without end. */
+async function firstEntries(
+  cid: CID,
+  read: ReadBlock,
+  first: Uint8Array,
+): Promise<{ entries: Entry[]; isWhole: boolean }> {
+  const entries: Entry[] = []
+  let nodes = 0
+  for await (const node of folderNodes(cid, read, first)) {
+    if (nodes++ > MAX_LISTED_SHARDS) return { entries, isWhole: false }
+    for (const entry of node.entries) {
+      if (entries.length >= MAX_LISTED) return { entries, isWhole: false }
+      entries.push(entry)
+    }
+  }
+  return { entries, isWhole: true }
 }
 
 const RAW_QUERY = '?format=raw'

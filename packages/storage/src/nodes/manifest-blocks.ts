@@ -1,7 +1,8 @@
-import { type CID, type ManifestPart, type ObjectManifest, PinGoError, parseCid } from '@pingo/wire'
+import { type CID, DAG_PB, type ManifestPart, type ObjectManifest, PinGoError, parseCid } from '@pingo/wire'
 import type { BlockStore } from '../blocks/block-store.ts'
 import { type CidLike, keyOf } from '../blocks/key.ts'
 import { linksOf } from '../blocks/links.ts'
+import { folderNodes, readFolder } from '../files/folder.ts'
 import { dataShards, decodeManifest, decodePart, shardCid } from '../objects/object.ts'
 
 /** The manifest in block `cid`. @throws PinGoError BLOCK_MISSING, MANIFEST_MALFORMED */
@@ -25,8 +26,9 @@ export async function* manifestBlocks(blocks: BlockStore, manifestCid: CID): Asy
 
 /**
  * Checks that the data shards of public data are the leaves of their UnixFS root, by the tree nodes that are here: then nobody can pass
- * off other bytes as an object that somebody else is going to store.
- * @throws PinGoError BLOCK_MISSING, MANIFEST_MALFORMED
+ * off other bytes as an object that somebody else is going to store. A folder has all of its own blocks, and no others: its entries are objects of
+ * their own.
+ * @throws PinGoError BLOCK_MISSING, MANIFEST_MALFORMED, FOLDER_MALFORMED
  */
 export async function checkTree(blocks: BlockStore, manifest: ObjectManifest): Promise<void> {
   const here = new Set<string>()
@@ -42,6 +44,22 @@ export async function checkTree(blocks: BlockStore, manifest: ObjectManifest): P
     if (!here.has(keyOf(cid)))
       throw new PinGoError('MANIFEST_MALFORMED', `The manifest lacks block ${cid} of the file.`)
   }
-  check(manifest.root!)
+  const root = parseCid(manifest.root!)
+  check(root)
+  if (root.code === DAG_PB && readFolder(root, await blocks.get(root))) return await checkFolder(blocks, root, here)
   for (const text of tree) for (const link of linksOf(parseCid(text), await blocks.get(text))) check(link)
+}
+
+async function checkFolder(blocks: BlockStore, root: CID, here: ReadonlySet<string>): Promise<void> {
+  const own = new Set<string>()
+  const read = async (cid: CID) => {
+    if (!here.has(keyOf(cid)))
+      throw new PinGoError('MANIFEST_MALFORMED', `The manifest lacks block ${cid} of the folder.`)
+    if (own.has(keyOf(cid))) throw new PinGoError('MANIFEST_MALFORMED', 'Two shards of the folder are one.')
+    own.add(keyOf(cid))
+    return await blocks.get(cid)
+  }
+  for await (const _ of folderNodes(root, read)); // reads them all
+  if (own.size !== here.size)
+    throw new PinGoError('MANIFEST_MALFORMED', 'The manifest has blocks that are not the folder’s.')
 }

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import {
   CARETAKERS,
+  type CID,
   type Code,
   type Identity,
   MAX_COPIED_BYTES,
@@ -12,6 +13,7 @@ import {
   sha256,
 } from '@pingo/wire'
 import { KEY_BYTES } from '../crypto/segment.ts'
+import { readNode } from '../files/unixfs.ts'
 import type { NodeMap } from '../nodes/port.ts'
 import { CLASS_CODES, codeFor } from '../placement/codes.ts'
 import { caretakingBytes, commitObject } from './commit.ts'
@@ -27,7 +29,7 @@ import {
   width,
 } from './object.ts'
 import { NodePool } from './pool.ts'
-import { publicStripes } from './public.ts'
+import { type CutFile, cutFile, cutStripes, publicStripes } from './public.ts'
 import { opened, peek, segments } from './segments.ts'
 import { partsOf, SourceChanged, StripeWriter } from './writer.ts'
 
@@ -94,6 +96,8 @@ export interface PutResult {
   key?: Uint8Array
   /** True length: nodes know the padded one only. */
   bytes: number
+  /** Of public data: of all its blocks, what a folder's link says of it. */
+  dagBytes?: number
   /** Of all shards and the manifest's copies. */
   storedBytes: number
   code: Code
@@ -120,6 +124,34 @@ export async function putObject(source: PutSource, o: PutOptions): Promise<PutRe
     if (!(error instanceof SourceChanged) || typeof source !== 'function') throw error
     return await new Put(o, journal).run(opened(source))
   }
+}
+
+/**
+ * Stores the blocks that a public UnixFS folder itself is made of as an object; its entries are objects of their own.
+ * @throws PinGoError as {@link putObject}
+ */
+export async function putFolder(
+  { root, blocks, dagBytes }: { root: CID; blocks: readonly Block[]; dagBytes: number },
+  o: Omit<PutOptions, 'isPublic' | 'bytes' | 'journal' | 'onProgress'>,
+): Promise<PutResult> {
+  const tree = blocks.map(({ cid, bytes }) => ({ cid: cid.toV1(), bytes }))
+  const made = { root: root.toV1().toString(), tree, dagBytes }
+  return await new Put({ ...o, isPublic: true }, new MemoryJournal()).runTree(made)
+}
+
+/**
+ * Stores a public UnixFS file that is cut into blocks already, under the CID that it has.
+ * @param read its blocks, verified; each is read twice
+ * @returns undefined when it is cut so that it cannot be stored as it is: then its bytes can, by {@link putObject}, under another CID
+ * @throws PinGoError as {@link putObject}, FILE_MALFORMED
+ */
+export async function putCutFile(
+  root: CID,
+  read: (cid: CID) => Promise<Uint8Array>,
+  o: Omit<PutOptions, 'isPublic' | 'journal'>,
+): Promise<PutResult | undefined> {
+  const file = await cutFile(root, read)
+  return file && (await new Put({ ...o, isPublic: true }, new MemoryJournal()).runCut(file, read))
 }
 
 /** One try. */
@@ -149,20 +181,8 @@ class Put {
 
   async run(source: AsyncIterable<Uint8Array>): Promise<PutResult> {
     const { bytes: short, all } = await peek(source, MAX_COPIED_BYTES)
-    await this.#pool.find(1, () => this.#pool.usable()[0])
-    const network = Math.max(this.#pool.usable().length, this.#o.minNodes ?? 0)
-    const wanted = this.#o.code ?? CLASS_CODES[this.#o.class ?? 'hot']
-    const start = await this.#start(codeFor(short ?? MAX_COPIED_BYTES + 1, wanted, network))
-    const writer = new StripeWriter({
-      code: start.code,
-      pool: this.#pool,
-      nodes: this.#o.nodes,
-      journal: this.#journal,
-      upload: start.upload,
-      clock: this.#clock,
-      signal: this.#o.signal,
-      onStored: (what) => this.#tell(what),
-    })
+    const { start, network } = await this.#prepare(short ?? MAX_COPIED_BYTES + 1)
+    const writer = this.#writer(start)
     const counted = this.#counted(all)
     try {
       const made = start.isPublic
@@ -180,6 +200,49 @@ class Put {
       if (error instanceof SourceChanged) await this.#begin(start.code)
       throw error
     }
+  }
+
+  /** Stores what has no bytes beside its tree. */
+  async runTree(made: Made): Promise<PutResult> {
+    const { start, network } = await this.#prepare(0)
+    return await this.#commit(start, [], made, 0, network)
+  }
+
+  /** Stores a file that is cut already. */
+  async runCut(file: CutFile, read: (cid: CID) => Promise<Uint8Array>): Promise<PutResult> {
+    const { start, network } = await this.#prepare(file.bytes)
+    const writer = this.#writer(start)
+    try {
+      await cutStripes(file, start.code, read, (stripe) => writer.add(stripe))
+      const stripes = await writer.finish()
+      const made = { root: file.root.toString(), tree: file.tree, leafBytes: file.leafBytes, dagBytes: file.dagBytes }
+      const bytes = readNode(file.root, await read(file.root)).bytes
+      return await this.#commit(start, stripes, made, bytes, network)
+    } catch (error) {
+      await writer.close(error)
+      throw error
+    }
+  }
+
+  #writer({ code, upload }: PutStart): StripeWriter {
+    return new StripeWriter({
+      code,
+      pool: this.#pool,
+      nodes: this.#o.nodes,
+      journal: this.#journal,
+      upload,
+      clock: this.#clock,
+      signal: this.#o.signal,
+      onStored: (what) => this.#tell(what),
+    })
+  }
+
+  /** How data of that length are kept, and among how many nodes. */
+  async #prepare(bytes: number): Promise<{ start: PutStart; network: number }> {
+    await this.#pool.find(1, () => this.#pool.usable()[0])
+    const network = Math.max(this.#pool.usable().length, this.#o.minNodes ?? 0)
+    const wanted = this.#o.code ?? CLASS_CODES[this.#o.class ?? 'hot']
+    return { start: await this.#start(codeFor(bytes, wanted, network)), network }
   }
 
   /** Goes on with what the journal tells of, where that is the same kind of put. */
@@ -205,7 +268,7 @@ class Put {
   async #commit(
     start: PutStart,
     stripes: readonly { stripe: Stripe; holders: (string | undefined)[] }[],
-    { root, tree }: { root?: string; tree: Block[] },
+    { root, tree, leafBytes, dagBytes }: Made,
     bytes: number,
     network: number,
   ): Promise<PutResult> {
@@ -223,7 +286,7 @@ class Put {
       version: 1,
       code,
       bytes: stripes.reduce((sum, { stripe }) => sum + stripe.bytes, 0),
-      stripeBytes: code.k * SHARD_BYTES,
+      stripeBytes: code.k * (stripes.length > 1 && leafBytes ? leafBytes : SHARD_BYTES),
       cipher: start.isPublic ? 'none' : 'aes-256-gcm',
       root,
       stripes: stripes.length,
@@ -256,6 +319,7 @@ class Put {
       manifestCid: record.manifest,
       key,
       bytes,
+      dagBytes,
       storedBytes,
       code,
       nodes: new Set([...holders, ...caretakers]).size,
@@ -304,12 +368,21 @@ class Put {
   }
 }
 
+/** What a manifest has besides stripes: of public data the root, and the blocks that are kept with it. */
+interface Made {
+  root?: string
+  tree: Block[]
+  /** Of each leaf, where they are not those of a shard. */
+  leafBytes?: number
+  dagBytes?: number
+}
+
 /** Encrypts and stores a stream. */
 async function privateStripes(
   source: AsyncIterable<Uint8Array>,
   { code, key }: PutStart,
   writer: StripeWriter,
-): Promise<{ tree: Block[] }> {
+): Promise<Made> {
   let index = 0
   for await (const { plain, sourceBytes, isLast } of segments(source, code.k * SHARD_BYTES)) {
     const segment = { index, plain, isLast }

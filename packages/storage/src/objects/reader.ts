@@ -12,7 +12,6 @@ import { openRecord } from '../crypto/segment.ts'
 import type { ByteRange } from '../files/file-store.ts'
 import { leavesOf } from '../files/leaves.ts'
 import { readNode } from '../files/unixfs.ts'
-import { CHUNK_BYTES } from '../limits.ts'
 import type { ChunkSource } from './chunk-source.ts'
 import type { StoredObject } from './get.ts'
 import type { Located } from './locate.ts'
@@ -166,15 +165,17 @@ export class ObjectReader implements StoredObject {
     const root = parseCid(this.id)
     const get = (cid: CID) => this.#source.get(cid, { signal })
     for await (const leaf of leavesOf(root, this.bytes, start, end, get)) {
+      const place = 'inline' in leaf ? undefined : await this.#find(leaf.cid, leaf.at)
       if ('inline' in leaf) yield leaf
-      else yield { ...(await this.#find(leaf.cid, leaf.at)), from: leaf.from, to: leaf.to }
+      else if (place) yield { ...place, from: leaf.from, to: leaf.to }
+      else yield { inline: (await get(leaf.cid)).subarray(leaf.from, leaf.to) }
     }
   }
 
-  /** @param at where in the file the leaf begins */
-  async #find(leaf: CID, at: number): Promise<{ stripe: number; shard: number }> {
-    const { code, stripes } = this.manifest
-    const ordinal = Math.floor(at / CHUNK_BYTES)
+  /** @param at where in the file the leaf begins. @returns undefined for one that is kept with the tree */
+  async #find(leaf: CID, at: number): Promise<{ stripe: number; shard: number } | undefined> {
+    const { code, stripes, stripeBytes } = this.manifest
+    const ordinal = Math.floor((at * code.k) / stripeBytes)
     const guess = { stripe: Math.floor(ordinal / code.k), shard: ordinal % code.k }
     if (guess.stripe < stripes) {
       const digest = shardDigest(await this.#stripe(guess.stripe), code, guess.shard)
@@ -189,9 +190,7 @@ export class ObjectReader implements StoredObject {
         for (let shard = 0; shard < dataShards(stripe); shard++)
           this.#leaves.set(Buffer.from(shardDigest(stripe, code, shard)).toString('hex'), { stripe: first + n, shard })
     }
-    const found = this.#leaves.get(keyOf(leaf))
-    if (found) return found
-    throw new PinGoError('MANIFEST_MALFORMED', `The manifest of ${this.id} does not say where leaf ${leaf} is.`)
+    return this.#leaves.get(keyOf(leaf))
   }
 
   async #stripe(index: number): Promise<Stripe> {

@@ -67,6 +67,7 @@ async function tellPut(store: Store, report: PutReport, output: Output): Promise
       stored: stored.map(asJson),
       failed,
       skipped,
+      ...(report.root === undefined ? {} : { root: report.root }),
     },
     () => {
       if (report.isFolder) tellFolder(report, output)
@@ -96,7 +97,7 @@ export function tellFile({ entry, result }: Stored, output: Output): void {
   if (result) row('kept', keptText(result.code, result.nodes))
 }
 
-function tellFolder({ stored }: PutReport, output: Output): void {
+function tellFolder({ stored, root }: PutReport, output: Output): void {
   const files = stored.filter(({ entry }) => entry.kind === 'file')
   const sent = files.filter(({ result }) => result)
   const size = files.reduce((sum, { entry }) => sum + entry.bytes, 0)
@@ -106,6 +107,7 @@ function tellFolder({ stored }: PutReport, output: Output): void {
     `Stored ${whole(sent.length)} ${sent.length === 1 ? 'file' : 'files'}${unchanged ? `, ${whole(unchanged)} had not changed` : ''}` +
       ` (${bytes(size)} in all)${first ? ` under ${output.colour.bold(`${first.bucket}/${first.key.split('/')[0]}`)}` : ''}`,
   )
+  if (root !== undefined) output.say(`${output.colour.dim('id     ')}${root}  (public: ipfs://${root})`)
   const kinds = new Map<string, number>()
   for (const { result } of sent) {
     const text = keptText(result!.code, result!.nodes)

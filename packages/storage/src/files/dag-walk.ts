@@ -1,9 +1,10 @@
 import { type CID, DAG_CBOR, DAG_PB, PinGoError } from '@pingo/wire'
 import { keyOf } from '../blocks/key.ts'
 import { linksOf } from '../blocks/links.ts'
-import { readNode } from '../files/unixfs.ts'
 import { MAX_FILE_BLOCKS } from '../limits.ts'
-import { prefixDigits, readDirectory } from './directory.ts'
+import { carSections } from './car.ts'
+import { type ReadBlock, readFolder, type Step } from './folder.ts'
+import { readNode } from './unixfs.ts'
 
 /** Links from the root to the deepest block of a DAG. */
 export const MAX_DAG_DEPTH = 64
@@ -17,8 +18,6 @@ export interface EntityBytes {
   to: number | undefined
 }
 
-type Get = (cid: CID) => Promise<Uint8Array>
-
 /** Counts the blocks that walks remember, so that all together stay within memory. */
 export interface WalkBudget {
   blocks: number
@@ -31,38 +30,38 @@ export interface WalkBudget {
  * @throws PinGoError FILE_MALFORMED, FILE_TOO_LARGE, OVERLOADED, and what `get` rejects with
  */
 export async function* walkDag(
-  way: readonly CID[],
-  o: { scope: DagScope; range?: EntityBytes; get: Get; budget: WalkBudget },
+  way: readonly Step[],
+  o: { scope: DagScope; range?: EntityBytes; get: ReadBlock; budget: WalkBudget },
 ): AsyncGenerator<{ cid: CID; bytes: Uint8Array }> {
   const seen = new Set<string>()
   const isNew = (key: string): boolean => {
     if (seen.has(key)) return false
-    if (seen.size >= MAX_FILE_BLOCKS) throw new PinGoError('FILE_TOO_LARGE', `${way[0]} has too many blocks.`)
+    if (seen.size >= MAX_FILE_BLOCKS) throw new PinGoError('FILE_TOO_LARGE', `${way[0]!.cid} has too many blocks.`)
     if (o.budget.blocks <= 0) throw new PinGoError('OVERLOADED', 'Too much is on its way already.')
     seen.add(key)
     o.budget.blocks -= 1
     return true
   }
   try {
-    for (const cid of way.slice(0, -1)) if (isNew(nameOf(cid))) yield { cid, bytes: await o.get(cid) }
-    const root = way.at(-1)!
-    const first = await o.get(root)
+    for (const { cid, root } of way.slice(0, -1)) if (isNew(nameOf(cid))) yield { cid, bytes: await o.get(cid, root) }
+    const { cid: root } = way.at(-1)!
+    const first = await o.get(root, root)
     if (isNew(nameOf(root))) yield { cid: root, bytes: first }
     if (o.scope === 'block') return
-    const isDirectory = readDirectory(root, first) !== undefined
+    const isDirectory = readFolder(root, first) !== undefined
     const linksBelow = (link: Link, bytes: Uint8Array): Link[] => {
-      if (o.scope === 'all' && !o.range) return allLinks(link.cid, bytes)
-      return isDirectory ? shardLinks(link.cid, bytes) : partLinks(link, bytes)
+      if (o.scope === 'all' && !o.range) return allLinks(link, bytes)
+      return isDirectory ? shardLinks(link, bytes) : partLinks(link, bytes)
     }
     const span = isDirectory || !isFile(root) ? { from: 0, to: 0 } : spanOf(root, first, o.range)
-    const left: Link[] = linksBelow({ cid: root, depth: 1, ...span }, first).toReversed()
+    const left: Link[] = linksBelow({ cid: root, root, depth: 1, ...span }, first).toReversed()
     for (let next = left.pop(); next; next = left.pop()) {
       if (next.depth > MAX_DAG_DEPTH)
         throw new PinGoError('FILE_MALFORMED', `${root} is deeper than ${MAX_DAG_DEPTH} blocks.`)
       // a node may be asked for different parts of it, but is sent once
       const isSent = !isNew(nameOf(next.cid))
       if (isSent && (next.bytes === undefined || !isNew(`${nameOf(next.cid)}:${next.from}:${next.to}`))) continue
-      const bytes = await o.get(next.cid)
+      const bytes = await o.get(next.cid, next.root)
       if (!isSent) yield { cid: next.cid, bytes }
       for (const link of linksBelow(next, bytes).toReversed()) left.push({ ...link, depth: next.depth + 1 })
     }
@@ -71,9 +70,17 @@ export async function* walkDag(
   }
 }
 
+/**
+ * A file or folder with all below it as CAR (ipld CARv1), in constant memory beside what it remembers of each block.
+ * @throws PinGoError as {@link walkDag}
+ */
+export async function* carOf(root: CID, read: ReadBlock): AsyncGenerator<Uint8Array> {
+  const budget = { blocks: MAX_FILE_BLOCKS }
+  yield* carSections(root, walkDag([{ cid: root, root }], { scope: 'all', get: read, budget }))
+}
+
 /** A link to follow; of a file's part [from, to) of its bytes, and all bytes that its parent says it has. */
-interface Link {
-  cid: CID
+interface Link extends Step {
   depth: number
   from: number
   to: number
@@ -82,21 +89,30 @@ interface Link {
 
 const nameOf = (cid: CID): string => `${cid.code}:${keyOf(cid)}`
 const isFile = (cid: CID): boolean => cid.code === DAG_PB
-const below = (cid: CID): Link => ({ cid, depth: 2, from: 0, to: 0 })
+const below = (cid: CID, root: CID): Link => ({ cid, root, depth: 2, from: 0, to: 0 })
 
-const allLinks = (cid: CID, bytes: Uint8Array): Link[] =>
-  cid.code === DAG_PB || cid.code === DAG_CBOR ? linksOf(cid, bytes).map(below) : []
-
-/** The shards below a shard of a directory, without its entries. */
-function shardLinks(cid: CID, bytes: Uint8Array): Link[] {
-  const node = readDirectory(cid, bytes)
-  if (node?.kind !== 'shard') return []
-  const digits = prefixDigits(node.bits)
-  return node.entries.filter(({ name }) => name.length === digits).map((entry) => below(entry.cid))
+/** All links of a block. What a folder's entry leads to is a file or folder of its own. */
+function allLinks({ cid, root }: Link, bytes: Uint8Array): Link[] {
+  if (cid.code !== DAG_PB && cid.code !== DAG_CBOR) return []
+  const folder = asFolder(cid, bytes)
+  const shards = new Set(folder?.shards.map((shard) => nameOf(shard.cid)))
+  return linksOf(cid, bytes).map((link) => below(link, folder && !shards.has(nameOf(link)) ? link : root))
 }
 
+function asFolder(cid: CID, bytes: Uint8Array) {
+  try {
+    return readFolder(cid, bytes)
+  } catch {
+    return undefined // any block with links may be in a DAG
+  }
+}
+
+/** The shards below a shard of a directory, without its entries. */
+const shardLinks = ({ cid, root }: Link, bytes: Uint8Array): Link[] =>
+  (readFolder(cid, bytes)?.shards ?? []).map((shard) => below(shard.cid, root))
+
 /** The parts of a file that a range touches. */
-function partLinks({ cid, from, to, bytes: told }: Link, bytes: Uint8Array): Link[] {
+function partLinks({ cid, root, from, to, bytes: told }: Link, bytes: Uint8Array): Link[] {
   if (!isFile(cid)) return []
   const node = readNode(cid, bytes)
   if (told !== undefined && node.bytes !== told)
@@ -106,7 +122,7 @@ function partLinks({ cid, from, to, bytes: told }: Link, bytes: Uint8Array): Lin
   for (const child of node.children) {
     const start = Math.max(0, from - at)
     const end = Math.min(child.bytes, to - at)
-    if (start < end) links.push({ cid: child.cid, depth: 2, from: start, to: end, bytes: child.bytes })
+    if (start < end) links.push({ cid: child.cid, root, depth: 2, from: start, to: end, bytes: child.bytes })
     at += child.bytes
   }
   return links
