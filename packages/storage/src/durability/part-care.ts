@@ -20,6 +20,8 @@ import type { RepairQueue } from './repair-queue.ts'
 
 /** Holders that one check asks at once. */
 const HOLDERS_AT_ONCE = 8
+/** Nodes that are searched for the shards of a lost stripe, drawn anew each time. */
+const SEARCHED = 512
 /** Nodes that are asked to take a shard, before it is left for the next check. */
 const HOMES_TRIED = 8
 
@@ -83,6 +85,7 @@ export class PartCare {
 
   async run(): Promise<PartOutcome> {
     await this.#ask()
+    await this.#search()
     const plans = this.#states.map((states) => planRepair(this.#code, states))
     const isWaiting = this.#states.some((states) => states.includes('away'))
     const work = plans.map((plan, stripe) => this.#repair(stripe, plan))
@@ -130,6 +133,52 @@ export class PartCare {
     })
   }
 
+  /**
+   * Looks everywhere for the shards of stripes that seem lost, and keeps what is found: where they are may be told wrongly, by a caretaker
+   * that lies or was away for long, and then nobody would renew their leases.
+   */
+  async #search(): Promise<void> {
+    const { peers } = this.#o
+    const places = this.#states.flatMap((states, stripe) =>
+      planRepair(this.#code, states).need !== 'lost'
+        ? []
+        : this.#shards().flatMap((shard) => (['gone', 'away'].includes(states[shard]!) ? [{ stripe, shard }] : [])),
+    )
+    if (places.length === 0) return
+    const sought = places.map((place) => ({
+      ...place,
+      cid: shardCid(this.#stripes[place.stripe]!, this.#code, place.shard),
+    }))
+    const cids = [...new Map(sought.map(({ cid }) => [cid.toString(), cid])).values()]
+    const nodes = peers.live().filter(({ record }) => !peers.isEjected(record.peerId))
+    while (nodes.length > SEARCHED) nodes.splice(peers.below(nodes.length), 1)
+    let isFound = false
+    await inLanes(nodes, HOLDERS_AT_ONCE, async (node) => {
+      const { peerId } = node.record
+      const missing = await this.#keep(node, cids)
+      const isCopy = this.#code.k === 1
+      const has = sought.filter(
+        ({ stripe, cid }) =>
+          missing?.has(cid.toString()) === false &&
+          // of copies each counts once
+          !(isCopy && this.#holders[stripe]!.some((id, n) => id === peerId && this.#states[stripe]![n] === 'here')),
+      )
+      const drawn = has[peers.below(Math.max(1, has.length))]
+      if (!drawn) return
+      const ref = { stripe: this.#stripes[drawn.stripe]!, shard: drawn.shard, code: this.#code }
+      if ((await peers.challenge(node, ref, this.#o.signal)) !== 'passed') return
+      const copied = new Set<number>()
+      for (const { stripe, shard } of has) {
+        if (this.#states[stripe]![shard] === 'here' || copied.has(stripe)) continue
+        if (isCopy) copied.add(stripe)
+        this.#holders[stripe]![shard] = peerId
+        this.#states[stripe]![shard] = 'here'
+        isFound = true
+      }
+    })
+    if (isFound) await this.#queued(this.#save())
+  }
+
   /** @returns CIDs that are not there; undefined when it did not answer, or does not keep them */
   async #keep(node: StorageNode, cids: readonly CID[]): Promise<Set<string> | undefined> {
     const { object, peers, signal, clock } = this.#o
@@ -147,11 +196,14 @@ export class PartCare {
     }
   }
 
-  /** What is missing now was there a day or two ago: then its holder lost it, and no lease simply ended. */
+  /**
+   * What is missing now was there a day or two ago, when this node looked itself: then its holder lost it, no lease simply ended, and
+   * nobody told since that it has what it never had.
+   */
   #wasCheckedLately(): boolean {
-    const { checkedAt } = this.#o.object.health
-    const ago = this.#o.clock() - (checkedAt ?? 0)
-    return ago >= 0 && ago <= 2 * CHECK_MS
+    const { checkedAt = 0 } = this.#o.object.health
+    const ago = this.#o.clock() - checkedAt
+    return ago >= 0 && ago <= 2 * CHECK_MS && (this.#o.part.locations.version ?? 0) <= checkedAt
   }
 
   async #repair(index: number, { need, left, wanted }: RepairPlan): Promise<void> {

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { inLanes } from '../lanes.ts'
 import { hunt } from './hunt.ts'
 import { MUTANTS } from './mutants.ts'
-import { nastyWorld, simulateCare } from './world.ts'
+import { type Faults, nastyWorld, simulateCare } from './world.ts'
 
 const SEEDS = 3
 const HUNT_SEEDS = 12
@@ -17,6 +17,15 @@ test('nodes die, lie, hang, leave, fill up, are cut off, killed and wrong about 
       `seed ${seed} (node packages/storage/src/durability/simulator/run-worlds.ts ${seed} 1)`,
     )
     assert.ok(faults.die! > 0 && faults.kill! > 0 && events.rebuilt! > 0, `seed ${seed}`)
+  }
+})
+
+test('caretakers that lie about where shards are, or come back with what they knew long ago, lose nothing', async () => {
+  const calm = Object.fromEntries(Object.keys(nastyWorld(0).faults).map((name) => [name, 0])) as unknown as Faults
+  for (let seed = 0; seed < SEEDS; seed++) {
+    const { violation, faults } = await simulateCare({ ...nastyWorld(seed), faults: { ...calm, mislead: 0.2 } })
+    assert.equal(violation, undefined, `seed ${seed}`)
+    assert.ok(faults.mislead! > 0)
   }
 })
 

@@ -68,6 +68,8 @@ export interface Faults {
   jump: number
   join: number
   forget: number
+  /** A caretaker tells all of them wrongly where an object's shards are. */
+  mislead?: number
   /** Of every call between two nodes. */
   loss: number
 }
@@ -240,6 +242,7 @@ export class World {
       node.clockOffset = (this.random.below(97) - 48) * HOUR
     }
     if (strikes('join') && this.nodes.length < 28) await this.#join()
+    if (faults.mislead && strikes('mislead')) await this.#mislead(() => count('mislead'))
     if (strikes('forget')) await this.#forget(() => count('forget'))
   }
 
@@ -376,6 +379,17 @@ export class World {
     for (const node of caring.slice(0, 3 + this.random.below(caring.length - 2)))
       await node.care.forget(object.id, word)
     object.forgottenAt = this.now
+  }
+
+  async #mislead(done: () => void): Promise<void> {
+    const { id } = this.random.pick(this.oracle.alive())
+    const liar = this.random.pick(this.nodes).record.peerId
+    for (const node of this.nodes) {
+      const told = node.care.locationsOf(id, 0)
+      if (!told) continue
+      const at = told.at.map((byte) => (byte === 0xff ? byte : 0)) // empty shards are nowhere still
+      if (await node.care.setLocations(id, 0, { nodes: [liar], at, version: this.now })) done()
+    }
   }
 
   #shuffled(): SimNode[] {
