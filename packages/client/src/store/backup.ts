@@ -17,8 +17,10 @@ const MAX_PIECE_BYTES = 64 << 20
 /** Snapshots that stay readable for machines that have just learned of them. */
 const KEPT_SNAPSHOTS = 2
 const MAX_TRIES = 4
+/** An owner may be away for long: whose name ended, nobody finds the index by the recovery phrase alone any more. */
+const NAME_LIFETIME_MS = 20 * 365 * 24 * 3_600_000
 /** A name's record that ends sooner is published again. */
-const RENEW_NAME_MS = 180 * 24 * 3_600_000
+const RENEW_NAME_MS = NAME_LIFETIME_MS / 2
 
 const PointerSchema = z.strictObject({ format: z.literal(FORMAT), snapshot: ExtentSchema })
 const PieceSchema = z.array(LineSchema).max(LINES_PER_PIECE)
@@ -94,11 +96,11 @@ export class Backup {
       if (found && found.value !== this.#index.meta('backup.value')) {
         const took = await this.#take(found.value, signal).catch((error) => {
           if (!isForced || signal?.aborted) throw error
-          return { changed: 0, isAhead: true } // it cannot be read: the index of this machine takes its place
+          return { changed: 0, isAhead: true, snapshot: '' } // it cannot be read: the index of this machine takes its place
         })
         merged += took.changed
         isAhead = took.isAhead
-        if (!isAhead) this.#note(found.value, this.#index.revision)
+        if (!isAhead) this.#settle(found.value, this.#index.revision, took.snapshot)
       } else if (isForced && attempt === 0) isAhead = this.#index.revision > 0
       if (!isAhead) return { merged }
       await this.#publish(signal)
@@ -116,21 +118,15 @@ export class Backup {
     })
     const pointer = this.#keys.seal(CONTEXT, encode({ format: FORMAT, snapshot: extent }))
     const value = VALUE_PREFIX + Buffer.from(pointer).toString('base64url')
-    await this.#names.publish(this.#identity, value, { signal })
-    transaction(this.#index.db, () => {
-      this.#note(value, revision)
-      this.#index.forgotten(extent.id) // it is expected no more: the name leads to it
-      const kept = [extent.id, ...(JSON.parse(this.#index.meta('backup.ids') ?? '[]') as string[])]
-      this.#index.discard(kept.splice(KEPT_SNAPSHOTS))
-      this.#index.setMeta('backup.ids', JSON.stringify(kept))
-    })
+    await this.#names.publish(this.#identity, value, { signal, lifetimeMs: NAME_LIFETIME_MS })
+    this.#settle(value, revision, extent.id)
   }
 
-  async #take(value: string, signal?: AbortSignal): Promise<{ changed: number; isAhead: boolean }> {
+  async #take(value: string, signal?: AbortSignal) {
     const lines: Line[] = []
-    for await (const piece of unpack(this.#objects.read([this.#pointer(value)], undefined, signal)))
-      lines.push(...piece)
-    return this.#index.merge(lines)
+    const snapshot = this.#pointer(value)
+    for await (const piece of unpack(this.#objects.read([snapshot], undefined, signal))) lines.push(...piece)
+    return { ...this.#index.merge(lines), snapshot: snapshot.id }
   }
 
   #pointer(value: string): Extent {
@@ -139,10 +135,22 @@ export class Backup {
     return decode(PointerSchema, this.#keys.open(CONTEXT, sealed), sealed.byteLength).snapshot
   }
 
-  #note(value: string, revision: number): void {
-    this.#index.setMeta('backup.value', value)
-    this.#index.setMeta('backup.revision', String(revision))
-    this.#index.setMeta('backup.at', String(this.#clock()))
+  /**
+   * Notes that the index is whole in the network as of `revision`. A snapshot of this machine is expected no more, since the name leads
+   * to it, and takes the place of older ones; also when the process that published it died before it could note that.
+   */
+  #settle(value: string, revision: number, snapshot: string): void {
+    const index = this.#index
+    transaction(index.db, () => {
+      index.setMeta('backup.value', value)
+      index.setMeta('backup.revision', String(revision))
+      index.setMeta('backup.at', String(this.#clock()))
+      if (!index.isExpected(snapshot)) return // another machine's
+      index.forgotten(snapshot)
+      const kept = [snapshot, ...(JSON.parse(index.meta('backup.ids') ?? '[]') as string[])]
+      index.discard(kept.splice(KEPT_SNAPSHOTS))
+      index.setMeta('backup.ids', JSON.stringify(kept))
+    })
   }
 }
 

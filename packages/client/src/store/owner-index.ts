@@ -232,6 +232,11 @@ export class OwnerIndex {
     this.discard([id], EXPECTED_MS)
   }
 
+  /** Whether the object was noted and nothing came of it yet. */
+  isExpected(id: string): boolean {
+    return this.db.prepare('SELECT 1 FROM garbage WHERE id = ?').get(id) !== undefined
+  }
+
   /**
    * Settles that the network is told to forget an object. From here on whoever stores the same object (public data have one id wherever
    * they come from) has to commit it again.

@@ -304,6 +304,32 @@ describe('an index', () => {
     for (const { index } of [one, two]) assert.equal([...index.below('files')].length, 8)
   })
 
+  it('keeps its copy in the network when the process dies after the name leads to it and before that is noted', async () => {
+    const network = await MemoryNetwork.create(7)
+    let now = Date.now()
+    await using one = await storeOn(network.map(), { clock: () => now })
+    const path = join(await place(), 'a.txt')
+    await writeFile(path, 'a')
+    await one.store.put(path)
+    const { setMeta } = one.index
+    one.index.setMeta = () => {
+      throw new Error('the process ends here')
+    }
+    await assert.rejects(one.store.settle(), /ends here/)
+    one.index.setMeta = setMeta
+    await one.store.sync()
+    assert.equal(one.store.backupState().isFresh, true)
+    now += 25 * 3_600_000
+    assert.equal(await one.store.settle(), undefined)
+    const objects = new Set(network.nodes.flatMap(({ objects }) => [...objects.keys()]))
+    assert.equal(objects.size, 2, 'the file and the copy of the index')
+    await using found = await storeOn(network.map(), { clock: () => now })
+    assert.deepEqual(await found.store.sync(), { merged: 1 })
+    now += 5 * 365 * 86_400_000
+    await using late = await storeOn(network.map(), { clock: () => now })
+    assert.deepEqual(await late.store.sync(), { merged: 1 }, 'also years later')
+  })
+
   it('says what is not backed up, and goes on', async () => {
     const network = await MemoryNetwork.create(3)
     await using one = await storeOn(network.map())

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { createIdentity, type NodeRecord, PinGoError } from '@pingo/wire'
 import fc from 'fast-check'
 import type { NodeMap, StorageNode } from '../nodes/port.ts'
+import { caretakersOf } from '../placement/caretakers.ts'
 import { Names } from './names.ts'
 import { checkName, MAX_NAME_RECORD_BYTES, nameOf, parseName, signName } from './record.ts'
 
@@ -66,6 +67,21 @@ test('the newest version wins, whatever single keepers show', async () => {
     (await names.versions(nameOf(owner))).map(({ cid }) => cid),
     [TWO, ONE],
   )
+})
+
+test('a name is found also when the network has grown so that others are its keepers now', async () => {
+  const owner = await createIdentity()
+  const nodes = keepers(60)
+  const now = caretakersOf(
+    nameOf(owner),
+    nodes.map(({ node }) => node),
+  )
+  const before = nodes.filter(({ node }) => !now.includes(node)).slice(0, 8)
+  await new Names({ nodes: mapOf(before), clock }).publish(owner, ONE)
+  const names = new Names({ nodes: mapOf(nodes), clock })
+  assert.equal((await names.resolve(nameOf(owner)))?.cid, ONE)
+  assert.equal((await names.publish(owner, TWO)).sequence, 1)
+  assert.equal((await names.resolve(nameOf(owner)))?.cid, TWO)
 })
 
 test('a record that most keepers did not take is not published', async () => {

@@ -3,6 +3,9 @@ import type { CallOptions, NodeMap, StorageNode } from '../nodes/port.ts'
 import { caretakersOf } from '../placement/caretakers.ts'
 import { checkName, type NameVersion, nameOf, signName } from './record.ts'
 
+/** Nodes next in rank that are asked when no keeper knows a name: they kept it before the network grew. */
+const FORMER_KEEPERS = 64
+
 /**
  * Mutable pointers: a name is a key's, and points to what the newest record says that the key signed (IPNS). The nodes that
  * {@link caretakersOf} names keep its records; none is trusted, and none can hide a newer version that any other of them shows.
@@ -45,7 +48,7 @@ export class Names {
 
   /**
    * The newest version that its keepers know, undefined when there is none.
-   * @throws PinGoError NAME_MALFORMED, NAME_UNRESOLVED (no keeper answers)
+   * @throws PinGoError NAME_MALFORMED, NAME_UNRESOLVED (nobody answers)
    */
   async resolve(name: string, o: CallOptions = {}): Promise<NameVersion | undefined> {
     const [newest] = await this.#ask(name, o, async (node) => {
@@ -68,8 +71,14 @@ export class Names {
     o: CallOptions,
     question: (node: StorageNode) => Promise<NameVersion[]>,
   ): Promise<NameVersion[]> {
-    const answers = await Promise.allSettled(this.#keepers(name).map(question))
+    const keepers = this.#keepers(name)
+    let answers = await Promise.allSettled(keepers.map(question))
     o.signal?.throwIfAborted()
+    if (!answers.some((answer) => !isRejected(answer) && answer.value.length > 0)) {
+      const former = caretakersOf(name, this.#nodes.live(), keepers.length + FORMER_KEEPERS).slice(keepers.length)
+      answers = [...answers, ...(await Promise.allSettled(former.map(question)))]
+      o.signal?.throwIfAborted()
+    }
     if (answers.every(isRejected))
       throw new PinGoError('NAME_UNRESOLVED', `No fog node says what ${name} points to.`, {
         hint: 'Check that a fog node can be reached, and try again.',

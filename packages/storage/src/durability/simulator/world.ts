@@ -193,7 +193,7 @@ export class World {
 
   async #fault(): Promise<void> {
     const { faults } = this.#o
-    const strikes = (name: keyof Faults) => this.random.chance(faults[name])
+    const strikes = (name: keyof Faults) => this.random.chance(faults[name] ?? 0)
     const count = (name: keyof Faults) => {
       this.#counts[name] = (this.#counts[name] ?? 0) + 1
     }
