@@ -307,20 +307,22 @@ export class PartCare {
     const elsewhere = candidates.filter(({ id }) => id !== holders[shard])
     const homes = chooseHomes(stripeKey(stripe), elsewhere, staying, HOMES_TRIED)
     if (o.mayStay) homes.push(...candidates.filter(({ id }) => id === holders[shard]))
+    let why = 'There is no other node, or none has room.'
     for (const { id } of homes) {
       const lease = { object: object.id, record: object.record, until: clock() + CHUNK_LEASE_MS }
       try {
         await peers.store(peers.get(id)!, { cid, bytes }, lease, signal)
       } catch (error) {
         signal?.throwIfAborted()
-        if (isPinGoError(error) || (error instanceof Error && error.name === 'TimeoutError')) continue
-        throw error
+        if (!isPinGoError(error) && !(error instanceof Error && error.name === 'TimeoutError')) throw error
+        why = error.message
+        continue
       }
       holders[shard] = id
       this.#states[index]![shard] = 'here'
       return true
     }
-    this.#o.onEvent({ type: 'unrepaired', object: object.id, reason: 'No node has room for a shard.' })
+    this.#o.onEvent({ type: 'unrepaired', object: object.id, reason: `No node takes a shard. ${why}` })
     return false
   }
 

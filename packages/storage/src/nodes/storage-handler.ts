@@ -63,7 +63,8 @@ const CONCURRENT = 128
 const BODY_BYTES = 64 << 20
 /** The part of it that one address block or identity may take. */
 const BODY_SHARE = 0.5
-const MAX_UPLOAD_CHARS = 64
+/** An id, and what it is put for: `repair-bafyrei…`. */
+const MAX_UPLOAD_CHARS = 128
 const MAX_SMALL_BYTES = 8 << 10
 
 const STATUS: Record<string, number> = {
