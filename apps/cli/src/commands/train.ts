@@ -2,14 +2,15 @@ import { relative } from 'node:path'
 import type { Client, Job, Progress } from '@pingo/client'
 import { type JobView, PinGoError, sentence } from '@pingo/wire'
 import { type Command, Option } from 'commander'
-import { type ClientOptions, type Context, clientCommand, withClient } from '../context.ts'
+import { type Context, clientCommand, withClient } from '../context.ts'
 import { EXIT, Exit } from '../exit.ts'
 import type { Output } from '../output.ts'
+import { type PublishFlags, publishModel } from '../publish.ts'
 import { watchJob } from '../view/follow.ts'
 import { summaryLines, trainingLines } from '../view/job-lines.ts'
 import { ProgressView } from '../view/progress.ts'
 
-interface TrainOptions extends ClientOptions {
+interface TrainOptions extends PublishFlags {
   detach?: boolean
   follow?: boolean
   output?: string
@@ -22,6 +23,7 @@ export function trainCommand(context: Context): Command {
     'pingo train job.yaml --output ./model',
     'pingo train job.yaml --detach',
     'pingo train job.yaml --private',
+    'pingo train job.yaml --publish my-model --public',
     'pingo train job.yaml --json | tail -1',
   ])
     .argument('<job-file>', 'a YAML or JSON job file (docs/job-file.md)')
@@ -32,6 +34,8 @@ export function trainCommand(context: Context): Command {
       'encrypt the data on this machine, as data.private in the job file does; off by default, because the contributors that train see the data in any case, and open data are stored once and used again',
     )
     .option('--output <folder>', 'folder for the trained model (default: as the job file says)')
+    .option('--publish <label>', 'store the trained model and point this name of yours to it, as its newest version')
+    .option('--public', 'with --publish: readable by everybody who knows the name (default: encrypted, for you alone)')
     .action((file: string, options: TrainOptions) => train(file, options, context))
 }
 
@@ -56,7 +60,7 @@ async function train(file: string, options: TrainOptions, { signal }: Context): 
       finishFailed(ended, output)
       return
     }
-    await fetchInto(client, ended, options.output ?? job.resultFolder, output, signal)
+    await fetchInto(client, ended, options.output ?? job.resultFolder, output, signal, options)
   })
 }
 
@@ -110,6 +114,7 @@ export async function fetchInto(
   folder: string,
   output: Output,
   signal: AbortSignal,
+  flags: PublishFlags = {} as PublishFlags,
 ): Promise<void> {
   let fetched: Awaited<ReturnType<Client['fetch']>>
   try {
@@ -120,9 +125,11 @@ export async function fetchInto(
     throw signal.aborted ? error : new Exit(EXIT.failed)
   }
   const { model, checkpoint, card, modelCard } = fetched
-  output.result({ type: 'result', job, model, checkpoint, card, modelCard }, () => {
+  const published = flags.publish === undefined ? undefined : await publishModel(model, job, flags, signal)
+  output.result({ type: 'result', job, model, checkpoint, card, modelCard, ...(published && { published }) }, () => {
     for (const line of summaryLines(job)) output.say(line)
     output.say(`model  ${shown(model)}  (with checkpoint.safetensors and model.json)`)
+    if (published) output.say(`name   ${published.name}  version ${published.version.sequence}`)
     output.say(`try    npx pingo predict ${shown(model)} --input FILE`)
   })
 }

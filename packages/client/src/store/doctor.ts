@@ -1,6 +1,7 @@
 import type { NodeMap, ObjectStatus } from '@pingo/storage'
 import { isPinGoError, sentence } from '@pingo/wire'
 import type { Extent, Placed } from './entry.ts'
+import type { NameFinding } from './named.ts'
 import type { StoreParts } from './parts.ts'
 import { type Place, pathOf } from './path-names.ts'
 
@@ -38,6 +39,8 @@ export interface DoctorReport {
   backup: { at: number | undefined; isFresh: boolean; note: string | undefined }
   /** Objects that the network is still to forget. */
   garbage: number
+  /** The owner's names, when they were renewed. */
+  names?: NameFinding[]
 }
 
 /**

@@ -99,6 +99,9 @@ export function placesOf(path: string): Place[] {
 
 export const lastPart = (key: string): string => key.replace(/\/+$/, '').split('/').at(-1)!
 
+/** Whether a text is a name as IPFS writes it: k51… */
+export const isName = (text: string): boolean => NAME.test(text.replace(/^(\/ipns\/|ipns:\/\/)/, ''))
+
 export function isCid(text: string): boolean {
   try {
     parseCid(text)

@@ -179,3 +179,52 @@ test('a CAR of IPFS with a folder in it is stored under the same CIDs', async ()
     await one.store.settle()
   }
 })
+
+test('a name has versions that are got by their number; another machine of the owner goes on with it; the doctor renews it', async () => {
+  const network = await MemoryNetwork.create(7)
+  let now = Date.now()
+  const clock = () => now
+  await using one = await storeOn(network.map(), { clock })
+  await using other = await storeOn(network.map(), { clock })
+  await using stranger = await storeOn(network.map(), { clock, secret: new Uint8Array(32).fill(9) })
+  const path = join(folder, 'model.onnx')
+  const read = async (store: typeof one.store, what: string) =>
+    Buffer.concat(await Array.fromAsync(store.read(what))).toString()
+  for (const text of ['one', 'two']) {
+    await writeFile(path, text)
+    await one.store.put(path, { bucket: 'models', name: `${text}.onnx`, isPublic: true })
+    await one.store.publish('my-model', `models/${text}.onnx`)
+  }
+  const [{ name, label, version }] = one.store.names() as [ReturnType<typeof one.store.names>[number]]
+  assert.deepEqual([label, version.sequence], ['my-model', 1])
+  assert.equal(await read(stranger.store, name), 'two')
+  assert.equal(await read(stranger.store, `ipns://${name}@0`), 'one')
+  await assert.rejects(read(stranger.store, `${name}@7`), code('NAME_UNKNOWN'))
+  assert.deepEqual(
+    one.store.list().map(({ bucket }) => bucket),
+    ['models'],
+  )
+
+  await one.store.settle()
+  await other.store.sync()
+  assert.deepEqual(other.store.names(), one.store.names())
+  await writeFile(path, 'three, and private')
+  await other.store.put(path, { bucket: 'models', name: 'three.onnx' })
+  const third = await other.store.publish('my-model', 'models/three.onnx')
+  assert.deepEqual([third.name, third.version.sequence], [name, 2])
+  assert.equal(await read(other.store, name), 'three, and private')
+  await assert.rejects(read(stranger.store, name), code('KEY_MISSING'))
+  assert.equal((await one.store.versions('my-model')).versions.length, 3)
+
+  now += 100 * 86_400_000
+  const { names } = await other.store.doctor({ mends: true })
+  assert.deepEqual(
+    names?.map(({ label, note }) => [label, note]),
+    [['my-model', undefined]],
+  )
+  assert.ok(names![0]!.validUntil > third.version.validUntil)
+  assert.equal((await one.store.versions(name)).versions[0]!.sequence, 2)
+  for (const label of ['', '.x', 'A b', name, 'x'.repeat(64)])
+    await assert.rejects(one.store.publish(label, 'models/one.onnx'), code('LABEL_INVALID'))
+  await assert.rejects(one.store.versions('never'), code('NAME_UNKNOWN'))
+})

@@ -24,6 +24,7 @@ export { type DoctorReport, type Finding, type Health, keptAs } from './doctor.t
 export { type Entry, type Extent, idOf, type Placed, storedBytesOf } from './entry.ts'
 export type { GetOptions, GetReport } from './get.ts'
 export { backupKeys, keysFile, restoreKeys } from './keys.ts'
+export type { NameFinding, OwnName } from './named.ts'
 export { openStore, STORE_FILE } from './open.ts'
 export type { Listing } from './owner-index.ts'
 export { DEFAULT_BUCKET, pathOf } from './path-names.ts'

@@ -136,7 +136,9 @@ export class OwnerIndex {
 
   /** Buckets by name, those included that are only there because something lies in them. */
   buckets(): { bucket: string; created: number; isPublic: boolean }[] {
-    const names = this.db.prepare('SELECT DISTINCT bucket FROM entries ORDER BY bucket').all() as { bucket: string }[]
+    const names = this.db
+      .prepare("SELECT DISTINCT bucket FROM entries WHERE bucket NOT LIKE '.%' ORDER BY bucket")
+      .all() as { bucket: string }[]
     return names.map(({ bucket }) => {
       const own = this.get({ bucket, key: '' })
       const created = own?.created ?? this.list(bucket, { limit: 1 }).entries[0]?.created ?? 0
@@ -152,7 +154,9 @@ export class OwnerIndex {
 
   totals(): { entries: number; bytes: number } {
     return this.db
-      .prepare("SELECT count(*) AS entries, coalesce(sum(bytes), 0) AS bytes FROM entries WHERE key != ''")
+      .prepare(
+        "SELECT count(*) AS entries, coalesce(sum(bytes), 0) AS bytes FROM entries WHERE key != '' AND bucket NOT LIKE '.%'",
+      )
       .get() as { entries: number; bytes: number }
   }
 

@@ -77,7 +77,8 @@ export async function* exportCar(parts: StoreParts, target: Target, signal?: Abo
   yield* carOf(cid, read)
 }
 
-function publicRootOf({ index }: StoreParts, target: Target): CID | undefined {
+/** The CID of a public file or folder. */
+export function publicRootOf({ index }: StoreParts, target: Target): CID | undefined {
   if (target.kind === 'public folder') return target.cid
   const { extents } =
     target.kind === 'file' ? target : (index.get({ bucket: target.bucket, key: target.prefix }) ?? { extents: [] })

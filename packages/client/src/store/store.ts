@@ -1,4 +1,4 @@
-import type { Keyring, Names, ObjectBackend, ShardProof, Source } from '@pingo/storage'
+import type { Keyring, Names, NameVersion, ObjectBackend, ShardProof, Source } from '@pingo/storage'
 import { isPinGoError, PinGoError, sentence } from '@pingo/wire'
 import { StoreBackend } from './backend.ts'
 import type { Backup, BackupState, SyncOptions } from './backup.ts'
@@ -8,6 +8,7 @@ import { find, findEntry, isCid, placesOf, type Target } from './find.ts'
 import { type GetOptions, type GetReport, get, spanOf } from './get.ts'
 import type { Journals } from './journal.ts'
 import { keysFile } from './keys.ts'
+import { type OwnName, ownNames, publish, renewNames, versions } from './named.ts'
 import type { Objects, Span } from './objects.ts'
 import type { Listing, OwnerIndex } from './owner-index.ts'
 import type { StoreParts } from './parts.ts'
@@ -232,6 +233,26 @@ export class Store implements AsyncDisposable {
     return await importCar(this.#parts, source, o)
   }
 
+  /**
+   * Points one of the owner's names to what is stored, or to any public data; each time it becomes the newest version.
+   * @param label what the owner calls the name; the same on all machines of the owner
+   */
+  async publish(label: string, what: string, o: CallOptions = {}): Promise<OwnName> {
+    await this.#o.connect(o.signal)
+    return await this.#found(() => publish(this.#parts, this.keyring, label, what, o), o.signal)
+  }
+
+  /** The owner's names, by label. */
+  names(): OwnName[] {
+    return ownNames(this.#parts)
+  }
+
+  /** All versions of a name (k51…, or a label of the owner's), newest first. @throws PinGoError NAME_UNKNOWN, NAME_UNRESOLVED */
+  async versions(text: string, o: CallOptions = {}): Promise<{ name: string; versions: NameVersion[] }> {
+    await this.#o.connect(o.signal)
+    return await versions(this.#parts, this.keyring, text, o)
+  }
+
   /** What is stored: by the index, as true and as stored bytes (with parity and copies). */
   totals(): { entries: number; bytes: number; storedBytes: number } {
     const { index } = this.#parts
@@ -276,8 +297,9 @@ export class Store implements AsyncDisposable {
       })
     const report = await examine(this.#parts, { ...o, prefix: place })
     if (!o.mends) return report
+    const names = await renewNames(this.#parts, this.keyring, { signal: o.signal })
     await this.settle({ signal: o.signal })
-    return { ...report, garbage: this.#parts.index.garbage().length }
+    return { ...report, names, garbage: this.#parts.index.garbage().length }
   }
 
   /** The store as S3 sees it. */

@@ -77,6 +77,11 @@ export class Keyring {
     return unwrap(this.#receiver, context, wrapped)
   }
 
+  /** Signs the name that the owner calls `label`: whoever has the secret may change what it points to. */
+  nameIdentity(label: string): Promise<Identity> {
+    return identityFromSeed(derive(this.#opened(this.#secret), 'name', label))
+  }
+
   /** The key of the private dataset with this salt: nothing but the secret is needed to have it again. */
   datasetKey(salt: Uint8Array): Uint8Array {
     return derive(this.#opened(this.#secret), 'dataset key', salt)

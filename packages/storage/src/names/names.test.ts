@@ -84,6 +84,23 @@ test('a name is found also when the network has grown so that others are its kee
   assert.equal((await names.resolve(nameOf(owner)))?.cid, TWO)
 })
 
+test('a renewed version stays the version that it is, and lasts longer; keepers that lacked it have it', async () => {
+  const owner = await createIdentity()
+  const nodes = keepers(7)
+  let now = AT
+  const names = new Names({ nodes: mapOf(nodes), clock: () => now })
+  assert.equal(await names.renew(owner), undefined)
+  for (const node of nodes.slice(0, 3)) node.fails = true
+  const first = await names.publish(owner, ONE)
+  for (const node of nodes.slice(0, 3)) node.fails = false
+  now += 1_000_000
+  const renewed = await names.renew(owner)
+  assert.deepEqual({ ...renewed, validUntil: first.validUntil }, first)
+  assert.equal(renewed!.validUntil, first.validUntil + 1_000_000)
+  assert.deepEqual(await names.versions(nameOf(owner)), [renewed])
+  assert.ok(nodes.every(({ records }) => records.length > 0))
+})
+
 test('a record that most keepers did not take is not published', async () => {
   const owner = await createIdentity()
   const nodes = keepers(7)

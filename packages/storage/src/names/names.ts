@@ -32,6 +32,26 @@ export class Names {
     const name = nameOf(identity)
     const [before] = await this.versions(name, o)
     const sequence = (before?.sequence ?? -1) + 1
+    return await this.#put(identity, value, sequence, o)
+  }
+
+  /**
+   * Lets the newest version of a name last longer, and gives it to keepers that lack it; it stays the version that it is.
+   * @returns undefined when nothing was published
+   * @throws PinGoError NAME_NOT_PUBLISHED, NAME_UNRESOLVED
+   */
+  async renew(identity: Identity, o: CallOptions & { lifetimeMs?: number } = {}): Promise<NameVersion | undefined> {
+    const [newest] = await this.versions(nameOf(identity), o)
+    return newest && (await this.#put(identity, newest.value, newest.sequence, o))
+  }
+
+  async #put(
+    identity: Identity,
+    value: string,
+    sequence: number,
+    o: CallOptions & { lifetimeMs?: number },
+  ): Promise<NameVersion> {
+    const name = nameOf(identity)
     const record = await signName(identity, value, { sequence, clock: this.#clock, lifetimeMs: o.lifetimeMs })
     const keepers = this.#keepers(name)
     const puts = await Promise.allSettled(keepers.map((node) => node.putName(name, record, o)))
@@ -86,7 +106,10 @@ export class Names {
       })
     const bySequence = new Map<number, NameVersion>()
     for (const answer of answers)
-      if (!isRejected(answer)) for (const version of answer.value) bySequence.set(version.sequence, version)
+      for (const version of isRejected(answer) ? [] : answer.value) {
+        const known = bySequence.get(version.sequence)
+        if (!known || known.validUntil < version.validUntil) bySequence.set(version.sequence, version) // it was renewed
+      }
     return [...bySequence.values()].sort((a, b) => b.sequence - a.sequence)
   }
 

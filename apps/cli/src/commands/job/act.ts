@@ -3,6 +3,7 @@ import type { Command } from 'commander'
 import { type ClientOptions, type Context, clientCommand, withClient } from '../../context.ts'
 import { EXIT, Exit } from '../../exit.ts'
 import { shortId, whole } from '../../format.ts'
+import type { PublishFlags } from '../../publish.ts'
 import { fetchInto } from '../train.ts'
 import { findJob } from './find.ts'
 
@@ -26,15 +27,18 @@ export function getCommand({ signal }: Context): Command {
   return clientCommand(
     'get',
     "Fetch a done job's model.onnx, checkpoint.safetensors and model.json; each block is checked.",
-    ['pingo job get last', 'pingo job get 4f1c --output ./model'],
+    ['pingo job get last', 'pingo job get 4f1c --output ./model', 'pingo job get last --publish my-model'],
   )
     .argument('<id>', ID)
+    .alias('result')
     .option('--output <folder>', 'folder for the files (default: result-NAME here)')
-    .action((id: string, options: ClientOptions & { output?: string }) =>
+    .option('--publish <label>', 'store the trained model and point this name of yours to it, as its newest version')
+    .option('--public', 'with --publish: readable by everybody who knows the name (default: encrypted, for you alone)')
+    .action((id: string, options: PublishFlags & { output?: string }) =>
       withClient(options, async (client, output) => {
         const job = await findJob(client, id, signal)
         const folder = options.output ?? `result-${job.name.replace(/[^\p{L}\p{N}._-]+/gu, '-')}`
-        await fetchInto(client, job, resolve(folder), output, signal)
+        await fetchInto(client, job, resolve(folder), output, signal, options)
       }),
     )
 }

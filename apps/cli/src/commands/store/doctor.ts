@@ -50,6 +50,8 @@ export function doctorCommand({ signal }: Context): Command {
               ? `The index is backed up${backup.at === undefined ? '' : ` (${time(backup.at)})`}.`
               : `The index is not backed up: ${backup.note ?? 'it is tried again with the next command.'}`,
           )
+          for (const { label, note } of report.names ?? [])
+            if (note) output.say(`The name '${label}' could not be renewed: ${note}`)
           if (!store.areKeysBackedUp)
             output.say('Your keys are on this machine alone, as far as is known here: `pingo store keys backup`.')
           if (report.garbage > 0)

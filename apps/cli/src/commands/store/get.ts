@@ -19,7 +19,7 @@ export function getCommand({ signal }: Context): Command {
     'pingo store get pingo://share/…',
     'pingo store get big.bin --range 0-1023 --out -',
   ])
-    .argument('<what>', 'path in the store, CID, or a link')
+    .argument('<what>', 'path in the store, CID, CID/PATH, a name (k51…, k51…@VERSION), or a link')
     .option('--out <path>', 'file or folder to write; - writes to stdout (default: its name, here)')
     .option('--range <bytes>', 'only these bytes: 0-99, 100- or -50', rangeFrom)
     .option('--force', 'replace files that are there')

@@ -6,6 +6,7 @@ import { getCommand } from './get.ts'
 import { keysCommand } from './keys.ts'
 import { listCommand, statCommand, usageCommand } from './look.ts'
 import { pinCommand, proveCommand, removeCommand, shareCommand } from './manage.ts'
+import { nameCommand } from './name.ts'
 import { putCommand } from './put.ts'
 import { serveCommand } from './serve.ts'
 
@@ -23,6 +24,7 @@ export function storeCommand(context: Context): Command {
     doctorCommand,
     keysCommand,
     carCommand,
+    nameCommand,
     serveCommand,
   ]
   const store = new Command('store').description('Keep files in the network, private by default, and get them back.')
