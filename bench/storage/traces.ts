@@ -21,16 +21,19 @@ export function zipfTrace(o: { objects: number; requests: number; alpha: number;
 }
 
 /**
- * Requests as an edge of a CDN sees them.
- * - Popularity Zipf-like, exponent 0.8: web proxies have 0.64 to 0.83 (Breslau, Cao, Fan, Phillips, Shenker: "Web Caching and Zipf-like
- *   Distributions", INFOCOM 1999).
- * - About three quarters of the objects are asked for once: 74 % in Akamai's clusters (Maggs, Sitaraman: "Algorithmic Nuggets in Content
- *   Delivery", SIGCOMM CCR 45(3), 2015). A quarter of the requests is for such an object, made for it; the tail of the popular ones adds
- *   the others.
- * - Sizes log-normal in their body (Barford, Crovella: "Generating Representative Web Workloads", SIGMETRICS 1998), median 32 KiB, cut
- *   at 1 MiB as blocks are; independent of popularity (Breslau et al.).
- * - Popularity drifts: with 2 % of the requests a new object takes the place of another at a random rank (content that is new and ages:
- *   Traverso et al.: "Temporal Locality in Today's Content Caching", SIGCOMM CCR 43(5), 2013; the rate is ours).
+ * Requests as an edge of a CDN sees them. What is said of a source was read there (R), in one that quotes it (Q), or is from memory and
+ * was not found again (M); parameters without a source are ours.
+ * - Popularity Zipf-like, exponent 0.8: web proxies have 0.64 to 0.83 (Q; Breslau, Cao, Fan, Phillips, Shenker: "Web Caching and
+ *   Zipf-like Distributions", INFOCOM 1999).
+ * - About three quarters of the objects are asked for once: nearly three quarters in Akamai's caches (Q; Maggs, Sitaraman: "Algorithmic
+ *   Nuggets in Content Delivery", SIGCOMM CCR 45(3), 2015), about 70 % at proxies (R, abstract; Mahanti, Williamson, Eager: "Traffic
+ *   Analysis of a Web Proxy Caching Hierarchy", IEEE Network, May 2000). It depends on how long one looks: over whole traces the
+ *   median is 26 % (Q; Yang et al.: "FIFO Queues Are All You Need for Cache Eviction", SOSP 2023), so this is a hard trace. A quarter of
+ *   the requests is for such an object, made for it; the tail of the popular ones adds the others.
+ * - Sizes log-normal in their body (M; Barford, Crovella: "Generating Representative Web Workloads", SIGMETRICS 1998), median 32 KiB, cut
+ *   at 1 MiB as blocks are; independent of popularity, with which they hardly correlate (R, abstract; Breslau et al.).
+ * - Popularity drifts: with 2 % of the requests a new object takes the place of another at a random rank. That content is new and ages
+ *   matters to caches (R, abstract; Traverso et al.: "Temporal Locality in Today's Content Caching", SIGCOMM CCR 43(5), 2013).
  */
 export function cdnTrace(o: { objects: number; requests: number; seed: number }): Trace {
   const random = uniform(o.seed)
