@@ -3,6 +3,7 @@ import { murmur364 } from '@multiformats/murmur3'
 import { type CID, DAG_PB, PinGoError, RAW } from '@pingo/wire'
 import { UnixFS } from 'ipfs-unixfs'
 import { type CidLike, toCid } from '../blocks/key.ts'
+import { PbNode } from './pb-node.ts'
 
 /** Entries of one folder, and of all that a walk meets. */
 export const MAX_ENTRIES = 1_000_000
@@ -10,6 +11,8 @@ export const MAX_ENTRIES = 1_000_000
 export const MAX_PATH_DEPTH = 64
 /** Bytes of the name of an entry. */
 export const MAX_NAME_BYTES = 1_024
+/** Bytes of what a folder's block says beside its links: a shard's map has 128 at most; a file's sizes of its parts may be many. */
+const MAX_FOLDER_DATA = 4 << 10
 /** Bits of a name's hash, which lead through the shards of a large folder. */
 const HASH_BITS = 64
 const MIN_SHARD_BITS = 3
@@ -30,8 +33,10 @@ export interface Entry {
 
 /** A block of a UnixFS folder: all its entries, or a shard of a hash trie (ipfs/specs UNIXFS, HAMT). */
 export interface FolderNode {
-  /** Names are as the block has them: see {@link isSafeName}. */
-  entries: Entry[]
+  /** Names are as the block has them: see {@link isSafeName}. Each is taken apart when it is looked at. */
+  entries: Iterable<Entry>
+  /** The entry of a name, when it is in this very block. */
+  find(name: string): Entry | undefined
   /** The shards below it, by the part of a name's hash that leads there. */
   shards: { prefix: string; cid: CID }[]
   /** Bits of the hash that a shard takes; undefined for a plain folder. */
@@ -44,29 +49,47 @@ const malformed = (cid: CID, why: string, cause?: unknown) =>
 /** A block as node of a UnixFS folder, plain or sharded; undefined when it is a file. @throws PinGoError FOLDER_MALFORMED */
 export function readFolder(cid: CID, block: Uint8Array): FolderNode | undefined {
   if (cid.code !== DAG_PB) return undefined
-  let node: dagPb.PBNode
+  let node: PbNode
   let entry: UnixFS
   try {
-    node = dagPb.decode(block)
-    entry = UnixFS.unmarshal(node.Data!)
+    node = new PbNode(block)
+    if (node.data && node.data.byteLength > MAX_FOLDER_DATA) return undefined
+    entry = UnixFS.unmarshal(node.data!)
   } catch (cause) {
     throw malformed(cid, 'the block is no UnixFS node', cause)
   }
-  if (entry.type !== 'directory' && entry.type !== 'hamt-sharded-directory') return undefined
-  const isPlain = entry.type === 'directory'
-  const bits = Math.log2(Number(entry.fanout))
-  if (!isPlain && (!Number.isInteger(bits) || bits < MIN_SHARD_BITS || bits > MAX_SHARD_BITS))
-    throw malformed(cid, 'its shards have an unknown width')
-  if (!isPlain && node.Links.length > 2 ** bits) throw malformed(cid, 'a shard of it has more entries than places')
-  const digits = isPlain ? 0 : digitsOf(bits)
-  const folder: FolderNode = { entries: [], shards: [], bits: isPlain ? undefined : bits }
-  for (const { Name = '', Hash, Tsize = 0 } of node.Links) {
-    const link = toCid(Hash)
-    if (!isPlain && Name.length === digits) folder.shards.push({ prefix: Name, cid: link })
-    else folder.entries.push({ name: Name.slice(digits), cid: link, dagBytes: Number(Tsize) })
+  if (entry.type === 'directory') {
+    const entryOf = (n: number): Entry => ({ name: node.name(n), cid: node.cid(n), dagBytes: node.bytes(n) })
+    return {
+      entries: lazily(node.length, entryOf),
+      find: (name) => at(node.find(name), entryOf),
+      shards: [],
+      bits: undefined,
+    }
   }
-  return folder
+  if (entry.type !== 'hamt-sharded-directory') return undefined
+  const bits = Math.log2(Number(entry.fanout))
+  if (!Number.isInteger(bits) || bits < MIN_SHARD_BITS || bits > MAX_SHARD_BITS)
+    throw malformed(cid, 'its shards have an unknown width')
+  if (node.length > 2 ** bits) throw malformed(cid, 'a shard of it has more entries than places')
+  const digits = digitsOf(bits)
+  const entries: Entry[] = []
+  const shards: FolderNode['shards'] = []
+  for (let n = 0; n < node.length; n++) {
+    const name = node.name(n)
+    if (name.length === digits) shards.push({ prefix: name, cid: node.cid(n) })
+    else entries.push({ name: name.slice(digits), cid: node.cid(n), dagBytes: node.bytes(n) })
+  }
+  return { entries, find: (name) => entries.find((each) => each.name === name), shards, bits }
 }
+
+const at = <T>(index: number, make: (index: number) => T): T | undefined => (index < 0 ? undefined : make(index))
+
+const lazily = <T>(length: number, make: (index: number) => T): Iterable<T> => ({
+  *[Symbol.iterator]() {
+    for (let n = 0; n < length; n++) yield make(n)
+  },
+})
 
 /**
  * All blocks that a folder itself is made of, its first one first, with the entries that each has; not what is below it.
@@ -147,8 +170,8 @@ async function lookUp(folder: CID, name: string, read: ReadBlock, way: Step[]): 
   let node = first
   let hash: bigint | undefined
   for (let used = 0; node; ) {
-    const { bits, entries, shards } = node
-    const entry = entries.find((each) => each.name === name)
+    const { bits, shards } = node
+    const entry = node.find(name)
     if (entry || bits === undefined) return entry?.cid
     hash ??= await hashOf(name)
     used += bits
