@@ -364,4 +364,50 @@ describe('pins', () => {
     assert.equal(store.stats().blocks, 0)
     await store.close()
   })
+
+  it('counts what each block takes beside its bytes, and what is being removed, until it is gone', async () => {
+    const gate = { open: Promise.resolve() as Promise<unknown> }
+    const disk: Disk = { ...nodeDisk, remove: (path) => gate.open.then(() => nodeDisk.remove(path)) }
+    const { store } = await open({ quotaBytes: 10_000, overheadBytes: 1_000, disk })
+    const [a, b] = [block(4_000), block(4_000)]
+    await store.put(a.cid, a.data)
+    assert.equal(store.usedBytes, 5_000)
+    await store.put(b.cid, b.data)
+    const c = block(1)
+    await assert.rejects(store.put(c.cid, c.data), code('QUOTA_EXCEEDED'))
+    const { promise, resolve } = Promise.withResolvers<void>()
+    gate.open = promise
+    const removing = store.delete(a.cid)
+    await new Promise(setImmediate)
+    assert.equal(store.has(a.cid), false)
+    await assert.rejects(store.put(c.cid, c.data), code('QUOTA_EXCEEDED'), 'its file is still there')
+    resolve()
+    await removing
+    await store.put(c.cid, c.data)
+    assert.equal(store.usedBytes, 6_001)
+    await store.close()
+  })
+
+  it('asks for room before it refuses, also for many puts at once', async () => {
+    const { store } = await open({ quotaBytes: 10_000 })
+    const old: CID[] = []
+    store.onFull(async (bytes) => {
+      let freed = 0
+      for (; freed < bytes && old.length > 0; freed += 1_000) await store.delete(old.shift()!)
+      return freed
+    })
+    for (let n = 0; n < 10; n++) {
+      const { cid, data } = block(1_000)
+      await store.put(cid, data)
+      old.push(cid)
+    }
+    const fresh = Array.from({ length: 10 }, () => block(1_000))
+    await Promise.all(fresh.map(({ cid, data }) => store.put(cid, data)))
+    assert.deepEqual(store.stats(), { blocks: 10, bytes: 10_000 })
+    assert.ok(fresh.every(({ cid }) => store.has(cid)))
+    await assert.rejects(store.put(block(1).cid, block(1).data), code('BLOCK_MISMATCH'))
+    const one = block(1)
+    await assert.rejects(store.put(one.cid, one.data), code('QUOTA_EXCEEDED'))
+    await store.close()
+  })
 })

@@ -4,14 +4,18 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { type CID, DAG_CBOR, DAG_PB, matchesCid, PinGoError } from '@pingo/wire'
 import { CHUNK_BYTES, MAX_BLOCK_BYTES } from '../limits.ts'
 import { BlockIndex } from './block-index.ts'
-import { blockFiles, type Disk, diskError, diskFull, moveUp, nodeDisk } from './disk.ts'
+import { blockFiles, type Disk, diskError, moveUp, nodeDisk } from './disk.ts'
 import { type CidLike, keyOf, toCid } from './key.ts'
 import { linksOf } from './links.ts'
+import { OneByOne } from './one-by-one.ts'
 import { type Pin, Pins } from './pins.ts'
+import { Space } from './space.ts'
 
 export interface BlockStoreOptions {
   /** Bytes that blocks may take. Unlimited by default. */
   quotaBytes?: number
+  /** What of the quota each block takes beside its bytes: what the file system and the index add. 0 by default. */
+  overheadBytes?: number
   /** Bytes that stay free on the disk: a block that would take them is refused with DISK_FULL. */
   minFreeBytes?: number
   /** For tests: a file system that fails. */
@@ -20,8 +24,6 @@ export interface BlockStoreOptions {
   clock?: () => number
 }
 
-/** Free space is asked for again after this many written bytes. */
-const FREE_SPACE_CHECK_BYTES = 16 << 20
 /** Memory that is lent for one block, bytes; larger ones get their own. One byte more than a chunk: see {@link Disk.read}. */
 const LENT_BYTES = CHUNK_BYTES + 1
 const MAX_SPARE = 16
@@ -38,20 +40,16 @@ export class BlockStore {
   readonly #pins: Pins
   readonly #disk: Disk
   readonly #clock: () => number
-  readonly #quotaBytes: number
-  readonly #minFreeBytes: number
-  /** The last operation on each block that is busy: a block is written and removed by one at a time. */
-  readonly #busy = new Map<string, Promise<unknown>>()
-  /** Blocks put while somebody holds the store: they may belong to a file that is not pinned yet. */
-  readonly #held = new Set<string>()
+  readonly #space: Space
+  /** A block is written and removed by one at a time. */
+  readonly #busy = new OneByOne()
+  /** For each who holds the store, the blocks put meanwhile: they may belong to a file that is not pinned yet. */
+  readonly #holds = new Set<Set<string>>()
   readonly #keepers = new Set<(key: string) => boolean>()
   readonly #removalListeners = new Set<(key: string) => void>()
   /** Grows with every pin, so that garbage collection notices those made meanwhile. */
   #pinned = 0
   readonly #spare: Buffer[] = []
-  #holds = 0
-  #reservedBytes = 0
-  #uncheckedBytes = Number.POSITIVE_INFINITY
   #isClosed = false
 
   private constructor(folder: string, index: BlockIndex, pins: Pins, o: BlockStoreOptions) {
@@ -60,8 +58,14 @@ export class BlockStore {
     this.#pins = pins
     this.#disk = o.disk ?? nodeDisk
     this.#clock = o.clock ?? Date.now
-    this.#quotaBytes = o.quotaBytes ?? Number.POSITIVE_INFINITY
-    this.#minFreeBytes = o.minFreeBytes ?? 0
+    this.#space = new Space({
+      folder,
+      quotaBytes: o.quotaBytes ?? Number.POSITIVE_INFINITY,
+      overheadBytes: o.overheadBytes ?? 0,
+      minFreeBytes: o.minFreeBytes ?? 0,
+      stored: () => index.stats(),
+      free: () => this.#disk.free(folder),
+    })
   }
 
   /**
@@ -102,21 +106,37 @@ export class BlockStore {
         hint: 'They were damaged on their way, or the sender lies: fetch the block again, from another source.',
       })
     const key = keyOf(parsed)
-    if (this.#holds > 0) this.#held.add(key)
-    await this.#alone(key, async () => {
-      if (this.#index.size(key) !== undefined) return this.#index.touch(key, this.#clock())
-      this.#reserve(bytes.byteLength)
-      try {
-        await this.#checkFree(bytes.byteLength)
-        await this.#disk.write(this.#path(key), bytes, join(this.#folder, 'tmp'))
-        this.#index.add(key, bytes.byteLength, this.#clock())
-      } catch (error) {
-        await this.#disk.remove(this.#path(key)).catch(() => undefined)
-        throw diskError(error, this.#folder)
-      } finally {
-        this.#reservedBytes -= bytes.byteLength
+    for (const held of this.#holds) held.add(key)
+    let giveBack: (() => void) | undefined
+    try {
+      for (let isStored = false; !isStored; ) {
+        this.#checkOpen()
+        // room is made before the block is anybody's own: what is removed for it may wait for other blocks
+        if (this.#index.size(key) === undefined) giveBack ??= await this.#space.take(bytes.byteLength)
+        isStored = await this.#alone(key, () => this.#store(key, bytes, giveBack !== undefined))
       }
-    })
+    } catch (error) {
+      throw diskError(error, this.#folder)
+    } finally {
+      giveBack?.()
+    }
+  }
+
+  /** @returns false when the block is not here any more and there is no room for it yet */
+  async #store(key: string, bytes: Uint8Array, hasRoom: boolean): Promise<boolean> {
+    if (this.#index.size(key) !== undefined) {
+      this.#index.touch(key, this.#clock())
+      return true
+    }
+    if (!hasRoom) return false
+    try {
+      await this.#disk.write(this.#path(key), bytes, join(this.#folder, 'tmp'))
+      this.#index.add(key, bytes.byteLength, this.#clock())
+      return true
+    } catch (error) {
+      await this.#disk.remove(this.#path(key)).catch(() => undefined)
+      throw error
+    }
   }
 
   /**
@@ -187,6 +207,25 @@ export class BlockStore {
     return this.#index.stats()
   }
 
+  /** Bytes that count against the quota: with overhead, and with what is being written or removed. */
+  get usedBytes(): number {
+    this.#checkOpen()
+    return this.#space.usedBytes
+  }
+
+  /** Bytes that may still be written to the disk. */
+  async freeBytes(): Promise<number> {
+    return await this.#disk.free(this.#folder)
+  }
+
+  /**
+   * Who removes what is dispensable when a block has no room, before it is refused.
+   * @param makeRoom removes at least so many bytes, if it can, and tells how many came free; it must not wait for a put
+   */
+  onFull(makeRoom: (bytes: number) => Promise<number>): void {
+    this.#space.makeRoom = makeRoom
+  }
+
   /**
    * Keeps a root and all that it links to, as often as there are kinds; durable when it returns. `kind` is the owner's label.
    * @throws PinGoError PIN_INVALID, DISK_FULL
@@ -218,16 +257,9 @@ export class BlockStore {
    * of many blocks holds the store until the file is pinned.
    */
   hold(): { release(): void } {
-    this.#holds += 1
-    let isHeld = true
-    return {
-      release: () => {
-        if (!isHeld) return
-        isHeld = false
-        this.#holds -= 1
-        if (this.#holds === 0) this.#held.clear()
-      },
-    }
+    const held = new Set<string>()
+    this.#holds.add(held)
+    return { release: () => void this.#holds.delete(held) }
   }
 
   /**
@@ -272,7 +304,9 @@ export class BlockStore {
       let kept = new Set<string>()
       let pinned: number | undefined
       const isKept = (key: string) =>
-        kept.has(key) || this.#held.has(key) || [...this.#keepers].some((keeps) => keeps(key))
+        kept.has(key) ||
+        [...this.#holds].some((held) => held.has(key)) ||
+        [...this.#keepers].some((keeps) => keeps(key))
       const freed = { blocks: 0, bytes: 0 }
       let looked = 0
       for (const { key, bytes } of among ? this.#index.pick(among, before) : this.#index.entries(before)) {
@@ -300,7 +334,7 @@ export class BlockStore {
   async close(): Promise<void> {
     if (this.#isClosed) return
     this.#isClosed = true
-    await Promise.allSettled(this.#busy.values())
+    await this.#busy.settled()
     this.#pins.close()
     this.#index.close()
   }
@@ -345,42 +379,19 @@ export class BlockStore {
   }
 
   async #remove(key: string): Promise<void> {
-    this.#index.remove(key)
-    for (const listener of this.#removalListeners) listener(key)
-    await this.#disk.remove(this.#path(key))
+    const removed = this.#space.count(this.#index.size(key) ?? 0)
+    try {
+      this.#index.remove(key)
+      for (const listener of this.#removalListeners) listener(key)
+      await this.#disk.remove(this.#path(key))
+    } finally {
+      removed()
+    }
   }
 
-  #reserve(bytes: number): void {
-    const { bytes: used } = this.#index.stats()
-    if (used + this.#reservedBytes + bytes > this.#quotaBytes)
-      throw new PinGoError('QUOTA_EXCEEDED', `The store's quota of ${this.#quotaBytes} bytes is used up.`, {
-        hint: 'Remove data that is not wanted any more, or raise the quota.',
-      })
-    this.#reservedBytes += bytes
-  }
-
-  async #checkFree(bytes: number): Promise<void> {
-    if (this.#minFreeBytes === 0) return
-    this.#uncheckedBytes += bytes
-    if (this.#uncheckedBytes < FREE_SPACE_CHECK_BYTES) return
-    if ((await this.#disk.free(this.#folder)) - bytes < this.#minFreeBytes) throw diskFull(this.#folder)
-    this.#uncheckedBytes = 0
-  }
-
-  /** Runs `work` after what is under way for this block. */
   async #alone<T>(key: string, work: () => Promise<T> | T): Promise<T> {
     this.#checkOpen()
-    const before = this.#busy.get(key)
-    const mine = (async () => {
-      await before?.catch(() => undefined)
-      return await work()
-    })()
-    this.#busy.set(key, mine)
-    try {
-      return await mine
-    } finally {
-      if (this.#busy.get(key) === mine) this.#busy.delete(key)
-    }
+    return await this.#busy.run(key, work)
   }
 
   #checkOpen(): void {

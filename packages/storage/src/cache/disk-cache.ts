@@ -135,6 +135,19 @@ export class DiskCache implements BlockCache {
     }
   }
 
+  /**
+   * Claims a block that somebody put into the store, or notes that it is read again: for who needs what it fetches at once and has no
+   * second time to wait for.
+   */
+  async claim(cid: CID): Promise<void> {
+    const key = keyOf(cid)
+    const bytes = this.#blocks.size(cid)
+    if (this.#isClosed || bytes === undefined || this.#claims.get(key)) return
+    this.#claims.set(key, true, bytes)
+    if (this.#claims.has(key)) this.#insert.run(Buffer.from(key, 'hex'), bytes)
+    if (this.#victimBytes > this.#sweepBytes) await this.#sweep()
+  }
+
   /** Makes room for data that must be stored. @returns bytes that came free, which may be fewer than `bytes` */
   async free(bytes: number): Promise<number> {
     this.#claims.shrink(Math.max(0, this.#claims.bytes - Math.max(0, bytes - this.#victimBytes)))

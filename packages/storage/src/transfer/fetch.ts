@@ -24,6 +24,11 @@ export interface FetchOptions {
   timeoutMs?: number
   /** False trusts the disk for leaves that are here; by default each is read and checked. */
   verify?: boolean
+  /**
+   * Gets the file's blocks (sha2-256 in hex) as they are known. Garbage collection spares them until the fetch ends; who wants them
+   * longer hands in a set that it keeps by {@link BlockStore.keepAlso}.
+   */
+  kept?: Set<string>
   /** Pins the root under this kind before garbage collection could reach the file. */
   pin?: string
   /** Connections to use; those of the process by default. */
@@ -51,7 +56,7 @@ export async function fetchFile(
   const { cid, bytes } = refOf(file)
   const stop = new AbortController()
   const fetch = new Fetch(sources, into, o, o.signal ? AbortSignal.any([o.signal, stop.signal]) : stop.signal)
-  const hold = into.hold()
+  const endKeeping = into.keepAlso((key) => fetch.kept.has(key))
   try {
     await fetch.run(cid, bytes)
     if (o.pin !== undefined) into.pin(cid, o.pin)
@@ -60,7 +65,7 @@ export async function fetchFile(
     throw o.signal?.aborted ? o.signal.reason : error
   } finally {
     await fetch.settled()
-    hold.release()
+    endKeeping()
   }
 }
 
@@ -79,6 +84,7 @@ class Fetch {
   readonly #atOnce: number
   readonly #left: Wanted[] = []
   readonly #seen = new Set<string>()
+  readonly kept: Set<string>
   readonly #running = new Set<Promise<void>>()
   readonly #progress: FetchProgress = { blocks: 0, bytes: 0, totalBytes: 0 }
 
@@ -87,6 +93,7 @@ class Fetch {
     this.#into = into
     this.#o = o
     this.#signal = signal
+    this.kept = o.kept ?? new Set()
     const wanted = o.concurrency ?? CONCURRENCY_PER_SOURCE * sources.length
     this.#atOnce = Math.max(1, Math.min(MAX_CONCURRENCY, wanted))
   }
@@ -114,6 +121,7 @@ class Fetch {
     if (wanted.depth > MAX_FILE_DEPTH + 1)
       throw new PinGoError('FILE_MALFORMED', `The file's tree is deeper than ${MAX_FILE_DEPTH} levels.`)
     this.#seen.add(key)
+    this.kept.add(keyOf(wanted.cid))
     this.#left.push(wanted)
   }
 
