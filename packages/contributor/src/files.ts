@@ -1,32 +1,72 @@
-import { type BlockStore, FileStore, fetchFile, type Source } from '@pingo/storage'
+import { FileStore, fetchFile, type Source } from '@pingo/storage'
 import { type FileRef, isPinGoError } from '@pingo/wire'
+import type { ContributorDisk } from './disk.ts'
 
-/** Files by CID: from the disk cache, else fetched from the fog node, every chunk verified. */
+/** A block may be evicted, or found damaged, between its coming and its reading: then it is fetched again. */
+const ATTEMPTS = 3
+
+/** Files by CID: from the disk cache, else fetched from the fog node, every block verified. */
 export class Files {
-  readonly #blocks: BlockStore
+  readonly #disk: ContributorDisk
   readonly #store: FileStore
   readonly #sources: () => Source[]
+  /** Bytes of the files that are being read, and who waits for one to be done. */
+  #reading = 0
+  #done = Promise.withResolvers<void>()
 
-  constructor(blocks: BlockStore, sources: () => Source[]) {
-    this.#blocks = blocks
-    this.#store = new FileStore(blocks)
+  constructor(disk: ContributorDisk, sources: () => Source[]) {
+    this.#disk = disk
+    this.#store = new FileStore(disk.blocks)
     this.#sources = sources
   }
 
+  /**
+   * Files that have no room beside each other are read one after the other.
+   * @throws PinGoError FETCH_FAILED, QUOTA_EXCEEDED, DISK_LOW, and as {@link fetchFile}
+   */
   async read(ref: FileRef, signal: AbortSignal): Promise<Uint8Array> {
-    try {
-      await fetchFile(ref, this.#sources(), this.#blocks, { signal })
-    } catch (error) {
-      // the cache is full: what it holds can be fetched again
-      if (!isPinGoError(error, 'QUOTA_EXCEEDED')) throw error
-      await this.#blocks.gc({ olderThanMs: 0 })
-      await fetchFile(ref, this.#sources(), this.#blocks, { signal })
+    while (this.#reading > 0 && this.#reading + ref.bytes > this.#disk.readingBytes) {
+      await this.#done.promise
+      signal.throwIfAborted()
     }
-    return this.#store.readAll(ref.cid)
+    this.#reading += ref.bytes
+    try {
+      return await this.#read(ref, signal)
+    } finally {
+      this.#reading -= ref.bytes
+      this.#done.resolve()
+      this.#done = Promise.withResolvers()
+    }
   }
 
   /** Drops a file that will not be wanted again. */
   async drop(ref: FileRef): Promise<void> {
-    for (const cid of await this.#store.chunks(ref.cid).catch(() => [])) await this.#blocks.delete(cid)
+    for (const cid of await this.#store.chunks(ref.cid).catch(() => [])) await this.#disk.blocks.delete(cid)
+  }
+
+  async #read(ref: FileRef, signal: AbortSignal): Promise<Uint8Array> {
+    const { blocks } = this.#disk
+    const kept = new Set<string>()
+    const endKeeping = blocks.keepAlso((key) => kept.has(key))
+    try {
+      for (let attempt = 1; ; attempt++) {
+        // what is here already is verified when it is read
+        if (!this.#disk.isLow) await fetchFile(ref, this.#sources(), blocks, { signal, verify: false, kept })
+        try {
+          await this.#disk.use(await this.#store.chunks(ref.cid))
+          return await this.#store.readAll(ref.cid)
+        } catch (error) {
+          if (!isPinGoError(error) || !['BLOCK_MISSING', 'BLOCK_CORRUPT'].includes(error.code)) throw error
+          if (this.#disk.isLow) throw this.#disk.low(error)
+          if (attempt === ATTEMPTS) throw error
+        }
+      }
+    } catch (error) {
+      if (!isPinGoError(error, 'DISK_FULL')) throw error
+      await this.#disk.look()
+      throw this.#disk.isLow ? this.#disk.low(error) : error
+    } finally {
+      endKeeping()
+    }
   }
 }

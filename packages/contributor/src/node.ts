@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Engine } from '@pingo/engine'
 import { type Channel, Host } from '@pingo/network'
-import { BlockStore, type Source } from '@pingo/storage'
+import type { Source } from '@pingo/storage'
 import {
   type ContributorMessage,
   contributorChannel,
@@ -20,6 +20,7 @@ import {
 } from '@pingo/wire'
 import { type Logger, pino } from 'pino'
 import { benchmark } from './benchmark.ts'
+import { ContributorDisk, type DiskStatus } from './disk.ts'
 import { Files } from './files.ts'
 import { LeaseRun } from './lease-run.ts'
 import { defaultName, readHardware, resolveOffer } from './offer.ts'
@@ -40,6 +41,8 @@ export interface ContributorOptions {
   /** Multiaddrs of fog nodes, tried in turn. */
   fog: string[]
   offer?: Partial<Offer>
+  /** Space that stays free on the owner's disk, bytes; 1 GiB by default. */
+  keepFreeBytes?: number
   name?: string
   logger?: Logger
   /** Called when the state changes, for a live view. */
@@ -61,10 +64,11 @@ export interface ContributorStatus {
   samplesIncluded: number
   /** Why it is not connected, a sentence. */
   reason?: string
+  disk: DiskStatus
 }
 
 type Settled = ContributorOptions & { offer: Offer; logger: Logger; name: string }
-type Parts = { host: Host; blocks: BlockStore; files: Files; bench: Workbench; identity: Identity }
+type Parts = { host: Host; disk: ContributorDisk; files: Files; bench: Workbench; identity: Identity }
 type ContributorChannel = Channel<ContributorMessage, FogMessage>
 
 /** The node on an idle machine: dials a fog node, runs leases at low priority, leaves with its partial work handed in. */
@@ -99,14 +103,20 @@ export class Contributor {
     const identity = await loadIdentity(join(options.home, 'identity.key'))
     const hardware = readHardware()
     const flops = await benchmark(join(options.home, 'benchmark.json'), hardware)
-    const blocks = await BlockStore.open(join(options.home, 'cache'), { quotaBytes: offer.diskBytes })
+    let diskChanged = () => {}
+    const disk = await ContributorDisk.open(join(options.home, 'cache'), {
+      quotaBytes: offer.diskBytes,
+      keepFreeBytes: options.keepFreeBytes,
+      onChange: () => diskChanged(),
+    })
     const host = await Host.start({ identity })
     const contributor = new Contributor(
       { ...options, offer, logger, name: options.name ?? defaultName() },
-      { identity, host, blocks },
+      { identity, host, disk },
       hardware,
       flops,
     )
+    diskChanged = () => contributor.#diskChanged()
     void contributor.#stayConnected()
     contributor.#beat()
     return contributor
@@ -118,7 +128,7 @@ export class Contributor {
     this.closed = this.#ended.promise
     this.#hardware = hardware
     this.#flops = flops
-    const files = new Files(parts.blocks, () => (this.#source ? [this.#source] : []))
+    const files = new Files(parts.disk, () => (this.#source ? [this.#source] : []))
     const bench = new Workbench(files, () =>
       Engine.start({ threads: 1, niceness: 19, maxMemoryBytes: o.offer.memoryBytes, logger: o.logger }),
     )
@@ -140,6 +150,7 @@ export class Contributor {
       samplesAccepted: this.#accepted,
       samplesIncluded: this.#included,
       reason: this.#reason,
+      disk: this.#parts.disk.status(),
     }
   }
 
@@ -159,7 +170,7 @@ export class Contributor {
     clearTimeout(this.#heart)
     await this.#parts.bench.clear()
     await this.#parts.host.stop()
-    await this.#parts.blocks.close()
+    await this.#parts.disk.close()
     this.#ended.resolve()
   }
 
@@ -267,7 +278,7 @@ export class Contributor {
   readonly #abandoned = new WeakSet<LeaseRun>()
 
   async #work(run: LeaseRun, cancelled: AbortSignal): Promise<void> {
-    const { files, bench, identity } = this.#parts
+    const { files, bench, disk, identity } = this.#parts
     const { lease } = run
     if (this.#abandoned.has(run)) return
     const signal = AbortSignal.any([this.#stopping.signal, cancelled])
@@ -291,8 +302,12 @@ export class Contributor {
       if (!signal.aborted) await this.#failed(lease, error)
     } finally {
       if (this.#run === run) this.#run = undefined
+      if (disk.isLow) this.#tell()
       this.#idleSince = Date.now()
-      void files.drop(lease.base).catch(() => undefined)
+      void files
+        .drop(lease.base)
+        .then(() => disk.endLease())
+        .catch(() => undefined)
       this.#changed()
     }
   }
@@ -303,12 +318,18 @@ export class Contributor {
       ? 'diverged'
       : isPinGoError(error, 'GRAPH_REFUSED')
         ? 'refused'
-        : 'failed'
+        : isPinGoError(error, 'DISK_LOW')
+          ? 'paused'
+          : 'failed'
     this.#release(lease, reason, error)
     await this.#parts.bench.clear().catch(() => undefined)
   }
 
-  #release(lease: Lease, reason: 'leaving' | 'failed' | 'diverged' | 'refused' | 'superseded', error?: unknown): void {
+  #release(
+    lease: Lease,
+    reason: 'leaving' | 'paused' | 'failed' | 'diverged' | 'refused' | 'superseded',
+    error?: unknown,
+  ): void {
     const code = error instanceof PinGoError ? error.code.slice(0, 100) : error === undefined ? undefined : 'INTERNAL'
     const message = error === undefined ? undefined : sentence(error).slice(0, 1000)
     void this.#channel?.send({ type: 'release', lease: lease.id, reason, code, message }).catch(() => undefined)
@@ -317,8 +338,17 @@ export class Contributor {
   #heart: NodeJS.Timeout | undefined
 
   #beat(): void {
+    this.#tell()
+    if (!this.#run && Date.now() - this.#idleSince > IDLE_CLEAR_MS)
+      void this.#parts.bench.clear().catch(() => undefined)
+    this.#changed()
+    this.#heart = setTimeout(() => this.#beat(), this.#run ? TRAINING_HEARTBEAT_MS : HEARTBEAT_MS)
+  }
+
+  /** Tells the fog node what goes on; without space on the disk there is no work for this machine. */
+  #tell(): void {
     const run = this.#run
-    const state = run?.progress.state ?? 'idle'
+    const state = run?.progress.state ?? (this.#parts.disk.isLow ? 'paused' : 'idle')
     const progress = run && {
       lease: run.lease.id,
       steps: run.progress.steps,
@@ -328,9 +358,13 @@ export class Contributor {
     void this.#channel
       ?.send({ type: 'heartbeat', state, rssBytes: process.memoryUsage.rss(), ...progress })
       .catch(() => undefined)
-    if (!run && Date.now() - this.#idleSince > IDLE_CLEAR_MS) void this.#parts.bench.clear().catch(() => undefined)
+  }
+
+  #diskChanged(): void {
+    const { isLow, damaged } = this.#parts.disk.status()
+    this.#o.logger.info({ isLow, damaged }, 'the disk changed')
+    if (!this.#run) this.#tell()
     this.#changed()
-    this.#heart = setTimeout(() => this.#beat(), run ? TRAINING_HEARTBEAT_MS : HEARTBEAT_MS)
   }
 
   #changed(): void {

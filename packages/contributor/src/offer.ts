@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { availableParallelism, cpus, freemem, hostname, totalmem } from 'node:os'
 import { engineInfo } from '@pingo/engine'
 import { type Hardware, type Offer, PinGoError } from '@pingo/wire'
+import { LEAST_DISK_BYTES } from './disk.ts'
 
 const GIB = 1 << 30
 const LEAST_MEMORY_BYTES = 256 << 20
@@ -40,6 +41,11 @@ export function resolveOffer(said: Partial<Offer>): Offer {
     throw new PinGoError(
       'OFFER_INVALID',
       `${offer.memoryBytes} bytes of memory cannot be offered: it takes 256 MiB at least, and this machine has ${memoryLimit()}.`,
+    )
+  if (offer.diskBytes < LEAST_DISK_BYTES)
+    throw new PinGoError(
+      'OFFER_INVALID',
+      `${offer.diskBytes} bytes of disk cannot be offered: the data of a lease take ${LEAST_DISK_BYTES >> 20} MiB at least.`,
     )
   return offer
 }

@@ -4,7 +4,8 @@ import type { ContributorStatus } from '@pingo/contributor'
 import { PinGoError } from '@pingo/wire'
 import { type Command, Option } from 'commander'
 import { type Context, command, type JsonOption, numberFrom, size } from '../context.ts'
-import { count } from '../format.ts'
+import { bytes, count } from '../format.ts'
+import { readSettings, SETTINGS_FILE } from '../local/contributor-settings.ts'
 import { createLogger } from '../local/log.ts'
 import { askedToEnd } from '../local/node-life.ts'
 import { Output } from '../output.ts'
@@ -17,6 +18,7 @@ interface ContributeOptions extends JsonOption {
   cores?: number
   memory?: number
   disk?: number
+  keepFree?: number
   name?: string
   home?: string
   verbose?: boolean
@@ -28,6 +30,7 @@ export function contributeCommand({ signal }: Context): Command {
     'pingo contribute',
     'pingo contribute --fog /ip4/192.168.1.5/tcp/7071/p2p/12D3Koo…',
     'pingo contribute --cores 2 --memory 2Gi --name study',
+    'pingo contribute --disk 20GB --keep-free 5GB',
   ])
     .option(
       '--fog <multiaddr...>',
@@ -35,28 +38,54 @@ export function contributeCommand({ signal }: Context): Command {
     )
     .option('--cores <n>', 'cores to lend, from 0.05 (default: 1)', numberFrom(0.05, 4096))
     .option('--memory <size>', 'memory to lend, such as 2Gi (default: most of what is free)', size)
-    .option('--disk <size>', 'disk to lend for data, such as 10Gi (default: 10Gi)', size)
+    .option('--disk <size>', 'disk to lend for data, never more, such as 20GB (default: 10Gi)', size)
+    .option(
+      '--keep-free <size>',
+      'space that stays free on the disk: near it nothing is stored, and what was lent is given back (default: 1Gi)',
+      size,
+    )
     .option('--name <name>', "how it is shown (default: the machine's name)")
     .option('--home <folder>', 'folder of all its state (default: PINGO_HOME/contributor)')
     .option('--verbose', 'log what happens, on stderr')
     .addOption(new Option('--with-parent').hideHelp())
+    .addHelpText(
+      'after',
+      `\nWhat is lent can stand in ${SETTINGS_FILE} in its home: {"disk": "20GB", "keepFree": "5GB", "cores": 2}`,
+    )
     .action((options: ContributeOptions) => contribute(options, signal))
 }
 
 async function contribute(options: ContributeOptions, signal: AbortSignal): Promise<void> {
   const output = new Output(options)
+  const home = options.home ?? join(homeFolder(), 'contributor')
+  const settings = await readSettings(home)
+  const name = options.name ?? settings.name
   const fog = options.fog?.map(multiaddr) ?? (await knownFog())
   const { Contributor } = await import('@pingo/contributor')
   const connected = Promise.withResolvers<void>()
+  let wasLow = false
   const onChange = (status: ContributorStatus) => {
     if (status.connected) connected.resolve()
+    const { isLow } = status.disk
+    if (isLow === wasLow || output.json) return
+    wasLow = isLow
+    output.note(
+      isLow
+        ? 'The disk is nearly full: no work is taken before there is space again.'
+        : 'There is space on the disk again; it goes on.',
+    )
   }
-  const offer = { cores: options.cores, memoryBytes: options.memory, diskBytes: options.disk }
+  const offer = {
+    cores: options.cores ?? settings.cores,
+    memoryBytes: options.memory ?? settings.memory,
+    diskBytes: options.disk ?? settings.disk,
+  }
   const contributor = await Contributor.start({
-    home: options.home ?? join(homeFolder(), 'contributor'),
+    home,
     fog,
     offer: Object.fromEntries(Object.entries(offer).filter(([, value]) => value !== undefined)),
-    name: options.name,
+    keepFreeBytes: options.keepFree ?? settings.keepFree,
+    name,
     logger: createLogger(options.verbose),
     onChange,
   })
@@ -67,8 +96,11 @@ async function contribute(options: ContributeOptions, signal: AbortSignal): Prom
     wasConnected = contributor.status().connected
     if (wasConnected) {
       const { peerId } = contributor
-      output.result({ ready: true, peerId, pid: process.pid }, () => {
-        output.say(`Contributing as ${options.name ?? peerId}. Ctrl-C leaves; work that was begun is handed in.`)
+      output.result({ ready: true, peerId, pid: process.pid, disk: contributor.status().disk }, () => {
+        const { quotaBytes, usedBytes } = contributor.status().disk
+        output.say(
+          `Contributing as ${name ?? peerId}; ${bytes(usedBytes)} of ${bytes(quotaBytes)} disk in use. Ctrl-C leaves; work that was begun is handed in.`,
+        )
       })
     }
     await Promise.race([asked, contributor.closed])

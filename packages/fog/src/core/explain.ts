@@ -27,7 +27,7 @@ export function explain(state: FogState, job: string): Explanation | undefined {
     })
   if (paused > 0)
     constraints.push({
-      what: `${paused} of ${state.contributors.length} contributors are paused by their owners.`,
+      what: `${paused} of ${state.contributors.length} contributors are paused by their owners, or wait for space on their disks.`,
       change: 'Wait until they are idle.',
     })
   if (mine > 0 || known.core.phase === 'merging') return { ...explanation, constraints }
