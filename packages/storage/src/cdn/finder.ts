@@ -1,6 +1,7 @@
 import { type CID, isPinGoError } from '@pingo/wire'
 import { keyOf } from '../blocks/key.ts'
 import type { NodeMap, StorageNode } from '../nodes/port.ts'
+import { unlessAborted } from '../objects/abort.ts'
 import { fetchBlock } from '../transfer/fetch-block.ts'
 import { type HttpPool, sharedPool } from '../transfer/http-client.ts'
 import { ObjectIndex } from './object-index.ts'
@@ -181,15 +182,3 @@ const rebuilder = (object: ObjectIndex, place: { stripe: number; shard: number }
   rtt: undefined,
   get: (_cid, o) => object.rebuild(place, o?.signal ?? new AbortController().signal),
 })
-
-async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (!signal) return await promise
-  const { promise: aborted, reject } = Promise.withResolvers<never>()
-  const stop = () => reject(signal.reason)
-  signal.addEventListener('abort', stop, { once: true })
-  try {
-    return await Promise.race([promise, aborted])
-  } finally {
-    signal.removeEventListener('abort', stop)
-  }
-}

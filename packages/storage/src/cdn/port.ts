@@ -14,7 +14,22 @@ export interface BlockSource {
    * @throws PinGoError BLOCK_MISSING (nobody who could be asked has it), OVERLOADED, TRANSFER_TIMEOUT, or the signal's reason
    */
   get(cid: CID, o?: FindOptions): Promise<Uint8Array>
+  /** The same as it comes, for a reader that checks it. Rejects as `get` does, as long as nothing has come. */
+  stream?(cid: CID, o?: FindOptions): Promise<BlockStream>
 }
+
+/** A block on its way. */
+export interface BlockStream {
+  /** How long it is, as the first holder says; when that is wrong, `parts` fails. */
+  bytes: number
+  /** Unchecked until they end: they end only when all were checked, and else throw. */
+  parts: AsyncGenerator<Uint8Array>
+  /** The whole, checked. */
+  block: Promise<Uint8Array>
+}
+
+/** Told of what has come of a block, from its first byte on, and of how long the sender says that it is. Unchecked. */
+export type OnProgress = (came: Uint8Array, total: number) => void
 
 /** Somebody who may have a block. What it sends is checked by whoever asks. */
 export interface BlockHolder {
@@ -22,7 +37,7 @@ export interface BlockHolder {
   id: string
   /** Round trip, ms; undefined when it was never measured. */
   rtt: number | undefined
-  get(cid: CID, o?: { signal?: AbortSignal }): Promise<Uint8Array>
+  get(cid: CID, o?: { signal?: AbortSignal; onProgress?: OnProgress }): Promise<Uint8Array>
 }
 
 /** Finds who has a block. */

@@ -1,4 +1,5 @@
 import { type CID, isPinGoError, matchesCid, PinGoError } from '@pingo/wire'
+import type { Arrivals } from './follow.ts'
 import type { BlockHolder } from './port.ts'
 import type { Scores } from './scores.ts'
 import type { Timing } from './timing.ts'
@@ -21,15 +22,16 @@ interface Racer {
 /**
  * Gets a block from whoever has it first: the likeliest holder is asked, the next at once when that one fails or lies, and beside it when it
  * takes longer than it should (hedged requests; Dean & Barroso 2013, "The Tail at Scale"). The others are told to stop.
+ * @param o.arrivals told of what comes, for who reads it as it comes
  * @param batches further holders are looked for only when they are needed
  * @throws PinGoError BLOCK_MISSING when all were asked; BLOCK_UNREACHABLE when some of them did not answer; or the signal's reason
  */
 export async function race(
   cid: CID,
   batches: AsyncIterable<BlockHolder[]>,
-  o: { signal: AbortSignal; scores: Scores; timing: Timing },
+  o: { signal: AbortSignal; scores: Scores; timing: Timing; arrivals?: Arrivals },
 ): Promise<Uint8Array> {
-  const { scores, timing } = o
+  const { scores, timing, arrivals } = o
   const stop = new AbortController()
   const signal = AbortSignal.any([o.signal, stop.signal])
   const aborted = new Promise<never>((_, reject) => {
@@ -49,7 +51,8 @@ export async function race(
   const ask = async (racer: Racer, holder: BlockHolder): Promise<Event> => {
     const ended = scores.asked(holder)
     try {
-      const bytes = await holder.get(cid, { signal })
+      const onProgress = arrivals && ((came: Uint8Array, total: number) => arrivals.note(racer, came, total))
+      const bytes = await holder.get(cid, { signal, onProgress })
       if (matchesCid(cid, bytes)) {
         ended('came')
         return { kind: 'came', racer, bytes }
@@ -66,6 +69,7 @@ export async function race(
       }
       reasons.push(isPinGoError(error) ? error.message : `${holder.id} failed`)
     }
+    arrivals?.drop(racer)
     return { kind: 'failed', racer }
   }
   const wait = (holder: BlockHolder) => {

@@ -324,6 +324,46 @@ describe('over a long link', () => {
     const liar = await serve((_, s) => void s.end(randomBytes(200_000)))
     await assert.rejects(fetchBlock({ url: liar }, cid, far), code('BLOCK_MISMATCH'))
   })
+
+  it('the first leaf of a file comes with its root, when the source has it on its own disk', async () => {
+    const there = await node()
+    for (const bytes of [(1 << 20) + 7, 3 << 20]) {
+      const data = randomBytes(bytes)
+      const { cid } = await there.files.put(data)
+      const [root, first, second] = (await there.files.chunks(cid)).map((chunk) => parseCid(chunk))
+      await fetchBlock({ url: there.url }, root!, far)
+      there.asked.length = 0
+      assert.ok(data.subarray(0, 1 << 20).equals(await fetchBlock({ url: there.url }, first!, far)))
+      assert.deepEqual(
+        there.asked.filter((line) => line.includes(`${first}`)),
+        [],
+        'it was on its way',
+      )
+      assert.ok(data.subarray(1 << 20, 2 << 20).equals(await fetchBlock({ url: there.url }, second!, far)))
+    }
+  })
+
+  it('a source without the leaf, and one that lies about it, are asked for it as for any block', async () => {
+    const whole = await node()
+    const data = randomBytes(3 << 20)
+    const { cid } = await whole.files.put(data)
+    const [root, first] = (await whole.files.chunks(cid)).map((chunk) => parseCid(chunk))
+    const [bytes, leaf] = [await whole.store.get(root!), await whole.store.get(first!)]
+    const poor = await node({ source: new ReadThrough({ finder: { find: async function* () {} } }) })
+    await poor.store.put(root!, bytes)
+    await fetchBlock({ url: poor.url }, root!, far)
+    await assert.rejects(fetchBlock({ url: poor.url }, first!, far), code('BLOCK_MISSING'))
+    const liar = await serve((q, s) => {
+      const of = q.url!.endsWith('=raw') ? (q.url!.includes(`${root}`) ? bytes : leaf) : randomBytes(1 << 20)
+      const [, from = 0, to = of.byteLength - 1] = /(\d+)-(\d+)/.exec(q.headers.range ?? '') ?? []
+      const end = Math.min(Number(to) + 1, of.byteLength)
+      if (!q.headers.range) return void s.end(of)
+      s.writeHead(206, { 'content-range': `bytes ${from}-${end - 1}/${of.byteLength}` })
+      s.end(of.subarray(Number(from), end))
+    })
+    await fetchBlock({ url: liar }, root!, far)
+    assert.ok(Buffer.compare(leaf, await fetchBlock({ url: liar }, first!, far)) === 0)
+  })
 })
 
 describe('prefetching', () => {

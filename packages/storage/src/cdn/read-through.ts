@@ -1,7 +1,8 @@
 import { type CID, isPinGoError, PinGoError } from '@pingo/wire'
 import { keyOf } from '../blocks/key.ts'
+import { Arrivals, follow } from './follow.ts'
 import { type Entry, Gate } from './gate.ts'
-import type { BlockCache, BlockSource, Finder, FindOptions } from './port.ts'
+import type { BlockCache, BlockSource, BlockStream, Finder, FindOptions } from './port.ts'
 import { race } from './race.ts'
 import { ReadAhead } from './read-ahead.ts'
 import { Scores } from './scores.ts'
@@ -41,11 +42,13 @@ interface Flight {
   isAhead: boolean
   stop: AbortController
   bytes: Promise<Uint8Array>
+  /** What has come, for who reads it as it comes. */
+  arrivals: Arrivals
 }
 
 /**
- * Blocks from other nodes, each fetched once for all who ask meanwhile, from the nearest holders, checked before anybody sees it. Who reads a
- * file in order finds the next blocks on their way already.
+ * Blocks from other nodes, each fetched once for all who ask meanwhile, from the nearest holders, checked before anybody sees it
+ * who did not ask for a {@link ReadThrough.stream}. Who reads a file in order finds the next blocks on their way already.
  */
 export class ReadThrough implements BlockSource {
   readonly #o: ReadThroughOptions
@@ -72,18 +75,31 @@ export class ReadThrough implements BlockSource {
    *   the signal's reason
    */
   async get(cid: CID, o: FindOptions = {}): Promise<Uint8Array> {
+    return await (await this.#ask(cid, o)).block
+  }
+
+  /** Like {@link ReadThrough.get}, with what comes told as it comes. The signal must end when the reader is gone. */
+  async stream(cid: CID, o: FindOptions = {}): Promise<BlockStream> {
+    const { block, arrivals } = await this.#ask(cid, o)
+    return await follow(block, arrivals)
+  }
+
+  async #ask(cid: CID, o: FindOptions): Promise<{ block: Promise<Uint8Array>; arrivals: Arrivals }> {
     o.signal?.throwIfAborted()
     if (o.root) await this.#learnLocally(o.root)
     const root = o.root ?? this.#readAhead.rootOf(cid)
     const key = keyOf(cid)
     const ahead = this.#ahead.get(key)
     if (ahead) this.#drop(key)
-    const bytes = ahead ? Promise.resolve(ahead) : this.#join(this.#flight(cid, root, false), o.signal)
+    const flight = ahead ? undefined : this.#flight(cid, root, false)
+    const bytes = flight ? this.#join(flight, o.signal) : Promise.resolve(ahead!)
     this.#fetchAhead(cid)
-    const block = await bytes
-    this.#readAhead.learn(cid, block, root ?? cid)
-    this.#o.cache?.offer(cid, block)
-    return block
+    const block = bytes.then((block) => {
+      this.#readAhead.learn(cid, block, root ?? cid)
+      this.#o.cache?.offer(cid, block)
+      return block
+    })
+    return { block, arrivals: flight?.arrivals ?? new Arrivals() }
   }
 
   /** Like {@link ReadThrough.get}, after all whom somebody waits for; nothing is offered to the cache nor fetched ahead. */
@@ -106,6 +122,7 @@ export class ReadThrough implements BlockSource {
       isAhead: false,
       stop,
       bytes: Promise.resolve(new Uint8Array(0)),
+      arrivals: new Arrivals(),
     }
     flight.bytes = this.#fetch(cid, key, root, flight).finally(() => {
       if (this.#flights.get(key) === flight) this.#flights.delete(key)
@@ -116,7 +133,7 @@ export class ReadThrough implements BlockSource {
   }
 
   async #fetch(cid: CID, key: string, root: CID | undefined, flight: Flight): Promise<Uint8Array> {
-    const { entry, stop } = flight
+    const { entry, stop, arrivals } = flight
     const { signal } = stop
     const gone = this.#missing.get(key)
     // with another root, others may be asked
@@ -134,7 +151,7 @@ export class ReadThrough implements BlockSource {
       await this.#gate.enter(entry, signal)
       try {
         const batches = this.#o.finder.find(cid, { root, signal })
-        return await race(cid, batches, { signal, scores: this.#scores, timing: this.#timing })
+        return await race(cid, batches, { signal, scores: this.#scores, timing: this.#timing, arrivals })
       } finally {
         this.#gate.leave(entry)
       }

@@ -3,7 +3,7 @@ import type { BlockStore } from '../blocks/block-store.ts'
 import { cidOfKey, keyOf } from '../blocks/key.ts'
 import type { DiskCache } from '../cache/disk-cache.ts'
 import { SizedCache } from '../cache/s3-fifo.ts'
-import type { BlockSource } from '../cdn/port.ts'
+import type { BlockSource, BlockStream } from '../cdn/port.ts'
 import type { Answer } from './answers.ts'
 import { MAX_JOINED_BYTES } from './fast-lane.ts'
 
@@ -28,6 +28,8 @@ export interface ReadOptions {
   signal?: AbortSignal
   /** The file that the block is read for. */
   root?: CID
+  /** Only what is here: NOT_CACHED for all else. */
+  isLocal?: boolean
 }
 
 /** The gateway's way to a block: memory, the store, other nodes. Each is verified when it comes from disk or from elsewhere. */
@@ -56,20 +58,42 @@ export class HotBlocks {
     return block
   }
 
-  /** @throws PinGoError BLOCK_MISSING, BLOCK_CORRUPT, and what the source rejects with */
+  /** @throws PinGoError BLOCK_MISSING, BLOCK_CORRUPT, NOT_CACHED, and what the source rejects with */
   async get(cid: CID, o: ReadOptions = {}): Promise<HotBlock> {
     const text = cid.toString()
     const hot = this.peek(text)
     if (hot) return hot
     if (this.#store.has(cid)) {
       const block = await this.#load(cid, text).catch((error: unknown) => {
-        if (this.#source && (isPinGoError(error, 'BLOCK_MISSING') || isPinGoError(error, 'BLOCK_CORRUPT'))) return
+        if (
+          (this.#source || o.isLocal) &&
+          (isPinGoError(error, 'BLOCK_MISSING') || isPinGoError(error, 'BLOCK_CORRUPT'))
+        )
+          return
         throw error
       })
       if (block) return block
     }
+    if (o.isLocal) throw new PinGoError('NOT_CACHED', `Block ${cid} is not here, and is not to be fetched.`)
     if (!this.#source) throw new PinGoError('BLOCK_MISSING', `Block ${cid} is not here.`)
-    const bytes = await this.#source.get(cid, o)
+    return this.#came(cid, text, await this.#source.get(cid, o))
+  }
+
+  /**
+   * A block that would have to be fetched, as it comes: for who checks it himself. It is kept when it was checked here.
+   * @returns undefined when it is here already, or its source has no such thing
+   */
+  async stream(cid: CID, o: ReadOptions & { signal: AbortSignal }): Promise<BlockStream | undefined> {
+    if (o.isLocal || !this.#source?.stream || this.size(cid) !== undefined) return undefined
+    const stream = await this.#source.stream(cid, o)
+    stream.block.then(
+      (bytes) => this.#came(cid, cid.toString(), bytes),
+      () => undefined,
+    )
+    return stream
+  }
+
+  #came(cid: CID, text: string, bytes: Uint8Array): HotBlock {
     return this.peek(text) ?? this.#keep(text, { cid, key: keyOf(cid), bytes, isStored: this.#store.has(cid) })
   }
 

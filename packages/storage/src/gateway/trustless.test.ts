@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { describe, it } from 'node:test'
 import { CarReader } from '@ipld/car'
-import { type CID, matchesCid } from '@pingo/wire'
+import { type CID, cidOf, matchesCid } from '@pingo/wire'
 import { exporter } from 'ipfs-unixfs-exporter'
 import { putDirectory } from '../testing/directory.ts'
 import { get, node } from '../testing/http-node.ts'
@@ -88,5 +88,27 @@ describe('a CAR from the gateway', () => {
     const { blocks } = await car(url, `/ipfs/${cid}?format=car`)
     assert.equal(blocks.length, 2)
     assert.equal((await car(url, `/ipfs/${cid}?format=car&dag-scope=entity&entity-bytes=1:9999999`)).blocks.length, 2)
+  })
+})
+
+describe('only-if-cached', () => {
+  it('serves what is here, and fetches nothing', async () => {
+    let isAsked = false
+    const source = {
+      get: async (): Promise<Uint8Array> => {
+        isAsked = true
+        throw new Error('asked')
+      },
+    }
+    const { url, files, store } = await node({ source })
+    const bytes = randomBytes(2 << 20)
+    const { cid } = await files.put(bytes)
+    const local = { 'cache-control': 'only-if-cached' }
+    assert.deepEqual(Buffer.from(await (await get(url, `/ipfs/${cid}`, local)).arrayBuffer()), bytes)
+    const folder = await putDirectory(store, { 'a.txt': Buffer.from('a') })
+    const other = cidOf(randomBytes(9))
+    for (const path of [`/ipfs/${other}`, `/ipfs/${other}?format=raw`, `/ipfs/${folder}`])
+      assert.equal((await get(url, path, local)).status, 412, path)
+    assert.equal(isAsked, false)
   })
 })

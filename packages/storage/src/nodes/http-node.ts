@@ -24,6 +24,7 @@ import {
   UsageSchema,
 } from '@pingo/wire'
 import type { z } from 'zod'
+import type { OnProgress } from '../cdn/port.ts'
 import { MAX_BLOCK_BYTES } from '../limits.ts'
 import { fetchBlock, mismatch } from '../transfer/fetch-block.ts'
 import {
@@ -71,7 +72,7 @@ export class HttpStorageNode implements StorageNode {
     await this.#call('PUT', `/v1/storage/chunks/${cid}?upload=${encodeURIComponent(o.upload)}`, { body: bytes, o })
   }
 
-  async getChunk(cid: CID, o?: CallOptions & { rtt?: number }): Promise<Uint8Array> {
+  async getChunk(cid: CID, o?: CallOptions & { rtt?: number; onProgress?: OnProgress }): Promise<Uint8Array> {
     try {
       const block = await fetchBlock(this.#source, cid, { ...o, pool: this.#o.pool, idleMs: this.#o.idleMs })
       this.#o.onOutcome?.(true)

@@ -13,13 +13,20 @@ export interface ChunkHint {
   shard: number
 }
 
+export interface ChunkQuestion {
+  hint?: ChunkHint
+  signal?: AbortSignal
+  /** Somebody waits for it with empty hands: over a long link it is worth more connections. */
+  isAwaited?: boolean
+}
+
 /**
  * Where a reader gets blocks from: the network's nodes, or one fog node that a job's contributor may ask. Need not be trusted when it
  * is passed to `openObject`: every chunk is checked.
  */
 export interface ChunkSource {
   /** Rejects with a PinGoError, BLOCK_MISSING when it cannot be had. */
-  get(cid: CID, o: { hint?: ChunkHint; signal?: AbortSignal }): Promise<Uint8Array>
+  get(cid: CID, o: ChunkQuestion): Promise<Uint8Array>
   /** Looks everywhere for the chunks of a stripe (by shard) that could not be had. */
   search?(stripe: number, cids: ReadonlyMap<number, CID>, signal?: AbortSignal): Promise<void>
   /** How long to wait for a chunk before others are asked for as well, ms. */
@@ -70,12 +77,13 @@ export class NodeSource implements ChunkSource {
     this.#clock = clock
   }
 
-  async get(cid: CID, { hint, signal }: { hint?: ChunkHint; signal?: AbortSignal }): Promise<Uint8Array> {
+  async get(cid: CID, { hint, signal, isAwaited }: ChunkQuestion): Promise<Uint8Array> {
     if (!hint) return await this.#caretakers.block(cid, signal)
     const holders = await this.#holders(hint)
     const ask = async (node: StorageNode, signal: AbortSignal) => {
       const since = this.#clock()
-      const bytes = await node.getChunk(cid, { signal: within(CHUNK_DEADLINE_MS, signal) })
+      const rtt = isAwaited ? this.#nodes.rtt(node.record.peerId) : undefined
+      const bytes = await node.getChunk(cid, { signal: within(CHUNK_DEADLINE_MS, signal), rtt })
       this.#took(this.#clock() - since)
       return bytes
     }

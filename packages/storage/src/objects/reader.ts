@@ -88,11 +88,13 @@ export class ObjectReader implements StoredObject {
     }
     const pieces = this.#pieces(start, end, open.signal)
     const ahead: { piece: Piece; shard: Promise<Shard> }[] = []
+    let isAwaited = true
     const fill = async () => {
       while (ahead.length < READ_AHEAD) {
         const { done, value: piece } = await pieces.next()
         if (done) return
-        const shard = this.#fetch(piece, open)
+        const shard = this.#fetch(piece, open, isAwaited)
+        isAwaited = false
         shard.catch(() => undefined) // it is met when its turn comes
         ahead.push({ piece, shard })
       }
@@ -119,7 +121,7 @@ export class ObjectReader implements StoredObject {
     }
   }
 
-  async #fetch(piece: Piece, open: OpenStripes): Promise<Shard> {
+  async #fetch(piece: Piece, open: OpenStripes, isAwaited: boolean): Promise<Shard> {
     if ('inline' in piece) return { bytes: piece.inline }
     const { stripe: index, shard } = piece
     const use = open.stripes.get(index) ?? { uses: 0, reader: undefined }
@@ -127,7 +129,7 @@ export class ObjectReader implements StoredObject {
     open.stripes.set(index, use)
     const stripe = await this.#stripe(index)
     use.reader ??= new StripeReader(index, stripe, this.manifest.code, this.#source, open.signal)
-    return { stripe, bytes: await use.reader.data(shard) }
+    return { stripe, bytes: await use.reader.data(shard, isAwaited) }
   }
 
   #open(piece: Piece, { stripe, bytes }: Shard): Uint8Array {

@@ -47,11 +47,11 @@ export class StripeReader {
     if (this.#here.delete(shard)) this.#fetches.delete(shard)
   }
 
-  /** A data shard, as it is stored. @throws PinGoError OBJECT_UNREADABLE */
-  async data(shard: number): Promise<Uint8Array> {
-    if (this.#code.k === 1) return await this.#copy()
+  /** A data shard, as it is stored. @param isAwaited it is the first that is shown @throws PinGoError OBJECT_UNREADABLE */
+  async data(shard: number, isAwaited = false): Promise<Uint8Array> {
+    if (this.#code.k === 1) return await this.#copy(isAwaited)
     if (!this.#rebuilt) {
-      const fetch = this.#fetch(shard)
+      const fetch = this.#fetch(shard, isAwaited)
       const came = await inTime(fetch, this.#source.patienceMs?.() ?? DEFAULT_PATIENCE_MS)
       if (came === 'here') return await fetch
       this.#reading.throwIfAborted()
@@ -66,9 +66,9 @@ export class StripeReader {
     }
   }
 
-  async #copy(): Promise<Uint8Array> {
+  async #copy(isAwaited: boolean): Promise<Uint8Array> {
     try {
-      return await this.#fetch(0)
+      return await this.#fetch(0, isAwaited)
     } catch {
       await this.#search([0])
       return await this.#fetch(0).catch(() => {
@@ -77,10 +77,10 @@ export class StripeReader {
     }
   }
 
-  #fetch(shard: number): Promise<Uint8Array> {
+  #fetch(shard: number, isAwaited = false): Promise<Uint8Array> {
     const known = this.#fetches.get(shard)
     if (known) return known
-    const fetch = this.#get(shard)
+    const fetch = this.#get(shard, isAwaited)
     fetch.then(
       (bytes) => this.#here.set(shard, bytes),
       () => {
@@ -92,10 +92,14 @@ export class StripeReader {
     return fetch
   }
 
-  async #get(shard: number): Promise<Uint8Array> {
+  async #get(shard: number, isAwaited: boolean): Promise<Uint8Array> {
     if (storedBytesOf(this.#stripe, this.#code, shard) === 0) return EMPTY
     const cid = shardCid(this.#stripe, this.#code, shard)
-    const bytes = await this.#source.get(cid, { hint: { stripe: this.index, shard }, signal: this.#signal })
+    const bytes = await this.#source.get(cid, {
+      hint: { stripe: this.index, shard },
+      signal: this.#signal,
+      isAwaited,
+    })
     if (bytes.byteLength === storedBytesOf(this.#stripe, this.#code, shard)) return bytes
     throw new PinGoError(
       'MANIFEST_MALFORMED',

@@ -1,5 +1,7 @@
 import { type CID, DAG_PB, matchesCid, PinGoError, RAW } from '@pingo/wire'
+import type { OnProgress } from '../cdn/port.ts'
 import { MAX_BLOCK_BYTES } from '../limits.ts'
+import { unlessAborted } from '../objects/abort.ts'
 import { fetchSplit } from './fetch-split.ts'
 import { type HttpPool, type Source, sharedPool } from './http-client.ts'
 
@@ -16,6 +18,8 @@ export interface FetchBlockOptions {
   idleMs?: number
   /** Round trip to the source, ms, where it is known. */
   rtt?: number
+  /** The bytes it is told of are not written again. */
+  onProgress?: OnProgress
 }
 
 /**
@@ -24,21 +28,25 @@ export interface FetchBlockOptions {
  *   TRANSFER_TIMEOUT, or the signal's reason
  */
 export async function fetchBlock(source: Source, cid: CID, o: FetchBlockOptions = {}): Promise<Uint8Array> {
-  const { signal, deadlineMs = DEADLINE_MS, pool = sharedPool, rtt = 0, idleMs } = o
+  const { signal, deadlineMs = DEADLINE_MS, pool = sharedPool, rtt = 0, idleMs, onProgress } = o
+  const path = `/ipfs/${cid}?format=raw`
+  const headers = { accept: 'application/vnd.ipld.raw' }
+  const early = await unlessAborted(pool.early.take(source, cid), signal)
+  if (early) return early
   if (cid.code === RAW && rtt >= LONG_RTT_MS && !pool.isBusy(source)) {
-    const block = await fetchSplit(source, cid, { signal, deadlineMs, idleMs, pool })
+    const block = await fetchSplit(source, path, { headers, signal, deadlineMs, idleMs, pool, onProgress })
     if (block && matchesCid(cid, block)) return block
   }
-  // a node of a file: its leaves are asked for next
-  if (cid.code === DAG_PB && rtt >= LONG_RTT_MS && !pool.isBusy(source)) pool.warm(source)
+  const isFirst = cid.code === DAG_PB && rtt >= LONG_RTT_MS && !pool.isBusy(source)
   let status = 0
   let buffer = Buffer.alloc(0)
   let bytes = 0
+  let length = 0
   let isTooLarge = false
   const sink = {
     head: (code: number, headers: ReadonlyMap<string, string>) => {
       status = code
-      const length = Number(headers.get('content-length')) || 0
+      length = Number(headers.get('content-length')) || 0
       isTooLarge = length > MAX_BLOCK_BYTES
       if (status !== 200 || isTooLarge) return false
       buffer = Buffer.allocUnsafeSlow(length)
@@ -51,17 +59,28 @@ export async function fetchBlock(source: Source, cid: CID, o: FetchBlockOptions 
         buffer = Buffer.concat([buffer.subarray(0, bytes)], Math.min(MAX_BLOCK_BYTES, 2 * (bytes + part.byteLength)))
       buffer.set(part, bytes)
       bytes += part.byteLength
+      if (bytes <= length) onProgress?.(buffer.subarray(0, bytes), length)
       return true
     },
   }
-  const headers = { accept: 'application/vnd.ipld.raw' }
-  await pool.stream(source, `/ipfs/${cid}?format=raw`, { headers, signal, deadlineMs, idleMs }, sink)
-  if (status === 404 || status === 410)
-    throw new PinGoError('BLOCK_MISSING', `${source.url} does not have block ${cid}.`)
-  if (status !== 200) throw new PinGoError('SOURCE_REFUSED', `${source.url} answers ${status} for block ${cid}.`)
-  const block = buffer.subarray(0, bytes)
-  if (!isTooLarge && matchesCid(cid, block)) return block
-  throw mismatch(source, cid)
+  const check = (block: Uint8Array) => {
+    if (status === 404 || status === 410)
+      throw new PinGoError('BLOCK_MISSING', `${source.url} does not have block ${cid}.`)
+    if (status !== 200) throw new PinGoError('SOURCE_REFUSED', `${source.url} answers ${status} for block ${cid}.`)
+    if (isTooLarge || !matchesCid(cid, block)) throw mismatch(source, cid)
+  }
+  const coming = pool.stream(source, path, { headers, signal, deadlineMs, idleMs }, sink)
+  const cameRoot = isFirst ? pool.early.fetch(source, cid, { deadlineMs, idleMs, pool }) : undefined
+  try {
+    await coming
+    const block = buffer.subarray(0, bytes)
+    check(block)
+    cameRoot?.(block)
+    return block
+  } catch (error) {
+    cameRoot?.()
+    throw error
+  }
 }
 
 export const mismatch = (source: Source, cid: CID) =>

@@ -1,38 +1,60 @@
-import { type CID, PinGoError } from '@pingo/wire'
+import { PinGoError } from '@pingo/wire'
+import type { OnProgress } from '../cdn/port.ts'
 import { CHUNK_BYTES } from '../limits.ts'
 import type { HttpPool, Source } from './http-client.ts'
+import { MAX_LANES } from './lanes.ts'
 
-/** What a new TCP connection brings in its first round trip: ten segments (RFC 6928), less TLS and the answer's head. */
+/** What a new TCP connection brings in its first round trip: ten segments (RFC 6928), less TLS and the answer's head; and in the second: twice that. */
 const FIRST_FLIGHT_BYTES = 13 << 10
-const SMALL_PARTS = 5
-/** Fewer than the connections that a pool has to one source. */
-const PARTS = 16
+const SECOND_FLIGHT_BYTES = 24 << 10
+const TWO_FLIGHTS_BYTES = 40 << 10
+/** Connections whose first flight is a part by itself, and the others; one is left to who asks for a file's root meanwhile. */
+const SMALL = 5
+const LARGE = MAX_LANES - 1 - SMALL
 
 /**
- * One block over many new connections at once, a range on each: TCP begins with 14 KiB a connection and doubles each round trip, so that a MiB
- * over one takes seven round trips, over these three. A small block comes in the first. For links so long that this is what a reader waits for.
+ * One block, or the first bytes of a file, over many new connections at once, a range on each: TCP begins with 14 KiB a connection and doubles
+ * each round trip, so that a MiB over one takes seven round trips, over these two. A small block comes in the first. For links so long that this is
+ * what a reader waits for.
  * Unchecked.
+ * @param o.headers of the requests, beside the range
+ * @param o.maxBytes how much of it is wanted when it is longer; by default what is longer than 1 MiB is not fetched so
  * @returns undefined when the source cannot do it: then it is asked for the whole
  * @throws PinGoError BLOCK_MISSING, SOURCE_*, TRANSFER_TIMEOUT, or the signal's reason
  */
 export async function fetchSplit(
   source: Source,
-  cid: CID,
-  o: { signal?: AbortSignal; deadlineMs: number; idleMs?: number; pool: HttpPool },
+  path: string,
+  o: {
+    headers: Record<string, string>
+    signal?: AbortSignal
+    deadlineMs: number
+    idleMs?: number
+    pool: HttpPool
+    onProgress?: OnProgress
+    maxBytes?: number
+  },
 ): Promise<Uint8Array | undefined> {
   const buffer = Buffer.allocUnsafeSlow(CHUNK_BYTES)
   const stop = new AbortController()
   const signal = o.signal ? AbortSignal.any([o.signal, stop.signal]) : stop.signal
   let total: number | undefined
   let isWhole = true
-  const part = async ({ start, end }: { start: number; end: number }) => {
+  const spans = ranges().map((range) => ({ ...range, at: range.start }))
+  const progress = () => {
+    if (!o.onProgress || total === undefined || total > CHUNK_BYTES) return
+    const gap = spans.find(({ at, end }) => at < end)
+    const came = Math.min(total, gap?.at ?? total)
+    if (came > 0) o.onProgress(buffer.subarray(0, came), total)
+  }
+  const part = async (span: Span) => {
+    const { start, end } = span
     let status = 0
-    let at = start
     await o.pool.stream(
       source,
-      `/ipfs/${cid}?format=raw`,
+      path,
       {
-        headers: { accept: 'application/vnd.ipld.raw', range: `bytes=${start}-${end - 1}` },
+        headers: { ...o.headers, range: `bytes=${start}-${end - 1}` },
         signal,
         deadlineMs: o.deadlineMs,
         idleMs: o.idleMs,
@@ -41,23 +63,23 @@ export async function fetchSplit(
         head(code, headers) {
           status = code
           const [, from, all] = /^bytes (?:(\d+)-\d+|\*)\/(\d+)$/.exec(headers.get('content-range') ?? '') ?? []
-          if (all !== undefined) total ??= Number(all)
+          if (all !== undefined) total ??= Math.min(Number(all), o.maxBytes ?? Number.POSITIVE_INFINITY)
           return status === 206 && Number(from) === start
         },
         part(bytes) {
-          if (at + bytes.byteLength > end) return false
-          buffer.set(bytes, at)
-          at += bytes.byteLength
+          if (span.at + bytes.byteLength > end) return false
+          buffer.set(bytes, span.at)
+          span.at += bytes.byteLength
+          progress()
           return true
         },
       },
     )
-    if (status === 404 || status === 410)
-      throw new PinGoError('BLOCK_MISSING', `${source.url} does not have block ${cid}.`)
+    if (status === 404 || status === 410) throw new PinGoError('BLOCK_MISSING', `${source.url} does not have ${path}.`)
     const wanted = Math.min(end, total ?? 0)
-    if (total === undefined || total > CHUNK_BYTES || (start < wanted && at !== wanted)) isWhole = false
+    if (total === undefined || total > CHUNK_BYTES || (start < wanted && span.at !== wanted)) isWhole = false
   }
-  const parts = ranges().map((range) => ({ range, end: part(range) }))
+  const parts = spans.map((range) => ({ range, end: part(range) }))
   for (const { end } of parts) end.catch(() => undefined) // those behind the end of the block are not waited for
   try {
     for (const { range, end } of parts) {
@@ -72,12 +94,27 @@ export async function fetchSplit(
   }
 }
 
-/** Small ones first, so that a small block is there after one flight; the others share the rest. */
+interface Span {
+  start: number
+  end: number
+  /** How far it has come. */
+  at: number
+}
+
+/**
+ * Small ones first, so that a small block is there after one flight; then two flights of each other connection; the rest is asked for where the
+ * small ones have come.
+ */
 function ranges(): { start: number; end: number }[] {
-  const small = SMALL_PARTS * FIRST_FLIGHT_BYTES
-  const large = Math.ceil((CHUNK_BYTES - small) / (PARTS - SMALL_PARTS))
-  return Array.from({ length: PARTS }, (_, n) => {
-    const start = n < SMALL_PARTS ? n * FIRST_FLIGHT_BYTES : small + (n - SMALL_PARTS) * large
-    return { start, end: Math.min(CHUNK_BYTES, start + (n < SMALL_PARTS ? FIRST_FLIGHT_BYTES : large)) }
+  const sizes = [
+    ...Array<number>(SMALL).fill(FIRST_FLIGHT_BYTES),
+    ...Array<number>(LARGE).fill(TWO_FLIGHTS_BYTES),
+    ...Array<number>(SMALL).fill(SECOND_FLIGHT_BYTES),
+  ]
+  let at = 0
+  return sizes.map((bytes) => {
+    const start = at
+    at = Math.min(CHUNK_BYTES, at + bytes)
+    return { start, end: at }
   })
 }

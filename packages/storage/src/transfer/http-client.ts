@@ -2,6 +2,7 @@ import * as http from 'node:http'
 import * as https from 'node:https'
 import * as tls from 'node:tls'
 import { isPinGoError, PinGoError } from '@pingo/wire'
+import { EarlyLeaves } from './early-leaves.ts'
 import { Lanes, Late, type Sink, Stale, Unframed } from './lanes.ts'
 import { checkPin } from './pin.ts'
 
@@ -49,6 +50,7 @@ const MAX_LANE_ATTEMPTS = MAX_SOCKETS
  * faster one that takes 20 MB of memory.
  */
 export class HttpPool {
+  readonly early = new EarlyLeaves()
   readonly #agents = new Map<string, http.Agent>()
   readonly #lanes = new Map<string, Lanes>()
 
@@ -104,11 +106,6 @@ export class HttpPool {
     }
   }
 
-  /** Opens connections for what {@link HttpPool.stream} will be asked in a moment. */
-  warm(source: Source): void {
-    this.#lanesTo(parseUrl(source), source.pin).warm()
-  }
-
   /** Whether something is on its way from a source by {@link HttpPool.stream}. */
   isBusy(source: Source): boolean {
     const { origin } = parseUrl(source)
@@ -116,6 +113,7 @@ export class HttpPool {
   }
 
   close(): void {
+    this.early.clear()
     for (const agent of this.#agents.values()) agent.destroy()
     this.#agents.clear()
     for (const lanes of this.#lanes.values()) lanes.close()
