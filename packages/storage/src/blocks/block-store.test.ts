@@ -127,12 +127,31 @@ describe('a block store', () => {
       await assert.rejects(store.get(cid), code('BLOCK_CORRUPT'))
       assert.equal(store.has(cid), false)
       await store.put(cid, data)
+      await damage(fileOf(path, cid))
+      await store.put(cid, data) // nobody noticed, and it is acknowledged again
       assert.deepEqual(Buffer.from(await store.get(cid)), data)
       await unlink(fileOf(path, cid))
       await assert.rejects(store.get(cid), code('BLOCK_MISSING'))
       assert.equal(store.has(cid), false)
     }
     assert.deepEqual(store.stats(), { blocks: 0, bytes: 0 })
+    await store.close()
+  })
+
+  it('drops a block that the disk cannot read, and takes it again', async () => {
+    let isBad = true
+    const read: Disk['read'] = async (...o) => {
+      if (isBad) throw Object.assign(new Error('EIO: i/o error, read'), { code: 'EIO' })
+      return await nodeDisk.read(...o)
+    }
+    const { store } = await open({ disk: { ...nodeDisk, read } })
+    const { cid, data } = block(1000)
+    await store.put(cid, data)
+    await assert.rejects(store.get(cid), code('BLOCK_CORRUPT'))
+    assert.equal(store.has(cid), false)
+    await store.put(cid, data)
+    isBad = false
+    assert.deepEqual(Buffer.from(await store.get(cid)), data)
     await store.close()
   })
 

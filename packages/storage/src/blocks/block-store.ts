@@ -4,7 +4,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { type CID, DAG_CBOR, DAG_PB, matchesCid, PinGoError } from '@pingo/wire'
 import { CHUNK_BYTES, MAX_BLOCK_BYTES } from '../limits.ts'
 import { BlockIndex } from './block-index.ts'
-import { blockFiles, type Disk, diskError, moveUp, nodeDisk } from './disk.ts'
+import { blockFiles, type Disk, diskError, isCode, moveUp, nodeDisk } from './disk.ts'
 import { type CidLike, keyOf, toCid } from './key.ts'
 import { linksOf } from './links.ts'
 import { OneByOne } from './one-by-one.ts'
@@ -91,7 +91,8 @@ export class BlockStore {
   }
 
   /**
-   * Stores a block; durable when it resolves. A block that is here already costs nothing.
+   * Stores a block; durable when it resolves. One that is here already is read, and written only when the disk damaged it: what is
+   * acknowledged is there.
    * @throws PinGoError BLOCK_MISMATCH, BLOCK_TOO_LARGE, QUOTA_EXCEEDED, DISK_FULL, CID_MALFORMED, CID_UNSUPPORTED
    */
   async put(cid: CidLike, bytes: Uint8Array): Promise<void> {
@@ -124,9 +125,14 @@ export class BlockStore {
 
   /** @returns false when the block is not here any more and there is no room for it yet */
   async #store(key: string, bytes: Uint8Array, hasRoom: boolean): Promise<boolean> {
-    if (this.#index.size(key) !== undefined) {
-      this.#index.touch(key, this.#clock())
-      return true
+    const size = this.#index.size(key)
+    if (size !== undefined) {
+      const there = await this.#read(key, size)
+      if (there && Buffer.compare(there, bytes) === 0) {
+        this.#index.touch(key, this.#clock())
+        return true
+      }
+      await this.#remove(key)
     }
     if (!hasRoom) return false
     try {
@@ -172,11 +178,11 @@ export class BlockStore {
     this.#checkOpen()
     const size = this.#index.size(key)
     if (size === undefined) throw missing(parsed)
-    const bytes = await this.#disk.read(this.#path(key), size, into)
+    const bytes = await this.#read(key, size, into)
     if (bytes && matchesCid(parsed, bytes)) return bytes
     await this.#alone(key, async () => {
       // it may have been removed and put again meanwhile
-      const now = await this.#disk.read(this.#path(key), size)
+      const now = await this.#read(key, size)
       if (!now || !matchesCid(parsed, now)) await this.#remove(key)
     })
     if (!bytes) throw missing(parsed)
@@ -376,6 +382,16 @@ export class BlockStore {
     this.#index.transaction(() => {
       for (const { key } of gone) this.#index.remove(key)
     })
+  }
+
+  /** A block's file; no bytes of one that the disk cannot read any more: it is damaged like any other. */
+  async #read(key: string, size: number, into?: Uint8Array): Promise<Uint8Array | undefined> {
+    try {
+      return await this.#disk.read(this.#path(key), size, into)
+    } catch (error) {
+      if (isCode(error, 'EIO')) return new Uint8Array(0)
+      throw error
+    }
   }
 
   async #remove(key: string): Promise<void> {
