@@ -20,6 +20,9 @@ test('the records of all names take so many bytes at most; what ended or was sup
     for (let n = 0; n < 100; n++) await store.put(`early ${n}`, record(0, 5))
     for (let n = 0; n < 100; n++) await store.put(`late ${n}`, record(0, 9))
     await assert.rejects(store.put('one more', record(0, 9)), { code: 'QUOTA_EXCEEDED' })
+    await store.put('late 1', record(1, 9))
+    assert.equal(store.versions('late 1').length, 1, 'a full node goes on with the names that it has')
+    await assert.rejects(store.put('one more', record(0, 9)), { code: 'QUOTA_EXCEEDED' })
     await store.prune(6)
     for (let sequence = 1; sequence <= 100; sequence++) await store.put('late 0', record(sequence, 9))
     await store.put('one more', record(0, 9)) // of the hundred and one versions a hundred are kept

@@ -54,9 +54,10 @@ export class NameStore {
           hint: 'Publish with a higher sequence.',
           details: { sequence: known.sequence },
         })
-      if (this.#bytes + record.byteLength > this.#maxBytes)
-        throw new PinGoError('QUOTA_EXCEEDED', 'This node keeps as many names as it can.')
       this.#remove('name = ? AND sequence = ?', name, sequence)
+      // whoever fills the disk with names keeps nobody from moving on with theirs: what was before gives way
+      if (this.#isFull(record)) this.#remove('name = ?', name)
+      if (this.#isFull(record)) throw new PinGoError('QUOTA_EXCEEDED', 'This node keeps as many names as it can.')
       this.#db.run('INSERT INTO names VALUES (?, ?, ?, ?)', name, sequence, record, validUntil)
       this.#bytes += record.byteLength
       this.#remove(
@@ -96,6 +97,8 @@ export class NameStore {
     )
     for (const { bytes } of removed) this.#bytes -= bytes
   }
+
+  #isFull = (record: Uint8Array): boolean => this.#bytes + record.byteLength > this.#maxBytes
 
   #held(): number {
     return this.#db.get<{ bytes: number }>('SELECT coalesce(sum(length(record)), 0) AS bytes FROM names')!.bytes
