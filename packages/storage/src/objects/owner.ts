@@ -124,9 +124,11 @@ export async function forgetObject(o: {
 }): Promise<{ told: string[]; failed: string[] }> {
   const { id, owner, nodes, clock = Date.now, signal } = o
   parseCid(id)
-  const sealed = await seal(owner, FORGET_TYPE, { id, at: clock() })
   const caretakers = new Caretakers(id, nodes)
   const { ranked, told: known } = await askAll(caretakers, signal)
+  // the machine that put it may have had a clock that was ahead of this one's: its word would count as the later one
+  const putAt = known.filter((told) => told.owner === owner.peerId).map(({ record }) => record.at)
+  const sealed = await seal(owner, FORGET_TYPE, { id, at: Math.max(clock(), ...putAt) })
   const nodesToTell = new Set([...ranked, ...known.map(({ node }) => node)])
   const told: string[] = []
   const failed: string[] = []
