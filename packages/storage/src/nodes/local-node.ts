@@ -39,7 +39,7 @@ export class LocalStorageNode implements StorageNode {
   }
 
   async missing(cids: readonly CID[]): Promise<CID[]> {
-    return this.#service.missing(cids)
+    return await this.#service.missing(cids)
   }
 
   async keep(

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import {
   decode,
   encode,
@@ -21,6 +22,8 @@ const TURN_MS = 10_000
 const SEED_CHANCE = 0.1
 /** Records, beside its own, that a node sends in a turn. */
 const SENT_PER_TURN = 64
+/** Records whose signatures are checked before others get a turn. */
+const READ_PER_TURN = 16
 /** New nodes that are being called back, and that wait for it: the rest comes again with a later turn. */
 const MAX_CALLS = 8
 const MAX_WAITING = 256
@@ -93,7 +96,8 @@ export class Membership implements NodesPort {
 
   async exchange(records: Uint8Array[]): Promise<Uint8Array[]> {
     const seen = new Map<string, number>()
-    for (const sealed of records) {
+    for (const [n, sealed] of records.entries()) {
+      if (n % READ_PER_TURN === READ_PER_TURN - 1) await nextTurn()
       const node = await this.#read(sealed)
       if (node) seen.set(node.peerId, node.sequence)
     }
@@ -140,8 +144,10 @@ export class Membership implements NodesPort {
           this.#pool,
         )
         if (answer.status !== 200) return
-        for (const sealed of decode(NodesExchangeSchema, answer.body, MAX_EXCHANGE_BYTES).records)
+        for (const [n, sealed] of decode(NodesExchangeSchema, answer.body, MAX_EXCHANGE_BYTES).records.entries()) {
+          if (n % READ_PER_TURN === READ_PER_TURN - 1) await nextTurn()
           await this.#read(sealed)
+        }
       }),
     )
   }

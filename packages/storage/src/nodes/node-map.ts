@@ -110,10 +110,14 @@ export class HttpNodeMap implements NodeMap {
     const { signal } = o
     if (!signal) return await this.#refreshing
     signal.throwIfAborted()
-    await Promise.race([
-      this.#refreshing,
-      new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason), { once: true })),
-    ])
+    const { promise: aborted, reject } = Promise.withResolvers<never>()
+    const stop = () => reject(signal.reason)
+    signal.addEventListener('abort', stop, { once: true })
+    try {
+      await Promise.race([this.#refreshing, aborted])
+    } finally {
+      signal.removeEventListener('abort', stop)
+    }
   }
 
   async #refresh(): Promise<void> {

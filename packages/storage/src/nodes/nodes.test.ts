@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
+import { getEventListeners } from 'node:events'
 import { describe, it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import {
@@ -296,7 +297,9 @@ describe('nodes that know each other', () => {
   it('a map of one node is a map', async () => {
     const node = await storageNode()
     const map = new HttpNodeMap({ seeds: [node, { url: 'http://127.0.0.1:1' }] })
-    await map.refresh()
+    const { signal } = new AbortController()
+    await map.refresh({ signal })
+    assert.deepEqual(getEventListeners(signal, 'abort'), [])
     assert.deepEqual(
       map.live().map(({ record }) => record.peerId),
       [node.peerId],

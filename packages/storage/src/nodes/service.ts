@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import {
   ALLOWANCE_TYPE,
   CHUNK_LEASE_MS,
@@ -18,7 +19,7 @@ import {
   type Usage,
 } from '@pingo/wire'
 import type { BlockStore } from '../blocks/block-store.ts'
-import { keyOf } from '../blocks/key.ts'
+import { type CidLike, keyOf } from '../blocks/key.ts'
 import { leafCount, merkleProof } from '../durability/merkle.ts'
 import type { Asker } from './access.ts'
 import { CARE_SCHEMA, SqliteCaretakerStore } from './care-store.ts'
@@ -31,6 +32,8 @@ import type { ObjectState } from './port.ts'
 import { counted } from './rate.ts'
 import { SCRUB_SCHEMA, Scrubber, type ScrubberOptions } from './scrubber.ts'
 
+/** Chunks that are looked up before others get a turn. */
+const LOOKED_UP_PER_TURN = 256
 /** Chunks whose leases are renewed before others get a turn. */
 const KEPT_PER_TURN = 256
 /** A node that had no room says so for a while, instead of refusing every chunk anew. */
@@ -168,8 +171,14 @@ export class StorageService {
     }
   }
 
-  missing(cids: readonly CID[]): CID[] {
-    return cids.filter((cid) => !this.blocks.has(cid))
+  /** Those of `cids` that are not here. @throws PinGoError CID_MALFORMED, CID_UNSUPPORTED */
+  async missing<C extends CidLike>(cids: readonly C[]): Promise<C[]> {
+    const missing: C[] = []
+    for (const [n, cid] of cids.entries()) {
+      if (n % LOOKED_UP_PER_TURN === LOOKED_UP_PER_TURN - 1) await nextTurn()
+      if (!this.blocks.has(cid)) missing.push(cid)
+    }
+    return missing
   }
 
   /**

@@ -188,7 +188,7 @@ function routesOf(service: StorageService, o: StorageHandlerOptions): Record<str
     },
     'POST /v1/storage/missing': async ({ body }) => {
       const { cids } = await body(MissingQuestionSchema, MAX_QUESTION_BYTES)
-      return { missing: texts(service.missing(cids.map(parseCid))) }
+      return { missing: await service.missing(cids) }
     },
     'POST /v1/storage/keep': async ({ asker, body }) => {
       const who = await asker()
