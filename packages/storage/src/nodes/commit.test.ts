@@ -2,9 +2,11 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { describe, it } from 'node:test'
 import { createIdentity, type Identity } from '@pingo/wire'
+import { type PutSource, putObject } from '../objects/put.ts'
 import { code } from '../testing/http-node.ts'
 import { ownerOf, remote, smallObject, storageNode, type TestNode } from '../testing/storage-nodes.ts'
 import { AccessTokens } from './access.ts'
+import type { NodeMap, StorageNode } from './port.ts'
 
 type SmallObject = Awaited<ReturnType<typeof smallObject>>
 
@@ -16,6 +18,16 @@ async function commit(node: TestNode, identity: Identity, object: SmallObject) {
   await there.commit(object.commit)
   return there
 }
+
+/** A map of some nodes, all of them live. */
+const mapOf = (nodes: StorageNode[]): NodeMap => ({
+  live: () => nodes,
+  get: (peerId) => nodes.find(({ record }) => record.peerId === peerId),
+  rtt: () => 1,
+  reputation: () => 0.5,
+  isVetted: () => false,
+  refresh: async () => undefined,
+})
 
 describe('who puts an object into the care of a node', () => {
   it('needs an allowance, also for what is here already: nobody stores at the cost of others', async () => {
@@ -46,6 +58,37 @@ describe('who puts an object into the care of a node', () => {
     // lost, as a check found: whoever has the data may bring them back
     await node.service.care.setChecked(first.id, { checkedAt: Date.now(), stripesByShards: { 0: 1 } }, 0)
     await commit(node, b, other)
+  })
+
+  it('has the same public data of two owners as one object, though the network has grown between', async () => {
+    const nodes = await Promise.all([1, 2, 3, 4, 5].map(() => storageNode()))
+    const put = async (n: number, source: PutSource) => {
+      const { access, identity } = await ownerOf(nodes[0]!)
+      for (const node of nodes) await node.service.known.note(nodes[0]!.peerId, new Uint8Array(1))
+      const seeds = nodes.slice(0, n)
+      const map = mapOf(await Promise.all(seeds.map((node) => remote(node, access))))
+      return await putObject(source, { nodes: map, owner: identity, isPublic: true })
+    }
+    const data = randomBytes(100_000)
+    const first = await put(2, data)
+    const second = await put(5, data)
+    assert.deepEqual(
+      [first.code, second.code],
+      [
+        { k: 1, m: 1 },
+        { k: 1, m: 1 },
+      ],
+    )
+    assert.equal(second.manifestCid, first.manifestCid)
+    await assert.rejects(
+      put(
+        5,
+        (async function* () {
+          yield data
+        })(),
+      ),
+      code('OBJECT_DIFFERS'),
+    )
   })
 
   it('believes fog nodes that do not see to it nothing of where its shards are, and none words of the future', async () => {

@@ -37,7 +37,8 @@ export interface CommitOptions {
  * Gives an object into the hands of its caretakers: first the blocks of its manifest, then the owner's word. One that fails is replaced
  * by the next in rank.
  * @returns their PeerIds when all have it durably
- * @throws PinGoError as {@link NodePool.find}
+ * @throws PinGoError OBJECT_DIFFERS (public data that are kept already, cut otherwise: others in their place would soon let go of it),
+ *   and as {@link NodePool.find}
  */
 export async function commitObject(o: CommitOptions): Promise<string[]> {
   const { record, owner, locations, blocks, network, pool, upload, signal } = o
@@ -52,6 +53,7 @@ export async function commitObject(o: CommitOptions): Promise<string[]> {
       pool.moved()
     } catch (error) {
       signal?.throwIfAborted()
+      if (isPinGoError(error, 'OBJECT_DIFFERS')) throw error
       const cause = isPinGoError(error)
         ? error
         : new PinGoError('SOURCE_UNREACHABLE', `${node.record.url} did not answer in time.`, { cause: error })

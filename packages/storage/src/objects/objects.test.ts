@@ -1,6 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createIdentity, type ObjectManifest, type PinGoError, parseCid } from '@pingo/wire'
+import {
+  createIdentity,
+  FORGET_TYPE,
+  ForgetSchema,
+  type ObjectManifest,
+  type PinGoError,
+  parseCid,
+  unseal,
+} from '@pingo/wire'
 import fc from 'fast-check'
 import { keyOf } from '../blocks/key.ts'
 import { bytesOf, digestOf, gathered, streamed } from '../testing/bytes.ts'
@@ -275,3 +283,15 @@ function holdersOf(network: MemoryNetwork, put: PutResult): MemoryNode[][] {
     return [...distinct.values()].flatMap((cid) => network.holders(cid))
   })
 }
+
+test('an owner whose clock is behind that of the machine that put an object has the later word', async () => {
+  const network = await MemoryNetwork.create(7)
+  const nodes = network.map()
+  const now = Date.now()
+  const put = await putObject(bytesOf(1_000), { nodes, owner, clock: () => now + 60_000 })
+  await forgetObject({ id: put.id, owner, nodes, clock: () => now })
+  for (const { forgotten } of network.nodes) {
+    const { value } = await unseal(ForgetSchema, FORGET_TYPE, forgotten.get(put.id)!, 1 << 10)
+    assert.ok(value.at >= now + 60_000)
+  }
+})

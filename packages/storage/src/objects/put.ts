@@ -4,9 +4,11 @@ import {
   type CID,
   type Code,
   type Identity,
+  isPinGoError,
   MAX_COPIED_BYTES,
   type ObjectManifest,
   PinGoError,
+  parseCid,
   SHARD_BYTES,
   type StorageClass,
   type Stripe,
@@ -18,9 +20,11 @@ import type { NodeMap } from '../nodes/port.ts'
 import { CLASS_CODES, codeFor } from '../placement/codes.ts'
 import { caretakingBytes, commitObject } from './commit.ts'
 import { MemoryJournal, type PutJournal, type PutStart } from './journal.ts'
+import { Caretakers } from './locate.ts'
 import { sealStripe } from './make-stripe.ts'
 import {
   type Block,
+  decodeManifest,
   encodeLocations,
   encodeManifest,
   encodePart,
@@ -113,17 +117,51 @@ export interface PutResult {
  * Stores an object on the network's nodes, in constant memory. It is acknowledged, by resolving, only when every shard is synced on a
  * node of its own and every caretaker has its manifest.
  * @throws PinGoError STORAGE_NODES_FEW, CHUNKS_LOST, SOURCE_CHANGED (a resumed stream is not what it was: put it again), SOURCE_SIZE_MISMATCH, what all
- *   nodes agreed on (QUOTA_EXCEEDED, UNAUTHORIZED …), or the signal's reason
+ *   nodes agreed on (OBJECT_DIFFERS, of a stream of public data; QUOTA_EXCEEDED, UNAUTHORIZED …), or the signal's reason
  */
 export async function putObject(source: PutSource, o: PutOptions): Promise<PutResult> {
   const journal = o.journal ?? new MemoryJournal()
+  const canRepeat = typeof source === 'function' || source instanceof Uint8Array
   try {
     return await new Put(o, journal).run(opened(source))
   } catch (error) {
-    // the journal began afresh; a stream that was read cannot
-    if (!(error instanceof SourceChanged) || typeof source !== 'function') throw error
-    return await new Put(o, journal).run(opened(source))
+    // a stream that was read cannot be read again
+    if (!canRepeat) throw error
+    if (error instanceof SourceChanged) return await new Put(o, journal).run(opened(source)) // the journal began afresh
+    if (!(error instanceof Differs)) throw error
+    // somebody stored the same public data by another code: by that one they are the same object
+    const code = await codeThere(error, o.nodes, o.signal)
+    if (code === undefined) throw error
+    return await new Put(o, journal, code).run(opened(source))
   }
+}
+
+/** Public data are kept already, cut otherwise. */
+class Differs extends PinGoError {
+  readonly id: string
+  /** The CID of ours. */
+  readonly manifestCid: string
+
+  constructor(id: string, manifestCid: string, cause: PinGoError) {
+    super(cause.code, cause.message, { hint: `Keep what is there: pingo store pin ${id}`, cause })
+    this.id = id
+    this.manifestCid = manifestCid
+  }
+}
+
+/** The code of the manifest that others keep public data by. */
+async function codeThere(
+  { id, manifestCid }: Differs,
+  nodes: NodeMap,
+  signal?: AbortSignal,
+): Promise<Code | undefined> {
+  const caretakers = new Caretakers(id, nodes)
+  const other = await caretakers.ask(async (node, signal) => {
+    const { record } = await caretakers.told(node, signal)
+    if (record.manifest === manifestCid) throw new PinGoError('OBJECT_MISSING', 'It knows ours only.')
+    return parseCid(record.manifest)
+  }, signal)
+  return other && decodeManifest(await caretakers.block(other.value, signal)).code
 }
 
 /**
@@ -162,8 +200,11 @@ class Put {
   readonly #random: (bytes: number) => Uint8Array
   readonly #pool: NodePool
   readonly #progress: PutProgress
+  readonly #code: Code | undefined
 
-  constructor(o: PutOptions, journal: PutJournal) {
+  /** @param code whatever the length and the network */
+  constructor(o: PutOptions, journal: PutJournal, code?: Code) {
+    this.#code = code
     this.#o = o
     this.#journal = journal
     this.#clock = o.clock ?? Date.now
@@ -242,7 +283,7 @@ class Put {
     await this.#pool.find(1, () => this.#pool.usable()[0])
     const network = Math.max(this.#pool.usable().length, this.#o.minNodes ?? 0)
     const wanted = this.#o.code ?? CLASS_CODES[this.#o.class ?? 'hot']
-    return { start: await this.#start(codeFor(bytes, wanted, network)), network }
+    return { start: await this.#start(this.#code ?? codeFor(bytes, wanted, network)), network }
   }
 
   /** Goes on with what the journal tells of, where that is the same kind of put. */
@@ -311,6 +352,8 @@ class Put {
       pool: this.#pool,
       upload,
       signal,
+    }).catch((error) => {
+      throw isPinGoError(error, 'OBJECT_DIFFERS') ? new Differs(id, record.manifest, error) : error
     })
     const holders = new Set(stripes.flatMap((stripe) => stripe.holders.filter((peerId) => peerId !== undefined)))
     return {
