@@ -20,6 +20,7 @@ import { nameOf, signName } from '../names/record.ts'
 import { encodeLocations, encodeManifest, encodePart } from '../objects/object.ts'
 import { code, rawRequest, stops } from '../testing/http-node.ts'
 import { ownerOf, remote, smallObject, storageNode } from '../testing/storage-nodes.ts'
+import { isPrivateHost } from './hello.ts'
 import { Membership } from './membership.ts'
 import { NodeBook } from './node-book.ts'
 import { networkOf, RateLimit } from './rate.ts'
@@ -201,6 +202,15 @@ describe('a storage node among strangers', () => {
     assert.equal(rate.take('b'), true)
     now += 500
     assert.deepEqual([rate.take('a'), rate.take('a')], [true, false])
+  })
+
+  it('knows private addresses, however they are written', () => {
+    for (const host of ['localhost', 'localhost.', 'a.internal.', '127.1', '0x7f000001', '10.0.0.1', '[::1]'])
+      assert.ok(isPrivateHost(`http://${host}:80/`), host)
+    for (const host of ['[::ffff:127.0.0.1]', '[64:ff9b::7f00:1]', '[2002:7f00:1::]', '[fe80::1]', '169.254.169.254'])
+      assert.ok(isPrivateHost(`http://${host}/`), host)
+    for (const host of ['example.org', '8.8.8.8', '[2001:db8::1]', '172.32.0.1'])
+      assert.ok(!isPrivateHost(`http://${host}/`), host)
   })
 
   it('takes no node whose record is forged, old, or of an address where another answers', async () => {
