@@ -16,7 +16,7 @@ export const MEMORY_POLL_SLOW_MS = 1_000
 
 /** What a child takes before any tensor, resident: Node, ONNX Runtime and an open session. */
 const RUNTIME_BYTES = 150 << 20
-/** Copies of the parameters on their way in and out. */
+/** Copies of the parameters' size that it holds for a moment: the optimiser's state on its way out and in. */
 const COPIES = 2
 /** Resident memory for a byte of a step: workspaces of operators and holes between blocks. */
 const RESIDENT_SHARE = 1.15
