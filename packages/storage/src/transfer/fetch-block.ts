@@ -6,6 +6,8 @@ import { fetchSplit } from './fetch-split.ts'
 import { type HttpPool, type Source, sharedPool } from './http-client.ts'
 
 const DEADLINE_MS = 30_000
+/** Precondition failed: what a gateway says to `only-if-cached` for what it does not have. */
+const NOT_HERE = 412
 /** From here on a block that somebody waits for comes over many connections at once. */
 const LONG_RTT_MS = 30
 
@@ -30,7 +32,8 @@ export interface FetchBlockOptions {
 export async function fetchBlock(source: Source, cid: CID, o: FetchBlockOptions = {}): Promise<Uint8Array> {
   const { signal, deadlineMs = DEADLINE_MS, pool = sharedPool, rtt = 0, idleMs, onProgress } = o
   const path = `/ipfs/${cid}?format=raw`
-  const headers = { accept: 'application/vnd.ipld.raw' }
+  // a node that does not have it is not to ask others: they might be asking this one, and all would wait
+  const headers = { accept: 'application/vnd.ipld.raw', 'cache-control': 'only-if-cached' }
   const early = await unlessAborted(pool.early.take(source, cid), signal)
   if (early) return early
   if (cid.code === RAW && rtt >= LONG_RTT_MS && !pool.isBusy(source)) {
@@ -64,7 +67,7 @@ export async function fetchBlock(source: Source, cid: CID, o: FetchBlockOptions 
     },
   }
   const check = (block: Uint8Array) => {
-    if (status === 404 || status === 410)
+    if (status === 404 || status === 410 || status === NOT_HERE)
       throw new PinGoError('BLOCK_MISSING', `${source.url} does not have block ${cid}.`)
     if (status !== 200) throw new PinGoError('SOURCE_REFUSED', `${source.url} answers ${status} for block ${cid}.`)
     if (isTooLarge || !matchesCid(cid, block)) throw mismatch(source, cid)
