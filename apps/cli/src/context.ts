@@ -61,6 +61,6 @@ export const port = numberFrom(0, 65_535, { integer: true })
 /** For commander: a size in bytes. */
 export function size(text: string): number {
   const bytes = parseBytes(text)
-  if (bytes === undefined || bytes <= 0) throw new InvalidArgumentError('It must be a size such as 512Mi, 2Gi or 20GB.')
+  if (bytes === undefined || bytes <= 0) throw new InvalidArgumentError('It must be a size such as 512Mi or 2Gi.')
   return bytes
 }
