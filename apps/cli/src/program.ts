@@ -3,7 +3,7 @@ import { Command } from 'commander'
 import { contributeCommand } from './commands/contribute.ts'
 import { dataCommand } from './commands/data.ts'
 import { demoCommand } from './commands/demo.ts'
-import { fogCommand } from './commands/fog.ts'
+import { fogCommand } from './commands/fog/index.ts'
 import { graphCommand } from './commands/graph/index.ts'
 import { jobCommand } from './commands/job/index.ts'
 import { newCommand } from './commands/new.ts'
@@ -23,6 +23,7 @@ export function createProgram(context: Context): Command {
     .configureHelp({ showGlobalOptions: false })
     .showHelpAfterError(false)
     .exitOverride()
+    .enablePositionalOptions() // `pingo fog status --json`: the option is that of `status`
     .addHelpText(
       'after',
       '\nExamples:\n  $ pingo demo                        # a whole network here, trains, shows the result\n' +

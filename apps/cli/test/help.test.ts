@@ -8,6 +8,8 @@ const COMMANDS = [
   'demo',
   'up',
   'fog',
+  'fog status',
+  'fog leave',
   'contribute',
   'new',
   'data import',
@@ -37,15 +39,23 @@ const COMMANDS = [
   'store keys restore',
   'store car export',
   'store car import',
+  'store name publish',
+  'store name resolve',
+  'store name versions',
+  'store name ls',
   'store serve',
   'graph check',
   'graph grad',
   'graph export',
 ]
 
+/** Groups that do something by themselves. */
+const BOTH = ['fog']
+
 function leaves(command: Command, path: string[] = []): [path: string, command: Command][] {
-  if (!command.commands.length) return [[path.join(' '), command]]
-  return command.commands.flatMap((child) => leaves(child, [...path, child.name()]))
+  const name = path.join(' ')
+  const below = command.commands.flatMap((child) => leaves(child, [...path, child.name()]))
+  return below.length === 0 || BOTH.includes(name) ? [[name, command], ...below] : below
 }
 
 test('the commands are these, each with --json and examples that name it', async (t) => {

@@ -7,6 +7,7 @@ import './styles/frame.css'
 import './styles/parts.css'
 import './styles/tables.css'
 import './styles/network.css'
+import './styles/storage.css'
 import './styles/job.css'
 import { App } from './app.tsx'
 

@@ -233,6 +233,38 @@ describe('the page in a browser', { concurrency: 3 }, () => {
       await shows(page, 'training 0.2643 test 0.3373', '.chart')
     }))
 
+  test('the storage page shows what the node keeps, how it is, and with whom', () =>
+    visit({ setup: running }, async ({ page, stage }) => {
+      await page.getByRole('link', { name: 'Storage' }).click()
+      await shows(page, 'Disk 61.4 GiB of 120 GiB · 85 % leased', '.stats')
+      await shows(page, 'Audits passed 4 112 1 failed · 6 unanswered', '.stats')
+      await shows(page, 'whole 1 904 1 shard missing 212 2 shards missing 31 3 shards missing 4', '.health')
+      await shows(page, 'fog-3.example.org:7070 active – 198.51.3 23 ms ejected 91.2 %', 'main')
+      await shows(page, 'private 83.9 MiB 10 + 6 shards 9 14 of 16', 'main')
+      await shows(page, '241 roots told in the distributed hash table', 'main')
+      assert.equal(await page.title(), 'Storage · PinGo')
+      assert.equal(await page.getByRole('link', { name: 'Storage' }).getAttribute('aria-current'), 'page')
+      await page.waitForFunction(() => document.querySelector('.sparkline polyline') !== null)
+      stage.isLeaving = true
+      await shows(page, 'This fog node leaves: 812 shards of 31 objects still to be moved', '[role="status"].banner')
+      await page.getByRole('link', { name: 'Network', exact: true }).click()
+      await shows(page, 'mnist-cnn', '.job-list')
+    }))
+
+  test('a fog node without others says how one joins', () =>
+    visit({ setup: (stage) => (stage.populated = false), hash: '#/storage' }, async ({ page }) => {
+      await shows(page, 'No other fog node yet')
+      await shows(page, 'npx pingo fog --peer http://127.0.0.1:')
+      await shows(page, 'Nothing checked yet')
+    }))
+
+  for (const width of [360, 820, 1280])
+    test(`nothing sticks out sideways at ${width} px on the storage page`, () =>
+      visit({ setup: running, hash: '#/storage', viewport: { width, height: 740 } }, async ({ page }) => {
+        await shows(page, 'fog-3.example.org', 'main')
+        assert.equal(await overflow(page), 0)
+      }))
+
   test('a theme is chosen, remembered over a reload, and given back to the system', () =>
     visit({ setup: running }, async ({ page }) => {
       await page.locator('.job-list').waitFor()

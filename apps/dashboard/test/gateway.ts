@@ -9,6 +9,7 @@ import {
   JobViewSchema,
   NetworkViewSchema,
   RoundViewSchema,
+  StorageViewSchema,
 } from '@pingo/wire'
 import type { Stage } from './stage.ts'
 
@@ -69,6 +70,7 @@ export class TestGateway {
     const stage = this.#stage
     response.setHeader('date', new Date(stage.now).toUTCString())
     if (path === '/v1/network') return json(response, 200, NetworkViewSchema.parse(stage.network(this.#startedAt)))
+    if (path === '/v1/storage') return json(response, 200, StorageViewSchema.parse(stage.storage()))
     if (path === '/v1/jobs') return json(response, 200, { jobs: JobViewSchema.array().parse(stage.jobs()) })
     if (path === '/v1/datasets')
       return json(response, 200, { datasets: stage.populated ? stage.recording.datasets : [] })

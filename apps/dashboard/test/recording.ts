@@ -38,8 +38,8 @@ function random(seed: number): () => number {
   }
 }
 
-const address = (name: string): string => cidOf(new TextEncoder().encode(name)).toString()
-const peer = (name: string): string => `12D3KooW${address(`peer ${name}`).slice(-44)}`
+export const address = (name: string): string => cidOf(new TextEncoder().encode(name)).toString()
+export const peer = (name: string): string => `12D3KooW${address(`peer ${name}`).slice(-44)}`
 
 const MACHINES: Machine[] = [
   { id: peer('attic-nuc'), name: 'attic-nuc', cores: 4, memoryBytes: 8 * GIB, speed: 4_100 },

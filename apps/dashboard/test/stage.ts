@@ -7,9 +7,11 @@ import type {
   NetworkView,
   RoundView,
   Share,
+  StorageView,
 } from '@pingo/wire'
 import { cidOf } from '@pingo/wire'
 import { RECORDED_AT, type Recording, ROUND_MS, share } from './recording.ts'
+import { emptyStorage, storageAfter } from './storage.ts'
 
 /** What a fog node remembers over a restart: how far the recorded job has been played. The test moves it. */
 export class Stage {
@@ -21,6 +23,9 @@ export class Stage {
   inFlight = 0
   /** False: a fog node on which nothing was ever submitted and that nobody joined. */
   populated = true
+  /** The fog node leaves the storage network. */
+  isLeaving = false
+  private polls = 0
   /** Stored events, oldest first; the listener gets those to come. */
   readonly events: JobEvent[] = []
   listener: ((event: JobEvent, stored: boolean) => void) | undefined
@@ -122,6 +127,11 @@ export class Stage {
       jobs: { queued: count('queued'), running: count('running'), done: count('done'), failed: count('failed') },
       samplesTotal: jobs.reduce((sum, job) => sum + job.samplesDone, 0),
     }
+  }
+
+  /** Reads and repairs go on as rounds do. */
+  storage(): StorageView {
+    return this.populated ? storageAfter(this.polls++, this.now, this.isLeaving) : emptyStorage()
   }
 
   jobs(): JobView[] {

@@ -18,6 +18,9 @@ import {
   QuoteSchema,
   type RoundView,
   RoundViewSchema,
+  type StorageChange,
+  type StorageView,
+  StorageViewSchema,
   validate,
 } from '@pingo/wire'
 import { z } from 'zod'
@@ -73,6 +76,16 @@ export class Client {
   /** Where the fog node is. */
   endpoint(): Promise<Endpoint> {
     return this.#gateway.endpoint()
+  }
+
+  /** The fog node's part in the storage network; with its token, ids of objects are whole. */
+  storage(options: CallOptions = {}): Promise<StorageView> {
+    return this.#gateway.json('/v1/storage', StorageViewSchema, options)
+  }
+
+  /** Has the fog node leave the storage network or stay, or check all objects in its care; with its token. */
+  changeStorage(change: StorageChange, options: CallOptions = {}): Promise<StorageView> {
+    return this.#gateway.json('/v1/storage', StorageViewSchema, { ...options, method: 'PATCH', body: change })
   }
 
   /** The fog node, its contributors, speed and storage. */

@@ -15,7 +15,7 @@ const ErrorAnswerSchema = z.object({
 })
 
 export interface CallOptions {
-  method?: 'GET' | 'POST'
+  method?: 'GET' | 'POST' | 'PATCH'
   /** Sent as JSON. */
   body?: unknown
   signal?: AbortSignal

@@ -4,7 +4,7 @@ import { isIP } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
 import { Host } from '@pingo/network'
-import { BlockStore, blockHandler, FileStore, makeCertificate } from '@pingo/storage'
+import { BlockStore, blockHandler, FileStore, isPrivateHost, makeCertificate, networkOf } from '@pingo/storage'
 import {
   contributorChannel,
   type DatasetView,
@@ -31,7 +31,7 @@ import { networkView } from './network-view.ts'
 import { quote } from './quote.ts'
 import { Scheduler } from './scheduler.ts'
 import { Speed } from './speed.ts'
-import { capacityOf, FogStorage, MIN_FREE_BYTES, type StorageSettings } from './storage.ts'
+import { capacityOf, FogStorage, MIN_FREE_BYTES, type StorageSettings } from './storage/fog-storage.ts'
 import { datasetFiles } from './submit.ts'
 import { UpdateDesk } from './updates.ts'
 import { VERSION } from './version.ts'
@@ -206,12 +206,14 @@ export class FogNode {
       desk.scheduler = scheduler
       stack.defer(() => scheduler.close())
 
+      const dht = !isLoopback(host) || (settings.peers ?? []).length > 0 || storage.hasPeers
       const p2p = stack.adopt(
         await Host.start({
           identity,
           listen: [tcpAddress(host, o.p2pPort ?? 0)],
           announce: o.announce,
           logger: undefined,
+          dht,
         }),
         (open) => open.stop(),
       )
@@ -241,6 +243,7 @@ export class FogNode {
           bulk(request, response) || storage.handle(request, response) || updates(request, response),
       })
       bulk.accelerate(gateway.server)
+      storage.reads = () => bulk.reads
       const routes = createRoutes({
         ports: {
           jobs,
@@ -254,10 +257,15 @@ export class FogNode {
           quote: (request) => quote(request, view(), measuredJobs(jobs), [...flops.values()]),
           addDataset: (ref) => addDataset(files, db, clock(), ref),
           readFile: (ref) => files.read(ref.cid),
+          storage: (isOwner) => (isOwner ? storage.report.full() : storage.report.open()),
+          changeStorage: async (change) => {
+            await storage.change(change)
+            return await storage.report.full()
+          },
         },
         token,
         pages: readPages(o.pages ?? ''),
-        metrics: createMetrics(view),
+        metrics: createMetrics(view, () => storage.report.full()),
         serverFactory: (handler) => {
           gateway.attach(handler)
           return gateway.server
@@ -295,7 +303,14 @@ export class FogNode {
       const url = certificate ? `https://${name}:${port}#${certificate.fingerprint}` : `http://${name}:${port}`
       const multiaddrs = p2p.addresses()
       stack.defer(await writeConnection(o.connectionHome ?? o.home, { url, token, multiaddrs, pid: process.pid }))
-      await storage.start({ url: url.replace(/#.*/, ''), pin: certificate?.fingerprint, multiaddrs })
+      await storage.start({
+        url: url.replace(/#.*/, ''),
+        pin: certificate?.fingerprint,
+        multiaddrs,
+        dht: dht ? p2p : undefined,
+        // machines of one address block stand in one place
+        domain: isPrivateHost(url) ? undefined : networkOf(name),
+      })
       logger.info({ url, multiaddrs }, 'fog node is up')
 
       let closing: Promise<void> | undefined

@@ -1,5 +1,5 @@
 import type { Connection } from '../core/network-state.ts'
-import { networkHref } from '../core/route.ts'
+import { networkHref, type Route, storageHref } from '../core/route.ts'
 import type { ThemeChoice } from '../hooks/use-theme.ts'
 import { ConnectionState } from './connection-state.tsx'
 import { Identifier } from './identifier.tsx'
@@ -8,13 +8,14 @@ import { Wordmark } from './wordmark.tsx'
 
 interface Props {
   fogId: string | undefined
+  page: Route['page']
   connection: Connection
   choice: ThemeChoice
   choose: (choice: ThemeChoice) => void
 }
 
 /** Whose page this is, and whether it is connected. */
-export function Header({ fogId, connection, choice, choose }: Props) {
+export function Header({ fogId, page, connection, choice, choose }: Props) {
   return (
     <header className="header">
       <div className="frame header-row">
@@ -28,6 +29,14 @@ export function Header({ fogId, connection, choice, choose }: Props) {
         <ConnectionState connection={connection} />
         <ThemeSwitch choice={choice} choose={choose} />
       </div>
+      <nav className="frame places" aria-label="Places">
+        <a href={networkHref} aria-current={page === 'network' ? 'page' : undefined}>
+          Network
+        </a>
+        <a href={storageHref} aria-current={page === 'storage' ? 'page' : undefined}>
+          Storage
+        </a>
+      </nav>
     </header>
   )
 }

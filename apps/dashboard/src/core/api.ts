@@ -1,5 +1,13 @@
-import type { DatasetView, Explanation, JobView, NetworkView, RoundView } from '@pingo/wire'
-import { decodeDatasets, decodeExplanation, decodeJob, decodeJobs, decodeNetwork, decodeRounds } from './decode.ts'
+import type { DatasetView, Explanation, JobView, NetworkView, RoundView, StorageView } from '@pingo/wire'
+import {
+  decodeDatasets,
+  decodeExplanation,
+  decodeJob,
+  decodeJobs,
+  decodeNetwork,
+  decodeRounds,
+  decodeStorage,
+} from './decode.ts'
 
 /** Longest wait for one answer of the fog node. */
 export const REQUEST_TIMEOUT_MS = 8_000
@@ -63,6 +71,12 @@ export async function fetchExplanation(id: string, signal: AbortSignal): Promise
 
 export async function fetchDatasets(signal: AbortSignal): Promise<DatasetView[]> {
   return decodeDatasets((await get('/v1/datasets', signal)).body)
+}
+
+/** The fog node's part in the storage network, and its clock. */
+export async function fetchStorage(signal: AbortSignal): Promise<{ storage: StorageView; serverNow: number }> {
+  const { body, date } = await get('/v1/storage', signal)
+  return { storage: decodeStorage(body), serverNow: date }
 }
 
 export const eventsUrl = (id: string): string => `${jobPath(id)}/events`

@@ -1,4 +1,4 @@
-import type { DatasetView, Explanation, JobEvent, JobView, NetworkView, RoundView } from '@pingo/wire'
+import type { DatasetView, Explanation, JobEvent, JobView, NetworkView, RoundView, StorageView } from '@pingo/wire'
 
 /**
  * Checks at the page's boundary. The fog node that serves the page also answers it, so the full schemas of `@pingo/wire`
@@ -80,6 +80,39 @@ const isNetwork = (value: unknown): value is NetworkView =>
 const isDataset = (value: unknown): value is DatasetView =>
   isObject(value) && texts(value, ['cid', 'name', 'kind']) && numbers(value, ['samples', 'bytes', 'addedAt'])
 
+const isPeer = (value: unknown): value is StorageView['peers'][number] =>
+  isObject(value) &&
+  texts(value, ['id', 'url', 'region', 'domain', 'state', 'standing']) &&
+  numbers(value, ['score', 'audits', 'capacityBytes', 'freeBytes', 'seenAt']) &&
+  (value.rttMs === undefined || typeof value.rttMs === 'number')
+
+const isStoredObject = (value: unknown): value is StorageView['objects'][number] =>
+  isObject(value) &&
+  texts(value, ['id']) &&
+  numbers(value, ['bytes', 'stripes', 'dueAt']) &&
+  isObject(value.code) &&
+  numbers(value.code, ['k', 'm']) &&
+  isNumbers(value.stripesByMissing)
+
+const isStorage = (value: unknown): value is StorageView =>
+  isObject(value) &&
+  isObject(value.node) &&
+  texts(value.node, ['id', 'state']) &&
+  numbers(value.node, ['capacityBytes', 'usedBytes', 'blocks', 'leasedBytes']) &&
+  isNumbers(value.reads) &&
+  isNumbers(value.cache) &&
+  isObject(value.care) &&
+  numbers(value.care, ['objects', 'due', 'repairsQueued']) &&
+  isNumbers(value.care.stripesByMissing) &&
+  isNumbers(value.audits) &&
+  isNumbers(value.repairs) &&
+  isNumbers(value.scrub) &&
+  numbers(value, ['names']) &&
+  (value.leaving === undefined ||
+    (isObject(value.leaving) && numbers(value.leaving, ['objects', 'shards', 'inCare']))) &&
+  listOf(value.peers, isPeer) &&
+  listOf(value.objects, isStoredObject)
+
 const isConstraint = (value: unknown): value is Explanation['constraints'][number] =>
   isObject(value) && texts(value, ['what', 'change'])
 
@@ -99,6 +132,7 @@ export const decodeRounds = (value: unknown): RoundView[] =>
   check(field(value, 'rounds'), (list): list is RoundView[] => listOf(list, isRound), "the job's rounds")
 export const decodeDatasets = (value: unknown): DatasetView[] =>
   check(field(value, 'datasets'), (list): list is DatasetView[] => listOf(list, isDataset), 'the datasets')
+export const decodeStorage = (value: unknown): StorageView => check(value, isStorage, 'the storage network')
 export const decodeExplanation = (value: unknown): Explanation =>
   check(
     value,

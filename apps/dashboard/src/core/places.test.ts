@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { joinCommand } from './join.ts'
-import { jobHref, parseRoute } from './route.ts'
+import { jobHref, parseRoute, storageHref } from './route.ts'
 
 test('every job id survives the way through the address bar', () => {
   fc.assert(
@@ -10,6 +10,10 @@ test('every job id survives the way through the address bar', () => {
       assert.deepEqual(parseRoute(jobHref(id)), { page: 'job', id })
     }),
   )
+})
+
+test('the storage network has a place of its own', () => {
+  for (const hash of [storageHref, '#/storage/']) assert.deepEqual(parseRoute(hash), { page: 'storage' })
 })
 
 test('an unknown or broken hash is the network', () => {

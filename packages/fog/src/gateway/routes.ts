@@ -13,6 +13,9 @@ import {
   type Quote,
   type QuoteRequest,
   QuoteRequestSchema,
+  type StorageChange,
+  StorageChangeSchema,
+  type StorageView,
   validate,
 } from '@pingo/wire'
 import fastify, {
@@ -55,6 +58,9 @@ export interface GatewayPorts {
   quote(request: QuoteRequest): Quote
   addDataset(ref: FileRef): Promise<DatasetView>
   readFile(ref: FileRef): AsyncIterable<Uint8Array>
+  /** Its part in the storage network; ids of objects are whole for its owner. */
+  storage(isOwner: boolean): Promise<StorageView>
+  changeStorage(change: StorageChange): Promise<StorageView>
 }
 
 const FILES = { 'model.onnx': 'model', 'checkpoint.safetensors': 'checkpoint', 'model.json': 'card' } as const
@@ -159,6 +165,10 @@ export function createRoutes(o: {
   app.get('/v1/datasets', async () => ({ datasets: db.datasets() }))
   app.post('/v1/datasets', { preHandler: authorize }, async (request) =>
     ports.addDataset(validate(FileRefSchema, request.body, 'dataset')),
+  )
+  app.get('/v1/storage', async (request) => await ports.storage(isOwner(request)))
+  app.patch('/v1/storage', { preHandler: authorize }, async (request) =>
+    ports.changeStorage(validate(StorageChangeSchema, request.body, 'change of the storage')),
   )
   app.post('/v1/quotes', async (request) => ports.quote(validate(QuoteRequestSchema, request.body, 'quote request')))
   return app

@@ -8,6 +8,7 @@ import type { BlockSource } from '../cdn/port.ts'
 import { MAX_BLOCK_BYTES, MAX_MISSING_CIDS } from '../limits.ts'
 import { readBody } from '../nodes/body.ts'
 import { fail, json } from './answers.ts'
+import type { Reads } from './hot-blocks.ts'
 import { originForm } from './read-request.ts'
 import { Reader } from './reader.ts'
 
@@ -35,6 +36,8 @@ export type BlockHandler = (request: IncomingMessage, response: ServerResponse) 
 export interface DataPlane extends BlockHandler {
   /** Has what is in memory answered before `server` parses requests; all else goes its way as before. Called before it listens. */
   accelerate(server: Server): void
+  /** How many blocks were read, and from where. */
+  readonly reads: Readonly<Reads>
 }
 
 const CACHE_BYTES = 64 << 20
@@ -70,7 +73,7 @@ export function blockHandler(store: BlockStore, o: BlockHandlerOptions): DataPla
     else return false
     return true
   }
-  return Object.assign(handle, { accelerate: (server: Server) => reader.accelerate(server) })
+  return Object.assign(handle, { accelerate: (server: Server) => reader.accelerate(server), reads: reader.reads })
 }
 
 /** Blocks that come in. */

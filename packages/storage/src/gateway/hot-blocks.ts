@@ -32,6 +32,14 @@ export interface ReadOptions {
   isLocal?: boolean
 }
 
+/** Counts of reads: from memory, from the store, from other nodes, in vain. */
+export interface Reads {
+  memory: number
+  disk: number
+  remote: number
+  missing: number
+}
+
 /** The gateway's way to a block: memory, the store, other nodes. Each is verified when it comes from disk or from elsewhere. */
 export class HotBlocks {
   readonly #store: BlockStore
@@ -40,6 +48,8 @@ export class HotBlocks {
   /** By the CID's text, as it is canonically written: what a request names. */
   readonly #cache: SizedCache<HotBlock>
   readonly #loading = new Map<string, Promise<HotBlock>>()
+  /** Blocks read, by where they were. */
+  readonly reads: Reads = { memory: 0, disk: 0, remote: 0, missing: 0 }
 
   constructor(store: BlockStore, o: { source?: BlockSource; disk?: DiskCache; cacheBytes: number }) {
     this.#store = store
@@ -54,7 +64,9 @@ export class HotBlocks {
   /** A block in memory, by the text of its CID. */
   peek(text: string): HotBlock | undefined {
     const block = this.#cache.get(text)
-    if (block !== undefined && this.#disk !== undefined) this.#note(block, this.#disk)
+    if (block === undefined) return undefined
+    this.reads.memory += 1
+    if (this.#disk !== undefined) this.#note(block, this.#disk)
     return block
   }
 
@@ -72,11 +84,21 @@ export class HotBlocks {
           return
         throw error
       })
-      if (block) return block
+      if (block) {
+        this.reads.disk += 1
+        return block
+      }
     }
     if (o.isLocal) throw new PinGoError('NOT_CACHED', `Block ${cid} is not here, and is not to be fetched.`)
-    if (!this.#source) throw new PinGoError('BLOCK_MISSING', `Block ${cid} is not here.`)
-    return this.#came(cid, text, await this.#source.get(cid, o))
+    if (!this.#source) {
+      this.reads.missing += 1
+      throw new PinGoError('BLOCK_MISSING', `Block ${cid} is not here.`)
+    }
+    const bytes = await this.#source.get(cid, o).catch((error: unknown) => {
+      if (isPinGoError(error, 'BLOCK_MISSING')) this.reads.missing += 1
+      throw error
+    })
+    return this.#came(cid, text, bytes)
   }
 
   /**
@@ -94,7 +116,8 @@ export class HotBlocks {
   }
 
   #came(cid: CID, text: string, bytes: Uint8Array): HotBlock {
-    return this.peek(text) ?? this.#keep(text, { cid, key: keyOf(cid), bytes, isStored: this.#store.has(cid) })
+    this.reads.remote += 1
+    return this.#cache.get(text) ?? this.#keep(text, { cid, key: keyOf(cid), bytes, isStored: this.#store.has(cid) })
   }
 
   /** Bytes of a block in memory or in the store; undefined when it would have to be fetched. */

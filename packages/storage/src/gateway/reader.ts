@@ -31,7 +31,7 @@ import {
 } from './answers.ts'
 import { isCurrent } from './conditions.ts'
 import { openFastLane } from './fast-lane.ts'
-import { type HotBlock, HotBlocks } from './hot-blocks.ts'
+import { type HotBlock, HotBlocks, type Reads } from './hot-blocks.ts'
 import { LISTING_POLICY, listingPage } from './listing.ts'
 import { Outflow, writeParts } from './outflow.ts'
 import { type ReadRequest, readRequest } from './read-request.ts'
@@ -69,6 +69,10 @@ export class Reader {
     this.#store = store
     this.#hot = new HotBlocks(store, o)
     this.#outflow = new Outflow({ maxBytes: o.maxInFlightBytes, timeoutMs: o.transferMs })
+  }
+
+  get reads(): Readonly<Reads> {
+    return this.#hot.reads
   }
 
   /** {@link openFastLane} for what is in memory. */

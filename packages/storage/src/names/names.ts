@@ -6,6 +6,9 @@ import { checkName, type NameVersion, nameOf, signName } from './record.ts'
 /** Nodes next in rank that are asked when no keeper knows a name: they kept it before the network grew. */
 const FORMER_KEEPERS = 64
 
+/** A version, and the record that its key signed. */
+export type SignedVersion = NameVersion & { record: Uint8Array }
+
 /**
  * Mutable pointers: a name is a key's, and points to what the newest record says that the key signed (IPNS). The nodes that
  * {@link caretakersOf} names keep its records; none is trusted, and none can hide a newer version that any other of them shows.
@@ -71,9 +74,17 @@ export class Names {
    * @throws PinGoError NAME_MALFORMED, NAME_UNRESOLVED (nobody answers)
    */
   async resolve(name: string, o: CallOptions = {}): Promise<NameVersion | undefined> {
+    const newest = await this.newest(name, o)
+    if (!newest) return undefined
+    const { record: _, ...version } = newest
+    return version
+  }
+
+  /** … with its record. @throws PinGoError as {@link Names.resolve} */
+  async newest(name: string, o: CallOptions = {}): Promise<SignedVersion | undefined> {
     const [newest] = await this.#ask(name, o, async (node) => {
       const record = await node.getName(name, o)
-      return record ? [await checkName(name, record, this.#clock)] : []
+      return record ? [{ ...(await checkName(name, record, this.#clock)), record }] : []
     })
     return newest
   }
@@ -86,11 +97,11 @@ export class Names {
     })
   }
 
-  async #ask(
+  async #ask<V extends NameVersion>(
     name: string,
     o: CallOptions,
-    question: (node: StorageNode) => Promise<NameVersion[]>,
-  ): Promise<NameVersion[]> {
+    question: (node: StorageNode) => Promise<V[]>,
+  ): Promise<V[]> {
     const keepers = this.#keepers(name)
     let answers = await Promise.allSettled(keepers.map(question))
     o.signal?.throwIfAborted()
@@ -104,7 +115,7 @@ export class Names {
         hint: 'Check that a fog node can be reached, and try again.',
         cause: answers[0]?.reason,
       })
-    const bySequence = new Map<number, NameVersion>()
+    const bySequence = new Map<number, V>()
     for (const answer of answers)
       for (const version of isRejected(answer) ? [] : answer.value) {
         const known = bySequence.get(version.sequence)

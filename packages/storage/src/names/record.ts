@@ -1,7 +1,5 @@
 import { peerIdFromCID, peerIdFromString } from '@libp2p/peer-id'
 import { type Identity, isPinGoError, PinGoError, parseCid } from '@pingo/wire'
-import { createIPNSRecordWithExpiration, marshalIPNSRecord, multihashToIPNSRoutingKey, unmarshalIPNSRecord } from 'ipns'
-import { ipnsValidator } from 'ipns/validator'
 import { base36 } from 'multiformats/bases/base36'
 import { CID } from 'multiformats/cid'
 
@@ -14,6 +12,9 @@ export const NAME_TTL_MS = 5 * 60_000
 /** Records of one name that a node keeps, newest first. */
 export const MAX_NAME_VERSIONS = 100
 const NS_PER_MS = 1_000_000
+
+/** Loaded when the first name comes: most processes never see one. */
+const library = async () => ({ ...(await import('ipns')), ...(await import('ipns/validator')) })
 
 /** What a name says: a version of a mutable pointer. */
 export interface NameVersion {
@@ -47,6 +48,7 @@ export async function signName(
   const validUntil = new Date((o.clock ?? Date.now)() + (o.lifetimeMs ?? NAME_LIFETIME_MS))
   const nanoseconds = validUntil.toISOString().replace('Z', '000000Z')
   const ttlNs = NAME_TTL_MS * NS_PER_MS
+  const { createIPNSRecordWithExpiration, marshalIPNSRecord } = await library()
   return marshalIPNSRecord(
     await createIPNSRecordWithExpiration(identity.privateKey, path, o.sequence, nanoseconds, { ttlNs }),
   )
@@ -65,6 +67,7 @@ export async function checkName(
   const invalid = (why: string, cause?: unknown) =>
     new PinGoError('NAME_RECORD_INVALID', `The record is none of name ${name}: ${why}.`, { cause })
   if (record.byteLength > MAX_NAME_RECORD_BYTES) throw invalid(`it is over ${MAX_NAME_RECORD_BYTES} bytes`)
+  const { ipnsValidator, multihashToIPNSRoutingKey, unmarshalIPNSRecord } = await library()
   try {
     await ipnsValidator(multihashToIPNSRoutingKey(peer.toMultihash()), record)
   } catch (error) {

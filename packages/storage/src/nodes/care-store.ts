@@ -174,6 +174,19 @@ export class SqliteCaretakerStore implements CaretakerStore {
     )!
   }
 
+  /** Objects in care, and how many are to be checked by `now` (ms since epoch). */
+  count(now: number): { objects: number; due: number } {
+    return this.#db.get<{ objects: number; due: number }>(
+      'SELECT count(*) AS objects, coalesce(sum(due_at <= ?), 0) AS due FROM objects',
+      now,
+    )!
+  }
+
+  /** Ids of objects in care, those first that are checked next. */
+  ids(limit: number): string[] {
+    return this.#db.all<{ id: string }>('SELECT id FROM objects ORDER BY due_at LIMIT ?', limit).map(({ id }) => id)
+  }
+
   async due(now: number, limit: number): Promise<string[]> {
     return this.#db
       .all<{ id: string }>('SELECT id FROM objects WHERE due_at <= ? ORDER BY due_at LIMIT ?', now, limit)

@@ -147,7 +147,7 @@ describe('a storage node among strangers', () => {
     )
     assert.equal(await status(url, '/v1/storage/missing'), 405)
     assert.equal(await put(`/v1/storage/chunks/${cid}`, data), 400)
-    assert.equal(await put(`/v1/storage/chunks/${cid}?upload=${'x'.repeat(65)}`, data), 400)
+    assert.equal(await put(`/v1/storage/chunks/${cid}?upload=${'x'.repeat(201)}`, data), 400)
     assert.equal(await put(`/v1/storage/chunks/nonsense?upload=u`, data), 400)
     assert.equal(await put(`/v1/storage/chunks/${cid}?upload=u`, randomBytes((2 << 20) + 1)), 413)
     const ask = (path: string, body: Uint8Array) =>

@@ -70,6 +70,21 @@ export class Leases {
     )
   }
 
+  /** Bytes of all that is kept; what several want counts to each. */
+  bytes(): number {
+    return this.#db.get<{ bytes: number }>('SELECT coalesce(sum(bytes), 0) AS bytes FROM usage')!.bytes
+  }
+
+  /** Ids of the objects whose shards are kept here. @param now ms since epoch */
+  objects(now: number): string[] {
+    return this.#db
+      .all<{ name: string }>(
+        `SELECT DISTINCT name FROM labels WHERE name LIKE 'object %' AND EXISTS (SELECT 1 FROM leases WHERE label = id AND until > ?)`,
+        now,
+      )
+      .map(({ name }) => name.slice(objectLabel('').length))
+  }
+
   hasLease(key: string, owner: string): boolean {
     return this.#of(Buffer.from(key, 'hex'), owner)
   }

@@ -38,6 +38,11 @@ export class NameStore {
     this.#bytes = this.#held()
   }
 
+  /** Names of which a record is here. */
+  get size(): number {
+    return this.#db.get<{ n: number }>('SELECT count(DISTINCT name) AS n FROM names')!.n
+  }
+
   /** @throws PinGoError NAME_* (malformed, forged, over), NAME_OUTDATED */
   async put(name: string, record: Uint8Array): Promise<void> {
     if (!this.#check) throw new PinGoError('NAMES_UNSUPPORTED', 'This node keeps no names.')

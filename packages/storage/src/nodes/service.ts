@@ -31,6 +31,7 @@ import { openObjectRecord } from './object-record.ts'
 import type { ObjectState } from './port.ts'
 import { counted } from './rate.ts'
 import { SCRUB_SCHEMA, Scrubber, type ScrubberOptions } from './scrubber.ts'
+import { SqliteStandings, STANDINGS_SCHEMA } from './standings.ts'
 
 /** Chunks that are looked up before others get a turn. */
 const LOOKED_UP_PER_TURN = 256
@@ -44,6 +45,8 @@ const RECORD_MS = 30_000
 const SOON_MS = 5_000
 /** Records of names are versions still when they are over, for so long. */
 const ENDED_NAMES_KEPT_MS = 90 * 24 * 3_600_000
+/** What the cache gives up at once for data that must be stored: each time costs a walk over all pins. */
+const ROOM_BYTES = 64 << 20
 /**
  * The part of the quota that one other fog node may fill, by repairs, and by the owners for whom it vouches: anybody may run a fog
  * node, and one that vouches for everybody must not fill the disks of all.
@@ -72,6 +75,8 @@ export interface StorageServiceOptions {
   checkName?: CheckName
   /** How the disk is read in the background. */
   scrub?: Pick<ScrubberOptions, 'bytesPerSecond' | 'roundMs'>
+  /** Asked for room before a chunk is refused: what is only cached goes. @returns bytes that came free */
+  makeRoom?: (bytes: number) => Promise<number>
   /** Told of each chunk that was damaged on disk and is dropped, and of the objects that it is of: their caretakers bring it back. */
   onDamage?: (cid: CID, objects: string[]) => void
   /** ms since epoch. */
@@ -90,6 +95,8 @@ export class StorageService {
   readonly scrubber: Scrubber
   /** Fog nodes that proved themselves: their allowances count also while they are away. */
   readonly known: KnownNodes
+  /** What this node thinks of the others. */
+  readonly standings: SqliteStandings
   readonly #o: StorageServiceOptions
   readonly #db: GroupedDatabase
   readonly #leases: Leases
@@ -117,6 +124,7 @@ export class StorageService {
     this.care = new SqliteCaretakerStore({ db, leases: this.#leases, blocks: o.blocks, clock: this.#clock })
     this.names = new NameStore(db, o.checkName, this.#clock)
     this.known = new KnownNodes(db, this.#clock)
+    this.standings = new SqliteStandings(db)
     const isWanted = (key: string) => this.#leases.isKept(key, this.#clock())
     this.#unkeep = o.blocks.keepAlso((key) => this.#writing.has(key) || isWanted(key))
     this.scrubber = new Scrubber({
@@ -135,7 +143,7 @@ export class StorageService {
       o,
       new GroupedDatabase(
         join(o.folder, 'storage.sqlite'),
-        LEASES_SCHEMA + CARE_SCHEMA + NAMES_SCHEMA + SCRUB_SCHEMA + KNOWN_SCHEMA,
+        LEASES_SCHEMA + CARE_SCHEMA + NAMES_SCHEMA + SCRUB_SCHEMA + KNOWN_SCHEMA + STANDINGS_SCHEMA,
       ),
     )
   }
@@ -155,7 +163,7 @@ export class StorageService {
     const end = this.#reserve(asker, this.#leases.hasLease(key, owner) ? 0 : bytes.byteLength)
     const unguard = this.#guard(key)
     try {
-      await this.blocks.put(cid, bytes)
+      await this.#put(cid, bytes)
       await this.#db.write(() => {
         end() // from here on the lease counts
         if (asker.allowance) this.#leases.vouch(owner, asker.allowance.by)
@@ -169,6 +177,20 @@ export class StorageService {
       end()
       unguard()
     }
+  }
+
+  get settings(): Readonly<NodeSettings> {
+    return this.#settings
+  }
+
+  /** Bytes of the chunks under leases; those of several owners count to each. */
+  get leasedBytes(): number {
+    return this.#leases.bytes()
+  }
+
+  /** Ids of the objects that have shards here under leases. */
+  leasedObjects(): string[] {
+    return this.#leases.objects(this.#clock())
   }
 
   /** Those of `cids` that are not here. @throws PinGoError CID_MALFORMED, CID_UNSUPPORTED */
@@ -364,6 +386,17 @@ export class StorageService {
     await this.scrubber.close()
     this.#unkeep()
     this.#db.close()
+  }
+
+  /** Leased data go before what is cached here. */
+  async #put(cid: CID, bytes: Uint8Array): Promise<void> {
+    try {
+      await this.blocks.put(cid, bytes)
+    } catch (error) {
+      if (!isPinGoError(error, 'QUOTA_EXCEEDED') && !isPinGoError(error, 'DISK_FULL')) throw error
+      if (!(await this.#o.makeRoom?.(ROOM_BYTES))) throw error
+      await this.blocks.put(cid, bytes)
+    }
   }
 
   async #ownerOf(object: string, sealed: Uint8Array): Promise<string> {

@@ -4,13 +4,15 @@ import { fileURLToPath } from 'node:url'
 import { homeFolder, parseAddress } from '@pingo/client/local'
 import { PinGoError } from '@pingo/wire'
 import { type Command, InvalidArgumentError, Option } from 'commander'
-import { type Context, command, type JsonOption, numberFrom, port, size } from '../context.ts'
-import { createLogger } from '../local/log.ts'
-import { askedToEnd } from '../local/node-life.ts'
-import { Output } from '../output.ts'
+import { type Context, command, type JsonOption, numberFrom, port, size } from '../../context.ts'
+import { createLogger } from '../../local/log.ts'
+import { askedToEnd } from '../../local/node-life.ts'
+import { Output } from '../../output.ts'
+import { leaveCommand } from './leave.ts'
+import { statusCommand } from './status.ts'
 
 /** The built dashboard. */
-export const PAGES = join(dirname(fileURLToPath(import.meta.url)), '..', '..', '..', 'dashboard', 'dist')
+export const PAGES = join(dirname(fileURLToPath(import.meta.url)), ...['..', '..', '..', '..', 'dashboard', 'dist'])
 
 interface FogOptions extends JsonOption {
   host: string
@@ -26,11 +28,13 @@ interface FogOptions extends JsonOption {
   capacity?: number
   price?: number
   turnMs?: number
+  careMs?: number
   verbose?: boolean
   withParent?: boolean
 }
 
-export function fogCommand({ signal }: Context): Command {
+export function fogCommand(context: Context): Command {
+  const { signal } = context
   return command('fog', 'Run a fog node: it gathers contributors, keeps data and runs jobs.', [
     'pingo fog',
     'pingo fog --host 0.0.0.0 --port 7070 --p2p-port 7071',
@@ -51,8 +55,11 @@ export function fogCommand({ signal }: Context): Command {
     .option('--verbose', 'log what happens, on stderr')
     .addOption(new Option('--connection-home <folder>').hideHelp())
     .addOption(new Option('--turn-ms <ms>').argParser(numberFrom(10, 1e9)).hideHelp())
+    .addOption(new Option('--care-ms <ms>').argParser(numberFrom(10, 1e9)).hideHelp())
     .addOption(new Option('--with-parent').hideHelp())
     .action((options: FogOptions) => runFog(options, signal))
+    .addCommand(statusCommand(context))
+    .addCommand(leaveCommand(context))
 }
 
 async function runFog(options: FogOptions, signal: AbortSignal): Promise<void> {
@@ -77,6 +84,7 @@ async function runFog(options: FogOptions, signal: AbortSignal): Promise<void> {
       domain: options.domain,
       price: options.price,
       turnMs: options.turnMs,
+      careMs: options.careMs,
     },
     logger: createLogger(options.verbose),
   })
