@@ -19,8 +19,10 @@ const NODES = 7
 const LANES = 3
 const KEPT = 2
 const MAX_BYTES = 2 ** 20
-/** Every so many kills all that is due is waited for. */
-const REST = 8
+/** A moment comes after this at last. */
+const MOMENT_MS = 10_000
+/** Every so many generations all that is due is waited for. */
+const REST = 4
 
 export default async function crash(args: string[]): Promise<Row[]> {
   const { values } = parseArgs({
@@ -47,6 +49,13 @@ export async function killOften(kills: number, seed: number): Promise<Row[]> {
     if (told.type === 'forgetting') acked.delete(told.id) // from now to the answer it may be either
     if (told.type === 'wrong') wrong.push(told.id)
   }
+  /** After so many things were told of, and a bit: on a slow machine as in a fast one something is under way. */
+  const moment = async (events: number) => {
+    const told = () => Object.values(counts).reduce((sum, count) => sum + count, 0)
+    const then = told() + events
+    for (const end = Date.now() + MOMENT_MS; told() < then && Date.now() < end; ) await sleep(5)
+    await sleep(random() * 100)
+  }
   const clients = (generation: number) =>
     StorageClients.begin(
       {
@@ -68,14 +77,14 @@ export async function killOften(kills: number, seed: number): Promise<Row[]> {
     const working = clients(generation)
     await working.until('ready')
     const orders = network.nodes.flatMap((node) => [node.order({ do: 'tick' }), node.order({ do: 'collect' })])
-    await sleep(random() ** 2 * 1_500)
+    await moment(below(12))
     const victim = network.nodes[below(NODES)]!
     const whom = below(3)
     if (whom !== 1) killed += 1
     if (whom !== 0) killed += 1
     await Promise.all([whom !== 1 && working.kill(), whom !== 0 && victim.kill()])
     if (whom === 1) {
-      await sleep(random() * 500)
+      await moment(below(4))
       await working.kill()
       killed += 1
     }
@@ -83,7 +92,7 @@ export async function killOften(kills: number, seed: number): Promise<Row[]> {
     await Promise.all(orders)
     if (generation % 3 === 0)
       counts.damaged = (counts.damaged ?? 0) + (await damage(network.nodes[below(NODES)]!, below))
-    if (generation % REST === 0 || generation % 3 === 0) await rest(network, 1)
+    if (generation % REST === 0) await rest(network, 1)
     if (generation % 10 === 0)
       process.stderr.write(`${killed} kills: ${acked.size} objects kept, ${JSON.stringify(counts)}\n`)
   }

@@ -38,6 +38,8 @@ export interface Acked {
   digest: string
   code: string
   isPublic: boolean
+  /** When its put began, ms since epoch. */
+  beganAt: number
 }
 
 export type Told =
@@ -83,6 +85,7 @@ async function begin(o: WorkerOptions): Promise<void> {
       const bytes = Math.floor(o.maxBytes ** (draw.readUInt32BE(0) / 2 ** 32))
       const isPublic = draw[4]! < 64
       const data = dataOf(name, bytes)
+      const beganAt = Date.now()
       try {
         const put = await putObject(data, {
           nodes,
@@ -100,6 +103,7 @@ async function begin(o: WorkerOptions): Promise<void> {
           digest: createHash('sha256').update(data).digest('hex'),
           code: `${put.code.k}+${put.code.m}`,
           isPublic,
+          beganAt,
         }
         mine.push(object)
         tell({ type: 'acked', object })

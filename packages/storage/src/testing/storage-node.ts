@@ -5,12 +5,12 @@
  *     [--tick MS] [--clock MS] [--corrupt]
  *
  * With `--tick` it sees to the objects in its care, and looks that often for what is due (0: only when it is told). `--clock` sets its
- * clock ahead; `--corrupt` gives wrong bytes for every chunk, and proofs of them. Prints one line of JSON when it is ready:
+ * clock ahead; `--corrupt` gives every chunk with a wrong byte. Prints one line of JSON when it is ready:
  * `{"ready":true,"url":…,"peerId":…,"token":…}`; SIGTERM ends it cleanly.
  *
  * It does what lines on stdin say, one after another, and answers each by a line of JSON: `{"ms":3600000}` sets its clock further
  * ahead, `{"do":"tick"}` sees to what is due, `{"do":"collect"}` collects what nobody wants any more, `{"do":"leave"}` says that it
- * leaves, `{"do":"stats"}` tells what it has and what happened.
+ * leaves, `{"do":"corrupt"}` and `{"do":"honest"}` begin and end wrong answers, `{"do":"stats"}` tells what it has and what happened.
  */
 import { createInterface } from 'node:readline'
 import { parseArgs } from 'node:util'
@@ -35,6 +35,8 @@ const { positionals, values } = parseArgs({
   },
 })
 let aheadMs = Number(values.clock)
+let isCorrupt = values.corrupt
+const answerWrong = corruptAnswers(() => node)
 const events: Record<string, number> = {}
 const lost: CareEvent[] = []
 const node = await startStorageNode({
@@ -47,7 +49,7 @@ const node = await startStorageNode({
   token: values.token,
   turnMs: values.turn === undefined ? undefined : Number(values.turn),
   clock: () => Date.now() + aheadMs,
-  before: values.corrupt ? corruptAnswers(() => node) : undefined,
+  before: (request, response) => isCorrupt && answerWrong(request, response),
   care: values.tick === undefined ? undefined : { tickMs: Number(values.tick), onEvent: note },
 })
 
@@ -61,6 +63,7 @@ async function obey(order: { do?: string; ms?: number }): Promise<object> {
   aheadMs += order.ms ?? 0
   if (order.do === 'tick') await node.tick()
   if (order.do === 'collect') await node.service.collect({ orphansMs: 0 })
+  if (order.do === 'corrupt' || order.do === 'honest') isCorrupt = order.do === 'corrupt'
   if (order.do === 'leave') node.service.set({ state: 'leaving' })
   return order.do === 'stats' ? { ...(await statsOf(node, positionals[0]!)), events, lost } : {}
 }
