@@ -47,7 +47,7 @@ export default async function objects(args: string[]): Promise<Row[]> {
   return [...rows, memory(name, degraded), exact(name, degraded, put)]
 }
 
-async function client(work: Work): Promise<Outcome> {
+export async function client(work: Work): Promise<Outcome> {
   const child = fork(join(import.meta.dirname, 'objects-client.ts'), { execArgv: ['--expose-gc'] })
   const ended = once(child, 'exit').then(([code]) => {
     throw new Error(`The client ended with ${code}.`)
@@ -71,7 +71,7 @@ const memory = (name: string, { idleMb, peakMb }: Outcome): Row => ({
   unit: 'MB',
 })
 
-const exact = (name: string, got: Outcome, put: Outcome): Row => ({
+export const exact = (name: string, got: Outcome, put: Outcome): Row => ({
   name: `${name}: bytes`,
   measured: got.digest === put.digest ? 'exact' : 'WRONG',
   bar: 'exact',
