@@ -111,6 +111,7 @@ export {
 export { shardsAt } from './objects/shards-at.ts'
 export { DEFAULT_CODE } from './placement/codes.ts'
 export type * from './s3/port.ts'
+export { isPublicBucketPath } from './s3/public-backend.ts'
 export { type Certificate, makeCertificate } from './transfer/certificate.ts'
 export { type FetchOptions, type FetchProgress, fetchFile } from './transfer/fetch.ts'
 export { fetchBlock } from './transfer/fetch-block.ts'

@@ -23,6 +23,7 @@ import {
 } from '@pingo/storage'
 import type { CID, Identity, Opinion, StorageChange, StorageView } from '@pingo/wire'
 import type { Logger } from 'pino'
+import { bucketHandler } from './buckets.ts'
 import { Caretaking } from './caretaking.ts'
 import { Leaving, wasLeaving } from './leaving.ts'
 import { DhtProviders } from './providers.ts'
@@ -150,8 +151,11 @@ export class FogStorage {
       clock,
     })
     const api = storageHandler(service, { nodes: membership, token: o.token, clock })
-    const names = nameHandler(new Names({ nodes: this.nodes, clock }), { clock })
-    this.handle = (request, response) => api(request, response) || names(request, response)
+    const names = new Names({ nodes: this.nodes, clock })
+    const pointers = nameHandler(names, { clock })
+    const buckets = bucketHandler({ blocks, source: this.source, names, clock, logger })
+    this.handle = (request, response) =>
+      api(request, response) || pointers(request, response) || buckets(request, response)
   }
 
   /** @throws PinGoError DATABASE_UNREADABLE */

@@ -13,3 +13,4 @@
 export { S3_SERVER_OPTIONS, type S3Options, s3Handler } from './handler.ts'
 export * from './limits.ts'
 export * from './port.ts'
+export { isPublicBucketPath, PublicBackend, type PublicBackendOptions } from './public-backend.ts'

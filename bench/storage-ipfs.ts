@@ -1,0 +1,1 @@
+export { default, summary } from './storage/ipfs-client.ts'
