@@ -27,7 +27,7 @@ test('wrong usage ends with 2 and says what was meant', async (t) => {
     [['train', 'job.yaml', '--detatch'], /unknown option '--detatch'; did you mean --detach\?/],
     [['fog', '--port', 'x'], /'--port <port>' argument 'x' is invalid\. It must be a whole number from 0 to 65535\./],
     [['data', 'import', 'x', '--format', 'xls'], /Allowed choices are idx, csv/],
-    [['contribute', '--memory', 'lots'], /It must be a size such as 512Mi or 2GB\./],
+    [['contribute', '--memory', 'lots'], /It must be a size such as 512Mi or 2Gi\./],
     [['contribute', '--fog', 'http://127.0.0.1:1'], /is not what contributors dial\.\nThey dial a multiaddr/],
     [['predict', 'm.onnx'], /pingo: Say what to predict from: either --input FILE or --prompt TEXT\./],
     [
