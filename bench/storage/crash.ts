@@ -17,7 +17,8 @@ const DAY_MS = 24 * HOUR_MS
 const CODE = { k: 4, m: 2 }
 const NODES = 7
 const LANES = 3
-const KEPT = 2
+/** Objects that each lane keeps: the rest is forgotten and collected. */
+const KEPT = 4
 const MAX_BYTES = 2 ** 20
 /** A moment comes after this at last. */
 const MOMENT_MS = 10_000
@@ -68,6 +69,8 @@ export async function killOften(kills: number, seed: number): Promise<Row[]> {
         code: CODE,
         keeps: KEPT,
         seed: seed * 10_000 + generation,
+        owner: String(seed),
+        stored: [...acked.values()],
       },
       hear,
     )

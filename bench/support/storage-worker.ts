@@ -4,7 +4,7 @@
  */
 import { createCipheriv, createHash } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { createIdentity, isPinGoError } from '@pingo/wire'
+import { createIdentity, identityFromSeed, isPinGoError } from '@pingo/wire'
 import {
   AccessTokens,
   askAllowance,
@@ -28,6 +28,10 @@ export interface WorkerOptions {
   keeps?: number
   /** Names its data. */
   seed: number
+  /** Names who owns them; each process is somebody else by default. */
+  owner?: string
+  /** What that owner has stored before. */
+  stored?: Acked[]
 }
 
 /** An object that was acknowledged. */
@@ -65,7 +69,10 @@ function dataOf(name: string, bytes: number): Uint8Array {
 
 async function begin(o: WorkerOptions): Promise<void> {
   const clock = () => Date.now() + o.aheadMs
-  const owner = await createIdentity()
+  const owner =
+    o.owner === undefined
+      ? await createIdentity()
+      : await identityFromSeed(createHash('sha256').update(o.owner).digest())
   const allowance = await askAllowance(
     { url: o.seeds[0]!, token: o.token },
     { owner: owner.peerId, bytes: 2 ** 40, until: clock() + 86_400_000 },
@@ -78,7 +85,7 @@ async function begin(o: WorkerOptions): Promise<void> {
   }
   tell({ type: 'ready' })
   const lane = async (number: number) => {
-    const mine: Acked[] = []
+    const mine = (o.stored ?? []).filter((_, n) => n % o.lanes === number)
     for (let n = 0; !isStopped; n++) {
       const name = `${o.seed} ${number} ${n}`
       const draw = createHash('sha256').update(name).digest()
