@@ -111,6 +111,28 @@ describe('caretakers over HTTP and on disk', () => {
     await assertReads(network, put, data)
   })
 
+  it('that strangers displace go on to look after it until one of those is vetted', async () => {
+    await using network = await CaringNetwork.of(7)
+    const { owner, clock } = network
+    const put = await putObject(bytesOf(5_000), { nodes: await network.map(), owner, clock, code })
+    await network.tick()
+    const before = network.caretakers(put.id)
+    for (let n = 0; n < 7; n++) await network.join()
+    const displaced = () => before.filter((node) => !network.caretakers(put.id).includes(node))
+    const known = () => network.caretakers(put.id).every((node) => node.service.object(put.id))
+    await network.advance(DAY_MS)
+    await network.tickUntil(known)
+    const since = clock()
+    for (let turn = 0; turn < 3; turn++) {
+      await network.advance(3 * DAY_MS)
+      await network.tick()
+    }
+    for (const node of displaced()) {
+      const checkedAt = node.service.object(put.id)?.health.checkedAt ?? 0
+      assert.ok(checkedAt > since, 'a caretaker that strangers displaced left, or looks no more')
+    }
+  })
+
   it('are replaced when they die, and all is whole again', async () => {
     await using network = await CaringNetwork.of(9)
     const data = bytesOf(5_000)

@@ -9,7 +9,7 @@ import {
 } from '@pingo/wire'
 import type { ObjectHealth, ObjectState, StorageNode } from '../nodes/port.ts'
 import { caretakersOf } from '../placement/caretakers.ts'
-import { dutyOf, nextCheck, TRY_AGAIN_MS } from './duty.ts'
+import { dutyOf, nextCheck, OWN_CHECK_MS, TRY_AGAIN_MS } from './duty.ts'
 import { inLanes } from './lanes.ts'
 import { type CareEvent, PartCare } from './part-care.ts'
 import { Peers, type PeersOptions } from './peers.ts'
@@ -198,8 +198,28 @@ export class Caretaker {
           isDone = (await this.#relocate(object, node, index, signal)) && isDone
     }
     if (!isDone) return store.setChecked(object.id, object.health, clock() + TRY_AGAIN_MS)
+    const isStaying = !this.#peers.isLeaving(this.#peers.self)
+    if (isStaying && !caretakers.some(({ record }) => this.#peers.isVetted(record.peerId)))
+      return this.#watch(object, caretakers, answers, signal)
     await store.remove(object.id)
     this.#event({ type: 'handed-over', object: object.id })
+  }
+
+  /**
+   * Identities cost nothing: somebody may make seven that come before all others in the rank of an object. Until one of its caretakers is
+   * vetted by own audits, whoever they replaced goes on to check each week, and so to renew its leases.
+   */
+  async #watch(
+    object: CaredObject,
+    caretakers: StorageNode[],
+    answers: Answers,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    const now = this.#o.clock()
+    const { checkedAt } = object.health
+    if (checkedAt === undefined || now - checkedAt >= OWN_CHECK_MS || checkedAt > now + OWN_CHECK_MS)
+      return this.#check(object, caretakers, answers, true, signal)
+    await this.#o.store.setChecked(object.id, object.health, nextCheck(now, this.#peers.below(1_000) / 1_000))
   }
 
   /** The manifest's blocks, then the owner's word and where the shards are. @returns whether it took them */

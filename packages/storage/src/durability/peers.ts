@@ -97,6 +97,11 @@ export class Peers {
     return this.#o.reputation.standing(peerId).state === 'ejected'
   }
 
+  /** By own audits. */
+  isVetted(peerId: string): boolean {
+    return this.#o.reputation.standing(peerId).state === 'vetted'
+  }
+
   /** Notes who is back. */
   observe(): void {
     for (const peerId of this.#living().keys()) this.#absentSince.delete(peerId)
