@@ -6,7 +6,7 @@ import { MUTANTS } from './mutants.ts'
 import { type Faults, nastyWorld, simulateCare } from './world.ts'
 
 const SEEDS = 3
-const HUNT_SEEDS = 12
+const HUNT_SEEDS = 40
 
 test('nodes die, lie, hang, leave, fill up, are cut off, killed and wrong about the time: nothing is lost, nothing stays that nobody wants', async () => {
   for (let seed = 0; seed < SEEDS; seed++) {
