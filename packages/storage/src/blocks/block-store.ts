@@ -188,6 +188,7 @@ export class BlockStore {
     if (!bytes) throw missing(parsed)
     throw new PinGoError('BLOCK_CORRUPT', `Block ${parsed} was damaged on disk and is dropped.`, {
       hint: 'Fetch it again from another holder; when this happens often, check the disk.',
+      details: { cid: parsed.toString() },
     })
   }
 
@@ -419,4 +420,8 @@ export class BlockStore {
   }
 }
 
-const missing = (cid: CID) => new PinGoError('BLOCK_MISSING', `Block ${cid} is not here.`, { hint: 'Fetch it first.' })
+const missing = (cid: CID) =>
+  new PinGoError('BLOCK_MISSING', `Block ${cid} is not here.`, {
+    hint: 'Fetch it first.',
+    details: { cid: cid.toString() },
+  })

@@ -92,6 +92,20 @@ describe('caretakers over HTTP and on disk', () => {
     await assertReads(network, put, data)
   })
 
+  it('fetch again what their own disk lost of a manifest', async () => {
+    await using network = await CaringNetwork.of(7)
+    const { owner, clock } = network
+    const put = await putObject(bytesOf(100), { nodes: await network.map(), owner, clock })
+    await network.tick()
+    const node = network.caretakers(put.id)[2]!
+    const { manifest } = await knownBy(node, put.id)
+    for (const key of manifest) await rm(join(node.folder, 'blocks', 'blocks', key.slice(0, 2), key))
+    await assert.rejects(knownBy(node, put.id))
+    await network.advance(DAY_MS)
+    await network.tick()
+    assert.deepEqual((await knownBy(node, put.id)).manifest, manifest)
+  })
+
   it('move what a node has that leaves, and it hands over what it cares for', async () => {
     await using network = await CaringNetwork.of(7)
     const data = bytesOf(2 * MIB)

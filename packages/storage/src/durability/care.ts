@@ -5,6 +5,7 @@ import {
   MAX_OBJECT_RECORD_BYTES,
   OBJECT_RECORD_TYPE,
   ObjectRecordSchema,
+  parseCid,
   unseal,
 } from '@pingo/wire'
 import type { ObjectHealth, ObjectState, StorageNode } from '../nodes/port.ts'
@@ -20,6 +21,8 @@ import { RepairQueue } from './repair-queue.ts'
 const TICK_MS = 30_000
 const DUE_AT_ONCE = 64
 const HANDED_AT_ONCE = 4
+/** Blocks of one manifest that are fetched again in one visit. */
+const MAX_RESTORED = 64
 
 export interface CaretakerOptions extends PeersOptions {
   store: CaretakerStore
@@ -100,13 +103,39 @@ export class Caretaker {
 
   async #see(id: string, signal: AbortSignal | undefined): Promise<void> {
     try {
-      await this.#attend(id, signal)
+      await this.#restoring(id, signal, () => this.#attend(id, signal))
     } catch (error) {
       signal?.throwIfAborted()
       this.#event({ type: 'failed', object: id, error })
       const object = await this.#o.store.get(id).catch(() => undefined)
       if (object) await this.#o.store.setChecked(id, object.health, this.#o.clock() + TRY_AGAIN_MS)
     }
+  }
+
+  /** Does what needs the object's manifest; blocks of it that the own disk lost are fetched from the other caretakers. */
+  async #restoring(id: string, signal: AbortSignal | undefined, work: () => Promise<void>): Promise<void> {
+    for (let restored = 0; ; restored++)
+      try {
+        return await work()
+      } catch (error) {
+        signal?.throwIfAborted()
+        const isOurs = isPinGoError(error, 'BLOCK_MISSING') || isPinGoError(error, 'BLOCK_CORRUPT')
+        const cid = isOurs ? error.details?.cid : undefined
+        if (typeof cid !== 'string' || restored >= MAX_RESTORED || !(await this.#restore(id, parseCid(cid), signal)))
+          throw error
+      }
+  }
+
+  async #restore(id: string, cid: CID, signal: AbortSignal | undefined): Promise<boolean> {
+    for (const node of caretakersOf(id, this.#peers.active())) {
+      if (node.record.peerId === this.#peers.self) continue
+      const isDone = await this.#told(id, signal, async () => {
+        const bytes = await node.getChunk(cid, { signal: this.#peers.deadline(undefined, signal) })
+        await this.#o.self.putChunk(cid, bytes, { upload: `care-${id}` })
+      })
+      if (isDone) return true
+    }
+    return false
   }
 
   async #attend(id: string, signal: AbortSignal | undefined): Promise<void> {
@@ -121,6 +150,8 @@ export class Caretaker {
     await this.#hearForgotten(id, answers, signal)
     const object = await store.get(id)
     if (object === undefined) return
+    // read also where others act: a manifest that a disk lost is missed before it is needed
+    for (let index = 0; index < object.manifest.parts.length; index++) await store.part(id, index)
     const now = clock()
     const [first] = rank > 0 ? answers.values() : []
     const duty = dutyOf({
