@@ -109,7 +109,7 @@ export {
   putObject,
 } from './objects/put.ts'
 export { shardsAt } from './objects/shards-at.ts'
-export { DEFAULT_CODE } from './placement/codes.ts'
+export { codeFor, DEFAULT_CODE } from './placement/codes.ts'
 export type * from './s3/port.ts'
 export { isPublicBucketPath } from './s3/public-backend.ts'
 export { type Certificate, makeCertificate } from './transfer/certificate.ts'

@@ -1,4 +1,4 @@
-import type { NodeMap, ObjectStatus } from '@pingo/storage'
+import { codeFor, DEFAULT_CODE, type NodeMap, type ObjectStatus } from '@pingo/storage'
 import { isPinGoError, sentence } from '@pingo/wire'
 import type { Extent, Placed } from './entry.ts'
 import type { NameFinding } from './named.ts'
@@ -160,6 +160,11 @@ async function examineOne(
   }
   const { k, m } = status.manifest.code
   finding.kept = keptAs(k, m)
+  const could = codeFor(extent.bytes, DEFAULT_CODE, objects.nodes.known?.() ?? objects.nodes.live().length)
+  if (could.m > m)
+    finding.notes.push(
+      `The network has grown and would keep it as ${keptAs(could.k, could.m)} now: put it again to have it so.`,
+    )
   finding.checkedAt = status.health.checkedAt
   finding.shards = worstOf(status, k, m)
   const there = status.caretakers.filter(({ cares }) => cares)
