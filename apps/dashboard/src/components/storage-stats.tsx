@@ -22,7 +22,7 @@ export function StorageStats({ state: { storage, history } }: { state: StorageSt
         label="In care"
         value={storage && whole(storage.care.objects)}
         unit={storage?.care.objects === 1 ? 'object' : 'objects'}
-        note={storage && (storage.care.due > 0 ? `${whole(storage.care.due)} to be checked` : 'all checked')}
+        note={storage && (storage.care.due > 0 ? `${whole(storage.care.due)} to be checked` : 'none due')}
       />
       <Stat
         label="Cache hits"

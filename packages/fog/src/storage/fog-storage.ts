@@ -31,6 +31,8 @@ import { StorageReport } from './view.ts'
 
 /** Leases that ended are looked for this often, and how near the other nodes are. */
 const TURN_MS = 60_000
+/** … and for the first time, when the others had time to answer. */
+const FIRST_LOOK_MS = 5_000
 /** Until the node listens. */
 const UNKNOWN_URL = 'http://localhost'
 /** The part of what is free on its disk that a node fills, unless its operator says otherwise. */
@@ -94,6 +96,7 @@ export class FogStorage {
   readonly #stopping = new AbortController()
   #providers: DhtProviders | undefined
   #timer: NodeJS.Timeout | undefined
+  #first: NodeJS.Timeout | undefined
   #turning: Promise<void> = Promise.resolve()
 
   private constructor(o: FogStorageOptions, parts: Parts) {
@@ -240,6 +243,7 @@ export class FogStorage {
     await this.#parts.self.renew()
     if (dht) this.#providers = new DhtProviders(dht, this.nodes)
     this.membership.start()
+    this.#first = setTimeout(() => void this.nodes.refresh().catch(() => undefined), FIRST_LOOK_MS).unref()
     this.service.scrubber.start()
     this.#caretaking.start()
     this.#timer = setInterval(() => void this.turn(), this.#parts.turnMs ?? TURN_MS).unref()
@@ -260,6 +264,7 @@ export class FogStorage {
   }
 
   async close(): Promise<void> {
+    clearTimeout(this.#first)
     clearInterval(this.#timer)
     this.#stopping.abort()
     this.membership.close()
