@@ -114,7 +114,7 @@ export class FogNode {
           capacityBytes,
           identity,
           token,
-          isPublic: !isLoopback(host),
+          isPublic: !isPrivateHost(`http://${urlHost(host)}`),
           settings,
           clock,
           logger,

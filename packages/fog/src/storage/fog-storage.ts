@@ -68,7 +68,7 @@ export interface FogStorageOptions {
   capacityBytes: number
   identity: Identity
   token: string
-  /** False on a machine or network of its own: then other nodes may have private addresses. */
+  /** False where the node's own address is private: then those of the other nodes may be. */
   isPublic: boolean
   settings: StorageSettings
   clock: () => number
