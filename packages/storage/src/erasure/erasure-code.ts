@@ -36,7 +36,7 @@ const codes = new Map<string, ErasureCode>()
 /**
  * The code of k data and m parity shards: copies where k = 1, else Reed–Solomon in the form of a Cauchy matrix over bits
  * (`cauchy.ts`). Every 64 KiB of the shards are coded by themselves and agree with @ronomon/reed-solomon 6.0.0 given the same 64 KiB.
- * That native library is about as fast as this kernel in WebAssembly (0.6 to 1.5 times, by what a garbage collector does meanwhile) and
+ * That native library is about as fast as this kernel in WebAssembly (0.5 to 1.5 times, by what a garbage collector does meanwhile) and
  * wants the data in one buffer, which they are not: it would make putting no faster. `npm run bench -- storage-encode` measures both.
  * @throws PinGoError MESSAGE_INVALID for k outside 1 … 24 or m outside 0 … 6
  */
