@@ -102,11 +102,11 @@ export class SqliteCaretakerStore implements CaretakerStore {
       this.#checkVersion(locations)
     }
     if (manifest.root !== undefined) await checkTree(this.#blocks, manifest)
-    const blocks: { key: string; bytes: number }[] = []
+    const blocks: { cid: CID; bytes: number }[] = []
     for await (const cid of manifestBlocks(this.#blocks, manifestCid)) {
       const bytes = this.#blocks.size(cid)
       if (bytes === undefined) throw new PinGoError('BLOCK_MISSING', `Block ${cid} of the manifest is not here.`)
-      blocks.push({ key: keyOf(cid), bytes })
+      blocks.push({ cid, bytes })
     }
     const isLost = await this.#isLost(id)
     await this.#db.write(() => {
@@ -144,7 +144,11 @@ export class SqliteCaretakerStore implements CaretakerStore {
         if (asker !== owner) {
           if (mayRelocate || !this.locations(id, part)) this.#putLocations(id, part, locations)
         } else if (!isKeptElsewhere) this.#putLocations(id, part, this.#anew(id, part, locations))
-      for (const { key, bytes } of blocks) this.#leases.add(key, bytes, { label: careLabel(id), owner, until: FOREVER })
+      for (const { cid, bytes } of blocks) {
+        // a lease that was over may have let it be collected since it was seen above
+        if (!this.#blocks.has(cid)) throw new PinGoError('BLOCK_MISSING', `Block ${cid} of the manifest is not here.`)
+        this.#leases.add(keyOf(cid), bytes, { label: careLabel(id), owner, until: FOREVER })
+      }
     })
     this.onCommit(id)
   }
