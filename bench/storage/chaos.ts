@@ -57,7 +57,7 @@ export async function wreak(o: ChaosOptions): Promise<Row[]> {
       const wanted = told.object.bytes > MAX_COPIED_BYTES ? '10+6' : '1+6'
       if (told.object.code !== wanted) counts.weak += 1
       // one that had all its shards on 16 nodes before may still be acknowledged
-      if (told.object.beganAt > killedAt && wanted === '10+6' && nodesFor(told.object.bytes) > NODES - DEAD)
+      if (told.object.beganAt > killedAt && wanted === '10+6' && nodesFor(told.object) > NODES - DEAD)
         counts.lateAcks += 1
     }
     if (told.type === 'refused') {
@@ -137,10 +137,11 @@ export async function wreak(o: ChaosOptions): Promise<Row[]> {
 }
 
 /** Nodes that an object's first stripe takes: its empty data shards are stored nowhere. */
-function nodesFor(bytes: number): number {
+function nodesFor({ bytes, isPublic }: Acked): number {
   const { k, m } = DEFAULT_CODE
-  const stripe = Math.min(paddedBytes(bytes), k * SHARD_BYTES)
-  const shardBytes = Math.ceil(stripe / k / SHARD_ROW_BYTES) * SHARD_ROW_BYTES
+  const stripe = Math.min(isPublic ? bytes : paddedBytes(bytes), k * SHARD_BYTES)
+  // the shards of public data are leaves of 1 MiB
+  const shardBytes = isPublic ? Math.min(bytes, SHARD_BYTES) : Math.ceil(stripe / k / SHARD_ROW_BYTES) * SHARD_ROW_BYTES
   return Math.ceil(stripe / shardBytes) + m
 }
 
@@ -150,7 +151,7 @@ const zero = (name: string, measured: number): Row => ({ name, measured, bar: '0
 async function repaired(network: StorageNetwork, acked: readonly Acked[]): Promise<number> {
   let whole = 0
   for (let turn = 0; turn < 8 && whole < acked.length; turn++) {
-    await network.order({ ms: turn < 2 ? DAY_MS : 1.1 * HOUR_MS })
+    await network.order({ ms: DAY_MS + HOUR_MS }) // each object is looked after once a day
     await sleep(3_000) // they find each other again
     await network.order({ do: 'tick' })
     const stats = await Promise.all(network.live.map((node) => node.stats()))
