@@ -28,10 +28,19 @@ const Bytes = z.custom<Uint8Array>((value) => value instanceof Uint8Array, 'is n
 export const RangeSchema = z.tuple([Count, Count]).refine(([from, to]) => from < to, 'is empty')
 export type Range = z.infer<typeof RangeSchema>
 
+/** Most slices of one contributor. */
+export const MAX_SLICES = 256
+
+/** A fraction of a contributor: one lease at a time, on at most one core. */
+export const SliceSchema = z.strictObject({ cores: z.number().min(0.05).max(1), memoryBytes: Count })
+export type Slice = z.infer<typeof SliceSchema>
+
 export const OfferSchema = z.strictObject({
   cores: z.number().min(0.05).max(4096),
   memoryBytes: Count,
   diskBytes: Count,
+  /** How it is divided: slices work side by side, for one job or several. Absent: one slice of all. */
+  slices: z.array(SliceSchema).min(1).max(MAX_SLICES).optional(),
 })
 /** What an owner lends. */
 export type Offer = z.infer<typeof OfferSchema>
@@ -42,6 +51,12 @@ export const HardwareSchema = z.strictObject({
   cores: z.int().min(1).max(4096),
   memoryBytes: Count,
   runtime: z.string().max(200),
+  /** Vector instructions that the runtime finds, such as 'avx2 fma'; with runtime and threads the class inside which results are bitwise equal. */
+  isa: z.string().max(200).optional(),
+  /** Threads of a slice. */
+  threads: z.int().min(1).max(4096).optional(),
+  /** How jobs are kept apart from the machine. */
+  isolation: z.enum(['wasm', 'process', 'namespaces', 'sandbox']).optional(),
 })
 export type Hardware = z.infer<typeof HardwareSchema>
 
@@ -69,6 +84,10 @@ export const LeaseSchema = z.strictObject({
   codec: z.literal('int8-256'),
   /** Bearer token for the update's PUT: only who holds the lease may make the fog node read a body. */
   ticket: z.string().max(200),
+  /** Which slice of the contributor it is for; absent: the first. */
+  slice: z.int().min(0).max(MAX_SLICES).optional(),
+  /** The job's name, for the contributor's owner. */
+  jobName: z.string().max(200).optional(),
   /** Of a private dataset, until the lease ends: kept in memory alone, never written, never logged. */
   key: KeySchema.optional(),
 })
