@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import type { BatchInput, Tensor } from '@pingo/wire'
+import { type BatchInput, sizeOf, type Tensor } from '@pingo/wire'
 import { buildGradients, checkModel, type Model, type Node, parseModel } from './index.ts'
-import { type Attributes, int, intOf } from './model.ts'
+import { type Attributes, float, int, intOf, string } from './model.ts'
 import { tensorOf } from './tensors.ts'
+import { distance, runOnce } from './testing/runtime.ts'
 
 const HIDDEN = 8
 
@@ -63,7 +64,7 @@ function gradientNodes(m: Model, steps: number): Node[] {
 
 for (const [op, gates, each] of [
   ['RNN', 1, 2],
-  ['LSTM', 4, 2],
+  ['LSTM', 4, 1],
   ['GRU', 3, 4],
 ] as const)
   test(`${op}: weights get one product for all time steps, however many these are`, () => {
@@ -75,6 +76,46 @@ for (const [op, gates, each] of [
       const sums = nodes.filter(({ op: type }) => type === 'ReduceSum').length
       assert.ok(sums < 10, `${sums} sums`)
     }
+  })
+
+for (const direction of ['forward', 'reverse'])
+  test(`a long LSTM (${direction}), computed span by span, has the gradients of one that is unrolled`, async () => {
+    const [steps, batch] = [70, 3]
+    // a clip that never binds is one that the runtime's operation is not used for
+    const gradients = (clip: Attributes) =>
+      buildGradients(model('LSTM', 4, steps, { direction: string(direction), ...clip }), {
+        loss: 'mse',
+        batch,
+        inputs: [column('input', [steps, 4])],
+        target: column('target', [HIDDEN]),
+      })
+    const wave = (shape: number[], by: number): Tensor =>
+      tensorOf(
+        'float32',
+        shape,
+        Array.from({ length: sizeOf(shape) }, (_, i) => Math.sin(by * i)),
+      )
+    const feeds = new Map([
+      ['input', wave([batch, steps, 4], 0.7)],
+      ['target', wave([batch, HIDDEN], 1.3)],
+      ['sample_weight', tensorOf('float32', [batch], [1, 1, 1])],
+    ])
+    const [spans, unrolled] = await Promise.all(
+      [{} as Attributes, { clip: float(1e6) }].map(async (clip) => {
+        const { graph } = gradients(clip)
+        const ops = parseModel(graph).graph.nodes.map(({ op }) => op)
+        assert.equal(ops.filter((op) => op === 'LSTM').length, 'clip' in clip ? 0 : 3)
+        const { inputs } = parseModel(graph).graph
+        const weights = model('LSTM', 4, steps).graph.initializers
+        for (const { name } of inputs) {
+          const weight = weights.get(name)
+          if (weight) feeds.set(name, weight)
+        }
+        return runOnce(graph, feeds)
+      }),
+    )
+    assert.ok(spans!.size >= 4)
+    for (const [name, value] of unrolled!) assert.ok(distance(spans!.get(name)!.data, value.data) < 1e-5, name)
   })
 
 test('an initial state of zeros costs nothing', () => {

@@ -14,6 +14,7 @@ import {
   rnnCell,
   type State,
 } from './cells.ts'
+import { emitLstm, lstm } from './lstm.ts'
 
 /** Most time steps, both directions counted, that one node is unrolled into (some 30 operations each). */
 export const MAX_UNROLLED_STEPS = 2048
@@ -29,6 +30,14 @@ interface Kind {
     bound: Activate,
     attributes: LowerContext['attributes'],
   ): Cell
+  /** What the runtime does in one operation, where nothing unusual is asked for. */
+  emit?: typeof emitLstm
+}
+
+/** A direction's outputs [T, B, H] and its last states. */
+interface Run {
+  outputs: Value
+  last: State
 }
 
 const DIRECTIONS: Readonly<Record<string, readonly ('forward' | 'reverse')[]>> = {
@@ -80,7 +89,7 @@ function masks(b: GraphBuilder, lengths: Value | undefined, steps: number): (Val
   )
 }
 
-/** Runs a cell over time. @returns the outputs by time step, and the last state */
+/** Runs a cell over time. */
 function unroll(
   b: GraphBuilder,
   cell: Cell,
@@ -89,7 +98,7 @@ function unroll(
   start: State,
   reverse: boolean,
   alive: readonly (Value | undefined)[],
-): { outputs: Value[]; last: State } {
+): Run {
   const sizes = b.ints(range(steps).map(() => batch))
   const projected = cell.project(x).map((p) => (steps === 1 ? [p] : b.emit('Split', [p, sizes], { axis: int(0) })))
   const zeros = () => b.filled([batch, hidden])
@@ -107,7 +116,7 @@ function unroll(
     outputs[t] = mask ? b.where(mask, next.h, b.scalar(0)) : next.h
     state = { h: held(next.h, state.h), ...(next.c ? { c: held(next.c, state.c) } : {}) }
   }
-  return { outputs, last: state }
+  return { outputs: b.reshape(b.concat(outputs, 0), [steps, batch, hidden]), last: state }
 }
 
 /** dtype float32 [B, H] states of all directions as [D, B, H], or [B, D, H] in layout 1. */
@@ -151,16 +160,18 @@ function lower(c: LowerContext, kind: Kind): (Value | undefined)[] {
     ? (v: Value | undefined) => v && b.transpose(v, [1, 0, 2])
     : (v: Value | undefined) => v
   const [first, firstCell] = [byDirection(h0), byDirection(c0)]
+  const isUsual = limit === 0 && alive.every((mask) => !mask) && usesDefaults(attributes, kind.activations)
   const flat = b.reshape(X, [steps * batch, width])
-  const runs = directions.map((direction, d) => {
+  const runs = directions.map((direction, d): Run => {
     const both = bias && pick(b, bias, d)
     const half = (i: number) => both && b.slice(both, [0], [i * G * hidden], [(i + 1) * G * hidden])
     const weights = { W: pick(b, W, d), R: pick(b, R, d), Wb: half(0), Rb: half(1), hidden }
-    const cell = kind.make(b, weights, functions[d]!, bound, attributes)
     const start = { h: initial(b, first, d, batch, hidden), c: initial(b, firstCell, d, batch, hidden) }
+    if (kind.emit && isUsual) return kind.emit(b, direction, { X, W: weights.W, R: weights.R, bias: both, ...start })
+    const cell = kind.make(b, weights, functions[d]!, bound, attributes)
     return unroll(b, cell, flat, [steps, batch, hidden], start, direction === 'reverse', alive)
   })
-  const whole = runs.map(({ outputs }) => b.reshape(b.concat(outputs, 0), [steps, 1, batch, hidden]))
+  const whole = runs.map(({ outputs }) => b.reshape(outputs, [steps, 1, batch, hidden]))
   const Y = b.concat(whole, 1)
   const last = (name: 'h' | 'c') =>
     stacked(
@@ -171,12 +182,19 @@ function lower(c: LowerContext, kind: Kind): (Value | undefined)[] {
   return [batchFirst ? b.transpose(Y, [2, 0, 1, 3]) : Y, last('h'), runs[0]!.last.c ? last('c') : undefined]
 }
 
+/** Whether the activations are those that the operator has by itself. */
+function usesDefaults(attributes: LowerContext['attributes'], standard: readonly string[]): boolean {
+  const given = attributes.activations
+  return given?.type !== 'strings' || given.value.every((name, i) => name === standard[i % standard.length])
+}
+
 const unsupported = (why: string, hint: string) => new PinGoError('GRAPH_UNSUPPORTED', why, { hint })
 
 const recurrentOf = (kind: Kind): Operator => ({ lower: (c) => lower(c, kind) })
 
 /**
- * Recurrent layers, unrolled over their time axis, whose length is fixed in a training graph: one product gives the inputs' part of all steps'
+ * Recurrent layers. An LSTM of the usual kind is one operation with a gradient of its own (lstm.ts). The others are
+ * unrolled over their time axis, whose length is fixed in a training graph: one product gives the inputs' part of all steps'
  * gates, and each step adds its state's by one more. Gradients follow from those of the operators it is written with; see
  * `SharedProducts` for how those of the weights are joined.
  */
@@ -188,5 +206,8 @@ export const recurrent: Record<string, Operator> = {
     make: (b, weights, functions, bound, attributes) =>
       gruCell(b, weights, functions, bound, intOf(attributes, 'linear_before_reset', 0) === 1),
   }),
-  LSTM: recurrentOf({ gates: 4, activations: ['Sigmoid', 'Tanh', 'Tanh'], make: lstmCell }),
+  LSTM: {
+    ...recurrentOf({ gates: 4, activations: ['Sigmoid', 'Tanh', 'Tanh'], make: lstmCell, emit: emitLstm }),
+    ...lstm,
+  },
 }
