@@ -10,3 +10,19 @@
  */
 export { Contributor, type ContributorOptions, type ContributorStatus } from './node.ts'
 export { memoryLimit, readHardware, resolveOffer } from './offer.ts'
+export { readMachine } from './owner/machine.ts'
+export type { OwnerSettings } from './owner/settings.ts'
+export { readSettingsWords, SETTINGS_FILE, SettingsFile } from './owner/settings-file.ts'
+export {
+  type Machine,
+  printSettings,
+  readAssignment,
+  readWords,
+  resolveSettings,
+  WORD_NAMES,
+  WORDS,
+  type WordName,
+  type Words,
+  type WordValue,
+  wordText,
+} from './owner/words.ts'

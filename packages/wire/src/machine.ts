@@ -84,6 +84,8 @@ export const MachineViewSchema = z.strictObject({
   }),
   state: z.enum(['idle', 'working', 'paused', 'offline', 'leaving']),
   pause: PauseSchema.optional(),
+  /** What the owner should know: settings that cannot be taken, a data cap that was reached. Sentences. */
+  notices: z.array(z.string().max(1000)).max(20).optional(),
   offer: OfferSchema,
   /** Cores that may be used this moment: less than offered while the owner's programs run. */
   allowedCores: z.number().min(0),
