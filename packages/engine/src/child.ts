@@ -5,6 +5,7 @@
 import { rmSync } from 'node:fs'
 import { Worker } from 'node:worker_threads'
 import { BatchInbox, type FromReader } from './batch-inbox.ts'
+import { Pacer } from './pace.ts'
 import { BATCHES_FD, type ChildSettings, type FromChild, type ToChild } from './protocol.ts'
 import { loadRuntime } from './runtime.ts'
 import { Service } from './service.ts'
@@ -24,8 +25,13 @@ const thread = new Worker(new URL('./side-thread.js', import.meta.url), {
 })
 thread.unref()
 
+const cpuMs = (): number => {
+  const { user, system } = process.cpuUsage()
+  return (user + system) / 1000
+}
+const pacer = new Pacer({ now: () => performance.now(), used: cpuMs }, settings.threads, settings.pace)
 const runtime = await loadRuntime(settings)
-const service = new Service(runtime, { send, handBack: writeWeights })
+const service = new Service(runtime, { send, handBack: writeWeights }, pacer)
 const inbox = new BatchInbox(
   (place) => thread.postMessage(place),
   (batch, done) => service.receive(batch, done),

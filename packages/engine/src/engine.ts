@@ -1,8 +1,8 @@
 import { writeModel } from '@pingo/graph'
-import { PinGoError } from '@pingo/wire'
+import { type IsolationView, PinGoError } from '@pingo/wire'
 import { LOAD_TIMEOUT_MS, MAX_THREADS, RUN_TIMEOUT_MS } from './limits.ts'
 import { Link } from './link.ts'
-import { residentBytes } from './memory.ts'
+import { processorMs, residentBytes } from './memory.ts'
 import type { EngineOptions } from './options.ts'
 import { ProcessHost } from './process-host.ts'
 import type { OpenReply, RuntimeName } from './protocol.ts'
@@ -29,7 +29,10 @@ export class Engine {
     if (!Number.isInteger(threads) || threads < 1 || threads > MAX_THREADS)
       throw new PinGoError('ENGINE_OPTIONS_INVALID', `threads is ${threads}; it must be 1 to ${MAX_THREADS}.`)
     if (signal?.aborted) throw aborted(signal)
-    const host = await ProcessHost.start({ settings: { runtime, threads }, niceness, maxMemoryBytes })
+    const { pace = 1 } = options
+    if (!(pace >= 0 && pace <= 1))
+      throw new PinGoError('ENGINE_OPTIONS_INVALID', `The pace is ${pace}; it must be 0 to 1.`)
+    const host = await ProcessHost.start({ settings: { runtime, threads, pace }, niceness, maxMemoryBytes })
     const engine = new Engine(host, options)
     if (signal?.aborted) {
       engine.#onAbort()
@@ -46,7 +49,7 @@ export class Engine {
 
   private constructor(host: ProcessHost, options: EngineOptions) {
     this.#host = host
-    this.#link = new Link(host, options.logger)
+    this.#link = new Link(host, options.logger, options.pace)
     this.#options = options
     this.#onAbort = () => this.#link.kill(aborted(options.signal!))
     options.signal?.addEventListener('abort', this.#onAbort, { once: true })
@@ -60,6 +63,47 @@ export class Engine {
   get info(): { runtime: RuntimeName; version: string; threads: number } {
     const { runtime, version } = this.#link
     return { runtime, version, threads: runtime === 'onnxruntime-node' ? (this.#options.threads ?? 1) : 1 }
+  }
+
+  /**
+   * The share of the CPU that training may use from now on, 0 … 1 (of as many cores as the engine has threads): 1 is full speed, 0 parks at
+   * the next step boundary with nothing lost, between is a duty cycle by the CPU time that the child uses. Changes hold at once, also for
+   * leases to come. At 0 graphs that are still to be opened or run wait too.
+   * @throws PinGoError ENGINE_OPTIONS_INVALID
+   */
+  pace(share: number): void {
+    this.#link.pace(share)
+  }
+
+  /** Whether the pace is 0 and the last step has ended: the child takes no CPU time. */
+  get parked(): boolean {
+    return this.#link.parked
+  }
+
+  /**
+   * Stops the child at once, in the middle of whatever it does (SIGSTOP); {@link thaw} lets it go on. Its time limits stand still meanwhile.
+   * @returns false where it cannot be done: on Windows, and when the child is gone
+   */
+  freeze(): boolean {
+    return this.#link.freeze(true)
+  }
+
+  thaw(): void {
+    this.#link.freeze(false)
+  }
+
+  get frozen(): boolean {
+    return this.#link.frozen
+  }
+
+  /** CPU time that the child used so far, milliseconds, in steps of 10; undefined when it is gone or the system does not tell. */
+  cpuMs(): number | undefined {
+    return this.#link.death ? undefined : processorMs(this.pid)
+  }
+
+  /** How the child is kept apart from this machine. */
+  get isolation(): IsolationView {
+    return { tier: 'process', sentence: 'A process of its own, with an empty environment in an empty folder.' }
   }
 
   /** False once the child is gone, whatever ended it. */

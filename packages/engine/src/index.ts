@@ -17,7 +17,7 @@ export { type FitEpoch, type FitOptions, type FitProgress, type FitResult, fit }
 export type { FitData, FitTensors } from './fit-data.ts'
 export { type EngineInfo, engineInfo } from './info.ts'
 export * from './limits.ts'
-export type { EngineLogger, EngineOptions } from './options.ts'
+export type { EngineLogger, EngineOptions, Isolation } from './options.ts'
 export type { RuntimeName, ValueSpec } from './protocol.ts'
 export {
   MAX_GRAPH_BYTES,

@@ -1,9 +1,12 @@
 import type { StepResult, TrainingLoop } from './loop.ts'
-import type { BatchMessage, Fault, FromChild, LeaseMessage } from './protocol.ts'
+import type { Pacer } from './pace.ts'
+import type { BatchMessage, Fault, FromChild, LeaseMessage, Rest } from './protocol.ts'
 
 /** Steps are reported together until they took this long or are this many, so that tiny steps do not pay for a message each. */
 const REPORT_EVERY_MS = 5
 const REPORT_EVERY_STEPS = 8
+/** Of rests shorter than this, milliseconds, the parent is not told. */
+const TELL_REST_MS = 1_000
 
 /** How the child speaks to its parent. */
 export interface Voice {
@@ -17,22 +20,25 @@ interface Arrival {
   done: () => void
 }
 
-/** One lease in the child: takes batches as they come, steps, reports, and hands back parameters at the end. */
+/** One lease in the child: takes batches as they come, steps at its pace, reports, and hands back parameters at the end. */
 export class LeaseRunner {
   readonly #loop: TrainingLoop
   readonly #lease: LeaseMessage
   readonly #voice: Voice
+  readonly #pacer: Pacer
   readonly #batches: Arrival[] = []
   #stopped = false
   #wake: (() => void) | undefined
   #losses: number[] = []
   #metrics: number[] = []
   #millis = 0
+  #rest: Rest = 'none'
 
-  constructor(loop: TrainingLoop, lease: LeaseMessage, voice: Voice) {
+  constructor(loop: TrainingLoop, lease: LeaseMessage, voice: Voice, pacer: Pacer) {
     this.#loop = loop
     this.#lease = lease
     this.#voice = voice
+    this.#pacer = pacer
   }
 
   /** @param done called when nobody reads the batch any more: after its step, or once it is sure that there will be none */
@@ -43,6 +49,11 @@ export class LeaseRunner {
 
   stop(): void {
     this.#stopped = true
+    this.#wake?.()
+  }
+
+  /** The pace was changed; it holds at once, also in a rest. */
+  repace(): void {
     this.#wake?.()
   }
 
@@ -60,6 +71,7 @@ export class LeaseRunner {
         const { loss, metric, millis } = await this.#step(arrival)
         done++
         busy += millis
+        this.#pacer.count(millis)
         if (!Number.isFinite(loss)) throw diverged(`the loss of step ${done} is ${loss}`)
         this.#report(loss, metric, millis)
         if (softMs !== undefined && performance.now() - began >= softMs) break
@@ -89,16 +101,38 @@ export class LeaseRunner {
     }
   }
 
+  /** The batch of the next step, once there is one and its turn has come; a stop ends the wait at once. */
   async #next(): Promise<Arrival | undefined> {
-    while (this.#batches.length === 0 && !this.#stopped) {
+    while (!this.#stopped) {
+      const rest = this.#pacer.wait()
+      if (rest === 0 && this.#batches.length > 0) break
       this.#flush()
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve
-      })
+      this.#tell(rest)
+      await this.#woken(rest === 0 ? Number.POSITIVE_INFINITY : rest)
     }
+    this.#tell(0)
     // The parent sends the next batch when it hears of a step: before the last one that is here, not after it.
     if (this.#batches.length === 1) this.#flush()
     return this.#stopped ? undefined : this.#batches.shift()
+  }
+
+  /** Resolves after so many milliseconds, or when something happened. */
+  #woken(millis: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = Number.isFinite(millis) ? setTimeout(resolve, millis) : undefined
+      this.#wake = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+    })
+  }
+
+  #tell(millis: number): void {
+    const isLong = millis >= TELL_REST_MS || (millis > 0 && this.#rest !== 'none')
+    const rest = millis === Number.POSITIVE_INFINITY ? 'parked' : isLong ? 'paced' : 'none'
+    if (rest === this.#rest) return
+    this.#rest = rest
+    this.#voice.send({ type: 'rests', lease: this.#lease.lease, rest })
   }
 
   #report(loss: number, metric: number, millis: number): void {

@@ -1,9 +1,10 @@
 import { optimizerScalars } from '@pingo/graph'
 import { PinGoError, sizeOf } from '@pingo/wire'
+import { Countdown } from './countdown.ts'
 import { findOrigin, originSentence } from './diagnose.ts'
 import { MAX_BATCHES_AHEAD, MAX_BYTES_AHEAD, MIN_BATCHES_AHEAD, WEIGHTS_AT_ONCE } from './limits.ts'
 import { confused, type LeaseListener, type Link } from './link.ts'
-import type { FromChild, Spread } from './protocol.ts'
+import type { FromChild, Rest, Spread } from './protocol.ts'
 import { batchArrays, type TrainerProgram, type TrainRequest, type TrainResult } from './trainer.ts'
 
 export interface LeaseOrder {
@@ -44,7 +45,8 @@ export class Lease implements LeaseListener {
   #done: Extract<FromChild, { type: 'done' }> | undefined
   /** What the child hands back, part by part. */
   #weights: { theta: Float32Array; buffers: Float32Array; received: number }
-  #stall: NodeJS.Timeout | undefined
+  readonly #stall = new Countdown()
+  #rest: Rest = 'none'
   #resolve!: (result: TrainResult) => void
   #reject!: (error: unknown) => void
 
@@ -61,6 +63,7 @@ export class Lease implements LeaseListener {
       this.#reject = reject
     })
     link.leases.set(this.#id, this)
+    this.#stall.hold(link.frozen)
     request.signal?.addEventListener('abort', this.#onAbort, { once: true })
     const { theta, buffers, steps, softMs } = request
     const { trainer } = order
@@ -80,11 +83,22 @@ export class Lease implements LeaseListener {
     this.#link.post({ type: 'stop', lease: this.#id })
   }
 
+  get parked(): boolean {
+    return this.#rest === 'parked'
+  }
+
+  hold(isHeld: boolean): void {
+    this.#stall.hold(isHeld)
+  }
+
   message(message: Extract<FromChild, { lease: number }>): void {
     if (this.#ended) return
     if (message.type === 'steps') this.#advance(message)
     else if (message.type === 'weights') this.#receive(message)
-    else if (message.type === 'failed') {
+    else if (message.type === 'rests') {
+      this.#rest = message.rest
+      this.#watch()
+    } else if (message.type === 'failed') {
       this.failedInChild = true
       const { fault, step, overwrote } = message
       const failure = new PinGoError(fault.code, fault.message, { hint: fault.hint, details: { step } })
@@ -237,28 +251,24 @@ export class Lease implements LeaseListener {
 
   /** Restarts the clock of the step that the child should be doing. */
   #watch(): void {
-    clearTimeout(this.#stall)
-    if (this.#pending.length === 0) return
+    this.#stall.clear()
+    if (this.#pending.length === 0 || this.#rest !== 'none') return
     const { stallMs } = this.#order
-    this.#stall = setTimeout(
-      () =>
-        this.#link.kill(
-          new PinGoError(
-            'ENGINE_TIMEOUT',
-            `A training step took longer than ${stallMs} ms; the engine's process was killed.`,
-            {
-              hint: 'Raise runTimeoutMs or use a smaller batch.',
-            },
-          ),
+    this.#stall.start(stallMs, () =>
+      this.#link.kill(
+        new PinGoError(
+          'ENGINE_TIMEOUT',
+          `A training step took longer than ${stallMs} ms; the engine's process was killed.`,
+          { hint: 'Raise runTimeoutMs or use a smaller batch.' },
         ),
-      stallMs,
+      ),
     )
   }
 
   #end(settle: () => void): void {
     if (this.#ended) return
     this.#ended = true
-    clearTimeout(this.#stall)
+    this.#stall.clear()
     this.#request.signal?.removeEventListener('abort', this.#onAbort)
     this.#link.leases.delete(this.#id)
     this.#free()

@@ -1,4 +1,5 @@
 import { PinGoError } from '@pingo/wire'
+import { Countdown } from './countdown.ts'
 import type { EngineLogger } from './options.ts'
 import type { Call, FromChild, RuntimeName, ToChild } from './protocol.ts'
 
@@ -16,6 +17,8 @@ export interface Host {
   idle(): void
   /** Ends the host at once, in the middle of whatever it does. */
   kill(): void
+  /** Stops the host where it is, in the middle of whatever it does, and lets it go on; false where that cannot be done. */
+  freeze?(isFrozen: boolean): boolean
   /** Lets the host leave, kills it if it does not; resolves when nothing of it is left. */
   leave(): Promise<void>
 }
@@ -23,6 +26,10 @@ export interface Host {
 /** What the child reports on a lease in progress. */
 export interface LeaseListener {
   message(message: Extract<FromChild, { lease: number }>): void
+  /** Whether it waits until the pace is changed. */
+  readonly parked: boolean
+  /** Time limits stand still from now on, or run on. */
+  hold(isHeld: boolean): void
   /** The child is gone, or about to be. */
   died(error: PinGoError): void
 }
@@ -46,13 +53,18 @@ export class Link {
   readonly #host: Host
   readonly #logger: EngineLogger | undefined
   readonly #queue: Job[] = []
-  #active: (Job & { id: number; timer: ReturnType<typeof setTimeout> }) | undefined
+  readonly #limit = new Countdown()
+  #active: (Job & { id: number }) | undefined
+  #share: number
+  #frozen = false
   #nextId = 1
   #holds = 0
   #death: PinGoError | undefined
 
-  constructor(host: Host, logger?: EngineLogger) {
+  /** @param share the pace that the child began with */
+  constructor(host: Host, logger?: EngineLogger, share = 1) {
     this.#host = host
+    this.#share = share
     this.#logger = logger
     this.runtime = host.runtime
     this.version = host.version
@@ -103,6 +115,44 @@ export class Link {
     })
   }
 
+  get share(): number {
+    return this.#share
+  }
+
+  /**
+   * The share of the CPU that training may use, 0 … 1, from now on. At 0 training waits at the next step boundary, and graphs that are still to
+   * be opened or run wait here.
+   * @throws PinGoError ENGINE_OPTIONS_INVALID
+   */
+  pace(share: number): void {
+    if (!(share >= 0 && share <= 1))
+      throw new PinGoError('ENGINE_OPTIONS_INVALID', `The pace is ${share}; it must be 0 to 1.`)
+    if (share === this.#share) return
+    this.#share = share
+    this.post({ type: 'pace', share })
+    this.#advance()
+  }
+
+  /** Whether the pace is 0 and nothing runs any more. */
+  get parked(): boolean {
+    return this.#share === 0 && !this.#active && [...this.leases.values()].every(({ parked }) => parked)
+  }
+
+  get frozen(): boolean {
+    return this.#frozen
+  }
+
+  /** Stops the child where it is, or lets it go on; its time limits stand still meanwhile. Returns whether it is stopped. */
+  freeze(isFrozen: boolean): boolean {
+    if (this.#death) return false
+    if (isFrozen === this.#frozen) return isFrozen
+    if (!this.#host.freeze?.(isFrozen)) return this.#frozen
+    this.#frozen = isFrozen
+    this.#limit.hold(isFrozen)
+    for (const lease of this.leases.values()) lease.hold(isFrozen)
+    return isFrozen
+  }
+
   /** Sends a message that has no answer of its own. */
   post(message: ToChild): void {
     if (!this.#death) this.#host.send(message)
@@ -128,6 +178,7 @@ export class Link {
   /** Ends the child in good order; resolves when nothing of it is left. */
   async close(): Promise<void> {
     if (!this.#death) {
+      this.freeze(false)
       this.post({ type: 'exit' })
       this.#end(new PinGoError('ENGINE_CLOSED', 'The engine was closed. Start a new one.'))
     }
@@ -135,11 +186,13 @@ export class Link {
   }
 
   #advance(): void {
-    const job = this.#active ? undefined : this.#queue.shift()
+    if (this.#active) return
+    const next = this.#queue.findIndex(({ call }) => this.#share > 0 || !isWork(call))
+    const job = next < 0 ? undefined : this.#queue.splice(next, 1)[0]!
     if (!job) return
     const id = this.#nextId++
-    const timer = setTimeout(() => this.kill(timedOut(job.call.type, job.timeoutMs)), job.timeoutMs)
-    this.#active = { ...job, id, timer }
+    this.#limit.start(job.timeoutMs, () => this.kill(timedOut(job.call.type, job.timeoutMs)))
+    this.#active = { ...job, id }
     this.post({ ...job.call, id })
   }
 
@@ -149,7 +202,7 @@ export class Link {
       const job = this.#active
       if (job?.id !== message.id) return
       this.#active = undefined
-      clearTimeout(job.timer)
+      this.#limit.clear()
       if (message.fault) job.reject(new PinGoError(message.fault.code, message.fault.message))
       else job.resolve(message.value)
       this.#advance()
@@ -159,8 +212,9 @@ export class Link {
   #end(error: PinGoError): void {
     if (this.#death) return
     this.#death = error
+    this.#frozen = false
     this.#logger?.debug({ ...this.#host.label, code: error.code }, `The engine's process ended: ${error.message}`)
-    clearTimeout(this.#active?.timer)
+    this.#limit.clear()
     const jobs = this.#active ? [this.#active, ...this.#queue] : this.#queue
     for (const job of jobs) job.reject(error)
     this.#active = undefined
@@ -170,6 +224,9 @@ export class Link {
     this.#host.idle()
   }
 }
+
+/** Calls that take CPU time worth the name. */
+const isWork = ({ type }: Call): boolean => type === 'open' || type === 'openTrainer' || type === 'run'
 
 export const confused = (): PinGoError =>
   new PinGoError('ENGINE_CRASHED', "The engine's process answered out of turn and was killed.", {

@@ -32,3 +32,20 @@ export async function residentBytes(pid: number): Promise<number | undefined> {
     return undefined
   }
 }
+
+/** Linux counts a process's CPU time in ticks of this many milliseconds (USER_HZ is 100 wherever Node runs). */
+const TICK_MS = 10
+
+/** CPU time of a process and of children that it has waited for, milliseconds; undefined when it is gone, or where there is no /proc. */
+export function processorMs(pid: number): number | undefined {
+  if (!hasProc) return undefined
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
+    // The name of the program, which may hold spaces, is in brackets; utime, stime, cutime and cstime are fields 14 to 17 (proc_pid_stat(5)).
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    const ticks = fields.slice(11, 15).reduce((sum, field) => sum + Number(field), 0)
+    return Number.isFinite(ticks) ? ticks * TICK_MS : undefined
+  } catch {
+    return undefined
+  }
+}

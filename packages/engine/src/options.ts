@@ -4,11 +4,15 @@ export interface EngineLogger {
   warn(fields: Record<string, unknown>, message: string): void
 }
 
+export type Isolation = 'auto' | 'native' | 'wasm' | 'none'
+
 export interface EngineOptions {
   /** Threads of one run, default 1. Results are bitwise the same on every run only with 1. WebAssembly always uses 1. */
   threads?: number
   /** Nice value of the child, -20 … 19 (19: only what nobody else wants). Default: the parent's. */
   niceness?: number
+  /** The pace to begin with, 0 … 1, default 1: see `Engine.pace`. What the start takes is paid back too. */
+  pace?: number
   /** Resident memory at which the child is killed with ENGINE_MEMORY, bytes. Default: none. */
   maxMemoryBytes?: number
   /** Bound of opening a graph, milliseconds. */
@@ -17,6 +21,12 @@ export interface EngineOptions {
   runTimeoutMs?: number
   /** `native` is onnxruntime-node, `wasm` onnxruntime-web, `auto` (default) native where it loads. */
   runtime?: 'auto' | 'native' | 'wasm'
+  /**
+   * How the child is kept apart from this machine. `none` (default): a process of its own and no more. `native`: the native runtime in the best
+   * isolation there is here; `auto`: the same, but WebAssembly where there is none; `wasm`: WebAssembly in the best isolation there is.
+   * `Engine.isolation` says what became of it.
+   */
+  isolation?: Isolation
   /** Kills the child when it aborts. */
   signal?: AbortSignal
   logger?: EngineLogger

@@ -113,6 +113,15 @@ export class ProcessHost implements Host {
     this.#child.channel?.unref()
   }
 
+  freeze(isFrozen: boolean): boolean {
+    if (process.platform === 'win32') return false
+    try {
+      return process.kill(this.pid, isFrozen ? 'SIGSTOP' : 'SIGCONT')
+    } catch {
+      return false
+    }
+  }
+
   kill(): void {
     this.#child.kill('SIGKILL')
   }

@@ -98,6 +98,8 @@ export type ToChild =
   | LeaseMessage
   | BatchMessage
   | { type: 'stop'; lease: number }
+  /** The share of the CPU that training may use from now on, 0 … 1, of this lease and those to come. */
+  | { type: 'pace'; share: number }
   | { type: 'exit' }
 
 export interface Fault {
@@ -120,11 +122,17 @@ export type FromChild =
   /** At the end of a lease: all of its weights, in order. They come by another way than `done`, which may arrive before them. */
   | WeightsMessage
   | { type: 'done'; lease: number; steps: number; millis: number }
+  /** Before the next step it waits for a while, or until the pace is changed (`parked`); or goes on. */
+  | { type: 'rests'; lease: number; rest: Rest }
   /** `overwrote`: parameters and state are those after the step, not those before it. */
   | { type: 'failed'; lease: number; step: number; overwrote: boolean; fault: Fault }
+
+export type Rest = 'none' | 'paced' | 'parked'
 
 /** How the parent tells the child what to load; one JSON argument. */
 export interface ChildSettings {
   runtime: 'auto' | 'native' | 'wasm'
   threads: number
+  /** The pace to begin with, 0 … 1, default 1. */
+  pace?: number
 }

@@ -1,5 +1,6 @@
 import { LeaseRunner, type Voice } from './lease-runner.ts'
 import { TrainingLoop } from './loop.ts'
+import type { Pacer } from './pace.ts'
 import { fromOrt, type Runtime, type RuntimeSession } from './port.ts'
 import type { Fault, OpenReply, PlainTensor, ToChild } from './protocol.ts'
 
@@ -7,14 +8,16 @@ import type { Fault, OpenReply, PlainTensor, ToChild } from './protocol.ts'
 export class Service {
   readonly #runtime: Runtime
   readonly #voice: Voice
+  readonly #pacer: Pacer
   readonly #sessions = new Map<number, RuntimeSession>()
   readonly #loops = new Map<number, TrainingLoop>()
   readonly #leases = new Map<number, LeaseRunner>()
   #nextSession = 1
 
-  constructor(runtime: Runtime, voice: Voice) {
+  constructor(runtime: Runtime, voice: Voice, pacer: Pacer) {
     this.#runtime = runtime
     this.#voice = voice
+    this.#pacer = pacer
   }
 
   /** @param done called once a batch's arrays are not read any more */
@@ -23,7 +26,7 @@ export class Service {
       case 'lease': {
         const loop = this.#loops.get(message.trainer)
         if (!loop) return
-        const runner = new LeaseRunner(loop, message, this.#voice)
+        const runner = new LeaseRunner(loop, message, this.#voice, this.#pacer)
         this.#leases.set(message.lease, runner)
         void runner.run().finally(() => this.#leases.delete(message.lease))
         return
@@ -44,6 +47,10 @@ export class Service {
       }
       case 'stop':
         this.#leases.get(message.lease)?.stop()
+        return
+      case 'pace':
+        this.#pacer.set(message.share)
+        for (const runner of this.#leases.values()) runner.repace()
         return
       default:
         this.#answer(message).then(

@@ -80,6 +80,20 @@ export class BrowserEngine {
     return { runtime, version, threads: this.#threads }
   }
 
+  /**
+   * The share of the time in which training may step, 0 … 1: 0 parks at the next step boundary with nothing lost, between is a duty cycle by the
+   * clock. Changes hold at once, also for leases to come. At 0 graphs that are still to be opened or run wait too.
+   * @throws PinGoError ENGINE_OPTIONS_INVALID
+   */
+  pace(share: number): void {
+    this.#link.pace(share)
+  }
+
+  /** Whether the pace is 0 and the last step has ended. */
+  get parked(): boolean {
+    return this.#link.parked
+  }
+
   /** False once the worker is gone, whatever ended it. */
   get alive(): boolean {
     return this.#link.death === undefined

@@ -5,6 +5,7 @@
 import { env, InferenceSession, Tensor } from 'onnxruntime-web/wasm'
 import { WEIGHTS_AT_ONCE } from '../limits.ts'
 import type { TrainingLoop } from '../loop.ts'
+import { Pacer } from '../pace.ts'
 import { keepHalvesAsBits, type Ort, type Runtime, webPort } from '../port.ts'
 import type { FromChild, ToChild } from '../protocol.ts'
 import { Service } from '../service.ts'
@@ -31,7 +32,7 @@ scope.onmessage = ({ data }) => {
 async function start(settings: WorkerSettings): Promise<void> {
   try {
     const runtime = await load(settings)
-    const service = new Service(runtime, { send, handBack })
+    const service = new Service(runtime, { send, handBack }, new Pacer({ now: () => performance.now() }))
     scope.onmessage = ({ data }) => {
       const message = data as ToChild
       if (message.type !== 'exit' && message.type !== 'piped') service.receive(message)
