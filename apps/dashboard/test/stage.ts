@@ -185,6 +185,9 @@ export class Stage {
         offer: { cores: machine.cores, memoryBytes: machine.memoryBytes, diskBytes: 20 * 2 ** 30 },
         hardware: { platform: 'linux x64', cpu: 'Test CPU', cores: 8, memoryBytes: 16 * 2 ** 30, runtime: 'node 24' },
         rssBytes: 210_000_000,
+        slices: [
+          training ? { state: 'training', job: this.recording.job.id } : { state: index === 3 ? 'paused' : 'idle' },
+        ],
         samplesPerSecond: training ? machine.speed * wobble : 0,
         samples: shares.get(machine.id)?.samples ?? 0,
         joinedAt: RECORDED_AT - 3_600_000,

@@ -55,7 +55,8 @@ export class ContributorDisk {
   readonly #db: GroupedDatabase
   readonly #scrubber: Scrubber
   readonly #o: DiskOptions
-  readonly #leased = new Map<string, number>()
+  /** Blocks that running leases use, with the slices whose leases these are. */
+  readonly #leased = new Map<string, { bytes: number; slices: Set<number> }>()
   #leasedBytes = 0
   #isLow = false
   #damaged = 0
@@ -121,25 +122,31 @@ export class ContributorDisk {
     }
   }
 
-  /** Notes that blocks, which are here, are read for the running lease: it keeps as many as fit, and all are cached. */
-  async use(cids: readonly string[]): Promise<void> {
+  /** Notes that blocks, which are here, are read for a slice's running lease: it keeps as many as fit, and all are cached. */
+  async use(cids: readonly string[], slice = 0): Promise<void> {
     const most = LEASE_SHARE * this.#roomBytes
     for (const cid of cids.map(parseCid)) {
       const bytes = this.blocks.size(cid) ?? 0
       const key = keyOf(cid)
-      if (!this.#leased.has(key) && this.#leasedBytes + bytes <= most) {
-        this.#leased.set(key, bytes)
+      const held = this.#leased.get(key)
+      if (held) held.slices.add(slice)
+      else if (this.#leasedBytes + bytes <= most) {
+        this.#leased.set(key, { bytes, slices: new Set([slice]) })
         this.#leasedBytes += bytes
       }
       await this.#cache.claim(cid)
     }
   }
 
-  /** The lease is over: what it held on to is the cache's to keep or to drop. */
-  async endLease(): Promise<void> {
-    const keys = [...this.#leased.keys()]
-    this.#leased.clear()
-    this.#leasedBytes = 0
+  /** A slice's lease is over: what it alone held on to is the cache's to keep or to drop. */
+  async endLease(slice = 0): Promise<void> {
+    const keys: string[] = []
+    for (const [key, { bytes, slices }] of this.#leased) {
+      if (!slices.delete(slice) || slices.size > 0) continue
+      this.#leased.delete(key)
+      this.#leasedBytes -= bytes
+      keys.push(key)
+    }
     await this.blocks.gc({ amongKeys: keys })
   }
 

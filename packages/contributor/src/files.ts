@@ -22,16 +22,17 @@ export class Files {
 
   /**
    * Files that have no room beside each other are read one after the other.
+   * @param slice whose lease holds on to them
    * @throws PinGoError FETCH_FAILED, QUOTA_EXCEEDED, DISK_LOW, and as {@link fetchFile}
    */
-  async read(ref: FileRef, signal: AbortSignal): Promise<Uint8Array> {
+  async read(ref: FileRef, signal: AbortSignal, slice = 0): Promise<Uint8Array> {
     while (this.#reading > 0 && this.#reading + ref.bytes > this.#disk.readingBytes) {
       await this.#done.promise
       signal.throwIfAborted()
     }
     this.#reading += ref.bytes
     try {
-      return await this.#read(ref, signal)
+      return await this.#read(ref, signal, slice)
     } finally {
       this.#reading -= ref.bytes
       this.#done.resolve()
@@ -44,7 +45,7 @@ export class Files {
     for (const cid of await this.#store.chunks(ref.cid).catch(() => [])) await this.#disk.blocks.delete(cid)
   }
 
-  async #read(ref: FileRef, signal: AbortSignal): Promise<Uint8Array> {
+  async #read(ref: FileRef, signal: AbortSignal, slice: number): Promise<Uint8Array> {
     const { blocks } = this.#disk
     const kept = new Set<string>()
     const endKeeping = blocks.keepAlso((key) => kept.has(key))
@@ -53,7 +54,7 @@ export class Files {
         // what is here already is verified when it is read
         if (!this.#disk.isLow) await fetchFile(ref, this.#sources(), blocks, { signal, verify: false, kept })
         try {
-          await this.#disk.use(await this.#store.chunks(ref.cid))
+          await this.#disk.use(await this.#store.chunks(ref.cid), slice)
           return await this.#store.readAll(ref.cid)
         } catch (error) {
           if (!isPinGoError(error) || !['BLOCK_MISSING', 'BLOCK_CORRUPT'].includes(error.code)) throw error

@@ -12,8 +12,7 @@ import {
   type Update,
   type UpdateAnswer,
 } from '@pingo/wire'
-import type { Files } from './files.ts'
-import type { Workbench } from './program.ts'
+import type { ReadFile, Workbench } from './program.ts'
 
 /**
  * Fetching and opening a job for the first time may eat up a round: training still gets this part of it, and the fog node's
@@ -57,7 +56,7 @@ export class LeaseRun {
   }
 
   async run(o: {
-    files: Files
+    read: ReadFile
     bench: Workbench
     identity: Identity
     send: (body: Uint8Array, deadline: number) => Promise<UpdateAnswer>
@@ -75,7 +74,7 @@ export class LeaseRun {
       return { tensors, samples: to - from, seed: batchSeed(lease.order.seed, batches[step]!) }
     }
     // what is missing is fetched before the clock of the training starts
-    const [base, first] = await Promise.all([this.#readBase(o.files, o.signal), batchAt(0)])
+    const [base, first] = await Promise.all([this.#readBase(o.read, o.signal), batchAt(0)])
     if (this.#stopped) return { kind: 'nothing-done' }
 
     this.progress.state = 'training'
@@ -111,8 +110,8 @@ export class LeaseRun {
     return { kind: 'submitted', answer, samples: done.samples }
   }
 
-  async #readBase(files: Files, signal: AbortSignal): Promise<{ theta: Float32Array; buffers: Float32Array }> {
-    const { tensors } = readSafetensors(await files.read(this.lease.base, signal))
+  async #readBase(read: ReadFile, signal: AbortSignal): Promise<{ theta: Float32Array; buffers: Float32Array }> {
+    const { tensors } = readSafetensors(await read(this.lease.base, signal))
     return { theta: tensors.get('theta')!.data as Float32Array, buffers: tensors.get('buffers')!.data as Float32Array }
   }
 }

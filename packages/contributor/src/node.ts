@@ -11,28 +11,26 @@ import {
   type Hardware,
   HEARTBEAT_MS,
   type Identity,
-  isPinGoError,
   type Lease,
   loadIdentity,
   type Offer,
   PinGoError,
+  type Slice as SliceOffer,
+  type SliceReport,
   sentence,
 } from '@pingo/wire'
 import { type Logger, pino } from 'pino'
 import { benchmark } from './benchmark.ts'
 import { ContributorDisk, type DiskStatus } from './disk.ts'
 import { Files } from './files.ts'
-import { LeaseRun } from './lease-run.ts'
 import { defaultName, readHardware, resolveOffer } from './offer.ts'
-import { Workbench } from './program.ts'
+import { Slice, type SlicePorts } from './slice.ts'
 import { sendUpdate } from './upload.ts'
 import { VERSION } from './version.ts'
 
 const FIRST_RETRY_MS = 250
 const LONGEST_RETRY_MS = 10_000
 const TRAINING_HEARTBEAT_MS = 1_000
-/** With no work for so long the engine's child is ended: its memory is the owner's. */
-const IDLE_CLEAR_MS = 60_000
 const LEAVE_TIMEOUT_MS = 20_000
 
 export interface ContributorOptions {
@@ -41,6 +39,8 @@ export interface ContributorOptions {
   /** Multiaddrs of fog nodes, tried in turn. */
   fog: string[]
   offer?: Partial<Offer>
+  /** Jobs side by side at most; one for each core by default. */
+  slices?: number
   /** Space that stays free on the owner's disk, bytes; 1 GiB by default. */
   keepFreeBytes?: number
   name?: string
@@ -53,7 +53,9 @@ export interface ContributorStatus {
   peerId: string
   connected: boolean
   fog?: string
+  /** The most that one of its slices does. */
   state: 'idle' | 'fetching' | 'training' | 'submitting'
+  slices: SliceReport[]
   job?: string
   round?: number
   steps: number
@@ -67,35 +69,36 @@ export interface ContributorStatus {
   disk: DiskStatus
 }
 
-type Settled = ContributorOptions & { offer: Offer; logger: Logger; name: string }
-type Parts = { host: Host; disk: ContributorDisk; files: Files; bench: Workbench; identity: Identity }
+type Settled = ContributorOptions & { logger: Logger; name: string }
+type Parts = { host: Host; disk: ContributorDisk; identity: Identity }
 type ContributorChannel = Channel<ContributorMessage, FogMessage>
 
-/** The node on an idle machine: dials a fog node, runs leases at low priority, leaves with its partial work handed in. */
+/** The node on an idle machine: dials a fog node, runs leases in its slices at low priority, leaves with its partial work handed in. */
 export class Contributor {
   readonly peerId: string
   /** Settles when the contributor has left. */
   readonly closed: Promise<void>
   readonly #o: Settled
   readonly #parts: Parts
+  readonly #files: Files
   readonly #hardware: Hardware
   readonly #flops: number
   readonly #stopping = new AbortController()
   readonly #ended = Promise.withResolvers<void>()
+  /** By index. Those past the offer's count hand in what they have, and go. */
+  readonly #slices: Slice[] = []
+  #offer: Offer & { slices: SliceOffer[] }
   #channel: ContributorChannel | undefined
   #source: Source | undefined
   #fog: string | undefined
   #reason: string | undefined
-  #run: LeaseRun | undefined
-  #working: Promise<void> = Promise.resolve()
   #leaving: Promise<void> | undefined
-  #idleSince = Date.now()
   #accepted = 0
   #included = 0
 
   /** @throws PinGoError OFFER_INVALID, IDENTITY_UNREADABLE, DISK_FULL, ENGINE_START_FAILED */
   static async start(options: ContributorOptions): Promise<Contributor> {
-    const offer = resolveOffer(options.offer ?? {})
+    const offer = resolveOffer(options.offer ?? {}, options.slices)
     const logger = options.logger ?? pino({ level: 'silent' })
     if (options.fog.length === 0)
       throw new PinGoError('FOG_UNKNOWN', 'No fog node is given.', { hint: 'Pass its multiaddr with --fog.' })
@@ -111,10 +114,9 @@ export class Contributor {
     })
     const host = await Host.start({ identity })
     const contributor = new Contributor(
-      { ...options, offer, logger, name: options.name ?? defaultName() },
+      { ...options, logger, name: options.name ?? defaultName() },
       { identity, host, disk },
-      hardware,
-      flops,
+      { offer, hardware, flops },
     )
     diskChanged = () => contributor.#diskChanged()
     void contributor.#stayConnected()
@@ -122,36 +124,55 @@ export class Contributor {
     return contributor
   }
 
-  private constructor(o: Settled, parts: Omit<Parts, 'files' | 'bench'>, hardware: Hardware, flops: number) {
+  private constructor(
+    o: Settled,
+    parts: Parts,
+    machine: { offer: Offer & { slices: SliceOffer[] }; hardware: Hardware; flops: number },
+  ) {
     this.#o = o
     this.peerId = parts.identity.peerId
     this.closed = this.#ended.promise
-    this.#hardware = hardware
-    this.#flops = flops
-    const files = new Files(parts.disk, () => (this.#source ? [this.#source] : []))
-    const bench = new Workbench(files, () =>
-      Engine.start({ threads: 1, niceness: 19, maxMemoryBytes: o.offer.memoryBytes, logger: o.logger }),
-    )
-    this.#parts = { ...parts, files, bench }
+    this.#offer = machine.offer
+    this.#hardware = machine.hardware
+    this.#flops = machine.flops
+    this.#parts = parts
+    this.#files = new Files(parts.disk, () => (this.#source ? [this.#source] : []))
+    this.#slices = machine.offer.slices.map((slice, index) => new Slice(index, slice, this.#portsOf(index)))
   }
 
   status(): ContributorStatus {
-    const { progress, lease } = this.#run ?? {}
+    const run = this.#slices.find((slice) => slice.run)?.run
     return {
       peerId: this.peerId,
       connected: this.#channel !== undefined,
       fog: this.#fog,
-      state: progress?.state ?? 'idle',
-      job: lease?.job,
-      round: lease?.round,
-      steps: progress?.steps ?? 0,
-      samples: progress?.samples ?? 0,
-      loss: progress?.loss,
+      state: run?.progress.state ?? 'idle',
+      slices: this.#slices.map((slice) => slice.report()),
+      job: run?.lease.job,
+      round: run?.lease.round,
+      steps: run?.progress.steps ?? 0,
+      samples: run?.progress.samples ?? 0,
+      loss: run?.progress.loss,
       samplesAccepted: this.#accepted,
       samplesIncluded: this.#included,
       reason: this.#reason,
       disk: this.#parts.disk.status(),
     }
+  }
+
+  /** Lends something else from now on; what runs goes on, and slices that are gone hand in what they have. @throws PinGoError OFFER_INVALID */
+  offer(said: Partial<Offer>, slices = this.#o.slices): void {
+    const offer = resolveOffer(said, slices)
+    this.#offer = offer
+    for (const [index, slice] of offer.slices.entries()) {
+      const known = this.#slices[index]
+      if (known) known.change(slice)
+      else this.#slices.push(new Slice(index, slice, this.#portsOf(index)))
+    }
+    for (const gone of this.#slices.splice(offer.slices.length)) void gone.stop('leaving').then(() => gone.close())
+    this.#send({ type: 'offer', offer, flops: this.#flops })
+    this.#tell()
+    this.#changed()
   }
 
   /** Ends after the step that runs, hands in what is done, says goodbye. Bounded in time. */
@@ -161,17 +182,50 @@ export class Contributor {
   }
 
   async #leave(): Promise<void> {
-    this.#run?.stop()
-    const timeout = sleep(LEAVE_TIMEOUT_MS, undefined, { ref: false })
-    await Promise.race([this.#working, timeout])
+    const done = Promise.all(this.#slices.map((slice) => slice.stop('leaving')))
+    await Promise.race([done, sleep(LEAVE_TIMEOUT_MS, undefined, { ref: false })])
     await this.#channel?.send({ type: 'leave' }).catch(() => undefined)
     await this.#channel?.close().catch(() => undefined)
     this.#stopping.abort()
     clearTimeout(this.#heart)
-    await this.#parts.bench.clear()
+    await Promise.all(this.#slices.map((slice) => slice.close()))
     await this.#parts.host.stop()
     await this.#parts.disk.close()
     this.#ended.resolve()
+  }
+
+  #portsOf(index: number): SlicePorts {
+    const { logger } = this.#o
+    const { disk, identity } = this.#parts
+    return {
+      identity,
+      logger,
+      clock: Date.now,
+      read: (ref, signal) => this.#files.read(ref, signal, index),
+      startEngine: ({ memoryBytes }) => Engine.start({ threads: 1, niceness: 19, maxMemoryBytes: memoryBytes, logger }),
+      deliver: ({ id, ticket }, body, deadline, signal) =>
+        sendUpdate({
+          source: () => this.#source!,
+          lease: id,
+          ticket,
+          body,
+          deadline,
+          clock: Date.now,
+          signal: AbortSignal.any([signal, this.#stopping.signal]),
+        }),
+      tell: (message) => this.#send(message),
+      accepted: (_, samples) => {
+        this.#accepted += samples
+      },
+      ended: ({ base }) => {
+        if (disk.isLow) this.#tell()
+        const isRead = this.#slices.some(({ run }) => run?.lease.base.cid === base.cid)
+        void (isRead ? Promise.resolve() : this.#files.drop(base))
+          .then(() => disk.endLease(index))
+          .catch(() => undefined)
+      },
+      changed: () => this.#changed(),
+    }
   }
 
   /** Dials the fog nodes in turn for as long as the contributor lives; pauses grow and are spread by chance. */
@@ -203,10 +257,10 @@ export class Contributor {
         type: 'hello',
         version: VERSION,
         name: this.#o.name,
-        offer: this.#o.offer,
+        offer: this.#offer,
         hardware: this.#hardware,
         flops: this.#flops,
-        leases: this.#run ? [this.#run.lease.id] : [],
+        leases: this.#slices.flatMap(({ index, run }) => (run ? [{ lease: run.lease.id, slice: index }] : [])),
       })
       for await (const message of channel.messages) this.#receive(channel, address, message)
     } finally {
@@ -230,10 +284,10 @@ export class Contributor {
         this.#take(message.lease)
         break
       case 'revoke':
-        if (this.#run?.lease.id === message.lease) this.#abandon(message.reason)
+        for (const slice of this.#slices) slice.revoke(message.lease, message.reason)
         break
       case 'ended':
-        void this.#forget(message.job)
+        for (const slice of this.#slices) void slice.forget(message.job)
         break
       case 'included':
         this.#included += message.samples
@@ -242,128 +296,40 @@ export class Contributor {
     this.#changed()
   }
 
-  /** A newer lease takes the place of one that is still running: the fog node has given that up. */
   #take(lease: Lease): void {
-    if (this.#leaving) {
-      this.#release(lease, 'leaving')
-      return
-    }
-    this.#abandon('superseded')
-    const run = new LeaseRun(lease, Date.now)
-    this.#parts.bench.grant(lease, run.deadline)
-    const before = this.#working
-    const cancel = new AbortController()
-    this.#run = run
-    this.#cancel = cancel
-    this.#working = before.then(() => this.#work(run, cancel.signal))
+    const slice = this.#slices[lease.slice ?? 0]
+    if (slice) slice.take(lease)
+    else this.#send({ type: 'release', lease: lease.id, reason: 'leaving' })
   }
 
-  /** A job with private data is over: what is in memory of it goes, as soon as a lease of it that still runs has ended. */
-  async #forget(job: string): Promise<void> {
-    if (this.#run?.lease.job === job) this.#abandon('the job has ended')
-    this.#working = this.#working.then(() => this.#parts.bench.forget(job)).catch(() => undefined)
-    await this.#working
-  }
-
-  #cancel = new AbortController()
-
-  #abandon(reason: string): void {
-    if (!this.#run) return
-    this.#o.logger.info({ lease: this.#run.lease.id, reason }, 'lease given up')
-    this.#abandoned.add(this.#run)
-    if (this.#run.progress.state === 'fetching') this.#cancel.abort()
-    else this.#run.stop()
-  }
-
-  readonly #abandoned = new WeakSet<LeaseRun>()
-
-  async #work(run: LeaseRun, cancelled: AbortSignal): Promise<void> {
-    const { files, bench, disk, identity } = this.#parts
-    const { lease } = run
-    if (this.#abandoned.has(run)) return
-    const signal = AbortSignal.any([this.#stopping.signal, cancelled])
-    try {
-      const outcome = await run.run({
-        files,
-        bench,
-        identity,
-        signal,
-        send: async (body, deadline) => {
-          if (this.#abandoned.has(run)) return { accepted: false, code: 'LEASE_REVOKED' }
-          this.#changed()
-          const { id, ticket } = lease
-          return sendUpdate({ source: () => this.#source!, lease: id, ticket, body, deadline, clock: Date.now, signal })
-        },
-      })
-      if (outcome.kind === 'nothing-done') this.#release(lease, this.#leaving ? 'leaving' : 'superseded')
-      else if (outcome.answer.accepted) this.#accepted += outcome.samples
-      else this.#o.logger.info({ lease: lease.id, code: outcome.answer.code }, 'update not accepted')
-    } catch (error) {
-      if (!signal.aborted) await this.#failed(lease, error)
-    } finally {
-      if (this.#run === run) this.#run = undefined
-      if (disk.isLow) this.#tell()
-      this.#idleSince = Date.now()
-      void files
-        .drop(lease.base)
-        .then(() => disk.endLease())
-        .catch(() => undefined)
-      this.#changed()
-    }
-  }
-
-  async #failed(lease: Lease, error: unknown): Promise<void> {
-    this.#o.logger.warn({ lease: lease.id, job: lease.job, error: sentence(error) }, 'lease failed')
-    const reason = isPinGoError(error, 'TRAINING_DIVERGED')
-      ? 'diverged'
-      : isPinGoError(error, 'GRAPH_REFUSED')
-        ? 'refused'
-        : isPinGoError(error, 'DISK_LOW')
-          ? 'paused'
-          : 'failed'
-    this.#release(lease, reason, error)
-    await this.#parts.bench.clear().catch(() => undefined)
-  }
-
-  #release(
-    lease: Lease,
-    reason: 'leaving' | 'paused' | 'failed' | 'diverged' | 'refused' | 'superseded',
-    error?: unknown,
-  ): void {
-    const code = error instanceof PinGoError ? error.code.slice(0, 100) : error === undefined ? undefined : 'INTERNAL'
-    const message = error === undefined ? undefined : sentence(error).slice(0, 1000)
-    void this.#channel?.send({ type: 'release', lease: lease.id, reason, code, message }).catch(() => undefined)
+  #send(message: ContributorMessage): void {
+    void this.#channel?.send(message).catch(() => undefined)
   }
 
   #heart: NodeJS.Timeout | undefined
 
   #beat(): void {
     this.#tell()
-    if (!this.#run && Date.now() - this.#idleSince > IDLE_CLEAR_MS)
-      void this.#parts.bench.clear().catch(() => undefined)
+    for (const slice of this.#slices) slice.look()
     this.#changed()
-    this.#heart = setTimeout(() => this.#beat(), this.#run ? TRAINING_HEARTBEAT_MS : HEARTBEAT_MS)
+    const isWorking = this.#slices.some(({ run }) => run)
+    this.#heart = setTimeout(() => this.#beat(), isWorking ? TRAINING_HEARTBEAT_MS : HEARTBEAT_MS)
   }
 
   /** Tells the fog node what goes on; without space on the disk there is no work for this machine. */
   #tell(): void {
-    const run = this.#run
-    const state = run?.progress.state ?? (this.#parts.disk.isLow ? 'paused' : 'idle')
-    const progress = run && {
-      lease: run.lease.id,
-      steps: run.progress.steps,
-      samples: run.progress.samples,
-      loss: run.progress.loss,
-    }
-    void this.#channel
-      ?.send({ type: 'heartbeat', state, rssBytes: process.memoryUsage.rss(), ...progress })
-      .catch(() => undefined)
+    const { isLow } = this.#parts.disk
+    const slices = this.#slices.map((slice): SliceReport => {
+      const report = slice.report()
+      return isLow && report.state === 'idle' ? { state: 'paused' } : report
+    })
+    this.#send({ type: 'heartbeat', rssBytes: process.memoryUsage.rss(), slices })
   }
 
   #diskChanged(): void {
     const { isLow, damaged } = this.#parts.disk.status()
     this.#o.logger.info({ isLow, damaged }, 'the disk changed')
-    if (!this.#run) this.#tell()
+    this.#tell()
     this.#changed()
   }
 

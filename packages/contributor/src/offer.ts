@@ -1,11 +1,13 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { availableParallelism, cpus, freemem, hostname, totalmem } from 'node:os'
 import { engineInfo } from '@pingo/engine'
-import { type Hardware, type Offer, PinGoError } from '@pingo/wire'
+import { type Hardware, MAX_SLICES, type Offer, PinGoError, type Slice } from '@pingo/wire'
 import { LEAST_DISK_BYTES } from './disk.ts'
 
 const GIB = 1 << 30
-const LEAST_MEMORY_BYTES = 256 << 20
+/** Of a slice, and of an offer. */
+export const LEAST_MEMORY_BYTES = 256 << 20
+const LEAST_CORES = 0.05
 const DEFAULT_DISK_BYTES = 10 * GIB
 /** The share of free memory that is lent when the owner says nothing. */
 const MEMORY_SHARE = 0.7
@@ -19,8 +21,27 @@ export function memoryLimit(): number {
   return totalmem()
 }
 
-/** What an owner lends: what was said, the rest by defaults. @throws PinGoError OFFER_INVALID */
-export function resolveOffer(said: Partial<Offer>): Offer {
+/**
+ * How what is lent is divided: a slice for each core and one for the rest, or as many equal ones as are wanted. Each has 256 MiB at least, so
+ * with little memory there are fewer.
+ * @param wanted jobs side by side at most; 0: one for each core
+ */
+export function divide(cores: number, memoryBytes: number, wanted = 0): Slice[] {
+  const whole = Math.max(1, Math.ceil(cores - 1e-9))
+  const fit = Math.max(1, Math.min(MAX_SLICES, Math.floor(memoryBytes / LEAST_MEMORY_BYTES)))
+  const count = Math.max(1, Math.min(wanted || whole, fit, Math.floor(cores / LEAST_CORES + 1e-9)))
+  const memory = Math.floor(memoryBytes / count)
+  if (count > whole) return Array.from({ length: count }, () => ({ cores: cores / count, memoryBytes: memory }))
+  const parts = Array.from({ length: count }, (_, i) => Math.min(1, cores - i))
+  return parts.filter((part) => part >= LEAST_CORES).map((part) => ({ cores: part, memoryBytes: memory }))
+}
+
+/**
+ * What an owner lends: what was said, the rest by defaults.
+ * @param wanted slices at most; 0: one for each core
+ * @throws PinGoError OFFER_INVALID
+ */
+export function resolveOffer(said: Partial<Offer>, wanted = 0): Offer & { slices: Slice[] } {
   const offer: Offer = {
     cores: said.cores ?? 1,
     memoryBytes: said.memoryBytes ?? Math.floor(Math.min(memoryLimit(), freemem()) * MEMORY_SHARE),
@@ -47,7 +68,7 @@ export function resolveOffer(said: Partial<Offer>): Offer {
       'OFFER_INVALID',
       `${offer.diskBytes} bytes of disk cannot be offered: the data of a lease take ${LEAST_DISK_BYTES >> 20} MiB at least.`,
     )
-  return offer
+  return { ...offer, slices: divide(offer.cores, offer.memoryBytes, wanted) }
 }
 
 export function readHardware(): Hardware {

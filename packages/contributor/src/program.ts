@@ -2,7 +2,9 @@ import { type Dataset, openDataset, readDatasetManifest } from '@pingo/data'
 import type { Engine, Trainer } from '@pingo/engine'
 import { GrantBook, openSealedFile } from '@pingo/storage'
 import { decode, type FileRef, MAX_MANIFEST_BYTES, type ProgramManifest, ProgramManifestSchema } from '@pingo/wire'
-import type { Files } from './files.ts'
+
+/** Files by CID, for one slice. */
+export type ReadFile = (ref: FileRef, signal: AbortSignal) => Promise<Uint8Array>
 
 /** What a lease needs open: its program in the engine, its dataset. */
 export interface Prepared {
@@ -16,15 +18,15 @@ export interface Prepared {
  * optimiser's moments go on. One at a time: memory is the owner's.
  */
 export class Workbench {
-  readonly #files: Files
+  readonly #read: ReadFile
   readonly #startEngine: () => Promise<Engine>
   /** Keys of private data, each until its lease ends. */
   readonly #grants = new GrantBook()
   #engine: Engine | undefined
   #open: { job: string; key: string; prepared: Prepared } | undefined
 
-  constructor(files: Files, startEngine: () => Promise<Engine>) {
-    this.#files = files
+  constructor(read: ReadFile, startEngine: () => Promise<Engine>) {
+    this.#read = read
     this.#startEngine = startEngine
   }
 
@@ -49,15 +51,15 @@ export class Workbench {
     const starting = this.#engine?.alive ? Promise.resolve(this.#engine) : this.#startEngine()
     // known at once, so that a failed fetch does not leave it behind; its own failure is said below
     void starting.then((engine) => (this.#engine = engine)).catch(() => undefined)
-    const readFile = (file: FileRef, cancel?: AbortSignal) => this.#files.read(file, cancel ?? signal)
+    const readFile = (file: FileRef, cancel?: AbortSignal) => this.#read(file, cancel ?? signal)
     const unseal = (sealed: Uint8Array) =>
       openSealedFile(this.#grants.key(lease.job, lease.dataset.cid, Date.now()), sealed)
     const [programBytes, { manifest, read }] = await Promise.all([
-      this.#files.read(lease.program, signal),
+      this.#read(lease.program, signal),
       readDatasetManifest(lease.dataset, readFile, unseal, signal),
     ])
     const program = decode(ProgramManifestSchema, programBytes, MAX_MANIFEST_BYTES)
-    const step = await this.#files.read(program.step, signal)
+    const step = await this.#read(program.step, signal)
     const engine = await starting
     const trainer = await engine.openTrainer({ ...program, step })
     const data = openDataset(manifest, read)
@@ -75,8 +77,9 @@ export class Workbench {
     await engine?.close()
   }
 
-  get enginePid(): number | undefined {
-    return this.#engine?.alive ? this.#engine.pid : undefined
+  /** The engine that is there, if there is one. */
+  get engine(): Engine | undefined {
+    return this.#engine?.alive ? this.#engine : undefined
   }
 
   async #closeProgram(): Promise<void> {

@@ -1,17 +1,19 @@
 import type { Channel } from '@pingo/network'
-import type { ContributorMessage, ContributorView, FogMessage, Hardware, Offer } from '@pingo/wire'
+import type { ContributorMessage, ContributorView, FogMessage, Hardware, Offer, SliceReport } from '@pingo/wire'
 
 type FogChannel = Channel<FogMessage, ContributorMessage>
 type Hello = Extract<ContributorMessage, { type: 'hello' }>
 type Heartbeat = Extract<ContributorMessage, { type: 'heartbeat' }>
+type Offered = Extract<ContributorMessage, { type: 'offer' }>
 type Release = Extract<ContributorMessage, { type: 'release' }>
 
-/** What a connected contributor tells; the owner of the port turns it into events of the core. */
+/** What a connected contributor tells; crew.ts turns it into events of the core. */
 export interface ContributorEvents {
   joined(id: string, hello: Hello): void
   heartbeat(id: string, heartbeat: Heartbeat): void
+  offered(id: string, offered: Offered, before: Offer): void
   released(id: string, release: Release): void
-  left(id: string, reason: string): void
+  left(id: string, offer: Offer, reason: string): void
 }
 
 interface Member {
@@ -20,7 +22,8 @@ interface Member {
   channel: FogChannel
   offer: Offer
   hardware: Hardware
-  state: Heartbeat['state']
+  slices: SliceReport[]
+  pause: Heartbeat['pause']
   rssBytes: number
   joinedAt: number
   lastSeenAt: number
@@ -58,7 +61,7 @@ export class Contributors {
       await channel.close().catch(() => undefined)
       if (member && this.#members.get(member.id) === member) {
         this.#members.delete(member.id)
-        this.#events.left(member.id, 'its connection closed')
+        this.#events.left(member.id, member.offer, 'its connection closed')
       }
     }
   }
@@ -86,9 +89,17 @@ export class Contributors {
     return this.#members.size
   }
 
-  views(details: (id: string) => Pick<ContributorView, 'job' | 'samplesPerSecond' | 'samples'>): ContributorView[] {
+  views(
+    details: (id: string) => Pick<ContributorView, 'job' | 'samplesPerSecond' | 'samples'>,
+    jobOf: (lease: string) => string | undefined,
+  ): ContributorView[] {
     return [...this.#members.values()]
-      .map(({ channel: _, ...member }) => ({ ...member, ...details(member.id) }))
+      .map(({ channel: _, slices, ...member }) => ({
+        ...member,
+        state: stateOf(slices),
+        slices: slices.map(({ state, lease }) => ({ state, job: lease === undefined ? undefined : jobOf(lease) })),
+        ...details(member.id),
+      }))
       .sort((a, b) => a.joinedAt - b.joinedAt || (a.id < b.id ? -1 : 1))
   }
 
@@ -108,7 +119,8 @@ export class Contributors {
       channel,
       offer: hello.offer,
       hardware: hello.hardware,
-      state: 'idle',
+      slices: [],
+      pause: undefined,
       rssBytes: 0,
       joinedAt: before?.joinedAt ?? now,
       lastSeenAt: now,
@@ -119,10 +131,27 @@ export class Contributors {
   }
 
   #receive(member: Member, message: ContributorMessage): void {
-    if (message.type === 'heartbeat') {
-      member.state = message.state
-      member.rssBytes = message.rssBytes
-      this.#events.heartbeat(member.id, message)
-    } else if (message.type === 'release') this.#events.released(member.id, message)
+    switch (message.type) {
+      case 'heartbeat':
+        member.slices = message.slices
+        member.pause = message.pause
+        member.rssBytes = message.rssBytes
+        this.#events.heartbeat(member.id, message)
+        return
+      case 'offer': {
+        const before = member.offer
+        member.offer = message.offer
+        this.#events.offered(member.id, message, before)
+        return
+      }
+      case 'release':
+        this.#events.released(member.id, message)
+    }
   }
+}
+
+/** What a contributor does, told in one word: the most that one of its slices does. */
+function stateOf(slices: readonly SliceReport[]): ContributorView['state'] {
+  const states = new Set(slices.map(({ state }) => state))
+  return (['training', 'submitting', 'fetching', 'paused'] as const).find((state) => states.has(state)) ?? 'idle'
 }

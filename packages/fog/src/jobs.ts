@@ -16,6 +16,7 @@ import {
   sizeOf,
   type TrainingView,
 } from '@pingo/wire'
+import { peerOf } from './core/index.ts'
 import type { Database, JobRow } from './database.ts'
 import { Speed } from './speed.ts'
 import { trainingView } from './training-view.ts'
@@ -140,17 +141,11 @@ export class Jobs {
       metric: committed.metric / program.predictionsPerSample,
       learningRate: committed.learningRate,
       checkpoint: committed.base.cid,
-      shares: committed.shares.map((share) => ({
-        ...share,
-        name: nameOf(share.contributor),
-        millis: committed.included
-          .filter(({ contributor }) => contributor === share.contributor)
-          .reduce((sum, { millis }) => sum + millis, 0),
-      })),
-      excluded: committed.excluded.map(({ contributor, reason }) => ({ contributor, reason })),
+      shares: sharesOf(committed).map((share) => ({ ...share, name: nameOf(share.contributor) })),
+      excluded: committed.excluded.map(({ contributor, reason }) => ({ contributor: peerOf(contributor), reason })),
     }
     for (const entry of ledgerEntries(committed)) this.#db.appendLedger(row.id, entry)
-    for (const { contributor, samples } of committed.included) this.#db.creditContributor(contributor, samples)
+    for (const { contributor, samples } of view.shares) this.#db.creditContributor(contributor, samples)
     this.#db.saveRound(row.id, view)
     this.#db.saveJob(row)
     job.rounds = committed.round
@@ -262,9 +257,36 @@ function inFlightSamples(job: Job): number {
   return sum
 }
 
+/** What each contributor's slices have in a round together. */
+function sharesOf({ shares, included }: CommittedRound): (CommittedRound['shares'][number] & { millis: number })[] {
+  const millisOf = (slice: string) =>
+    included.filter(({ contributor }) => contributor === slice).reduce((sum, { millis }) => sum + millis, 0)
+  const byPeer = new Map<string, CommittedRound['shares'][number] & { millis: number }>()
+  for (const share of shares) {
+    const contributor = peerOf(share.contributor)
+    const before = byPeer.get(contributor)
+    byPeer.set(contributor, {
+      ...share,
+      contributor,
+      samples: (before?.samples ?? 0) + share.samples,
+      updates: (before?.updates ?? 0) + share.updates,
+      millis: (before?.millis ?? 0) + millisOf(share.contributor),
+    })
+  }
+  return [...byPeer.values()]
+}
+
 /** A line for each contiguous run of batches. */
 function ledgerEntries(committed: CommittedRound): LedgerEntry[] {
   return committed.included.flatMap(({ lease, contributor, update, ranges }) =>
-    ranges.map(({ from, to, samples }) => ({ round: committed.round, lease, contributor, from, to, samples, update })),
+    ranges.map(({ from, to, samples }) => ({
+      round: committed.round,
+      lease,
+      contributor: peerOf(contributor),
+      from,
+      to,
+      samples,
+      update,
+    })),
   )
 }

@@ -2,9 +2,9 @@ import type { Host } from '@pingo/network'
 import type { BlockStore } from '@pingo/storage'
 import type { Identity, NetworkView } from '@pingo/wire'
 import type { Contributors } from './contributors.ts'
+import type { Crew } from './crew.ts'
 import type { Database } from './database.ts'
 import type { Jobs } from './jobs.ts'
-import type { Speed } from './speed.ts'
 import { VERSION } from './version.ts'
 
 /** Reads the whole state of the network as this fog node sees it. */
@@ -16,18 +16,21 @@ export function networkView(o: {
   jobs: Jobs
   db: Database
   startedAt: number
-  speeds: ReadonlyMap<string, Speed>
-  done: ReadonlyMap<string, number>
+  crew: Crew
+  jobOf: (lease: string) => string | undefined
 }): NetworkView {
   const jobs = o.jobs.all()
   const working = new Map(
     jobs.flatMap((job) => [...job.inFlight.values()].map(({ contributor }) => [contributor, job.row.id])),
   )
-  const contributors = o.contributors.views((id) => ({
-    job: working.get(id),
-    samplesPerSecond: working.has(id) ? (o.speeds.get(id)?.perSecond ?? 0) : 0,
-    samples: o.done.get(id) ?? 0,
-  }))
+  const contributors = o.contributors.views(
+    (id) => ({
+      job: working.get(id),
+      samplesPerSecond: working.has(id) ? (o.crew.speeds.get(id)?.perSecond ?? 0) : 0,
+      samples: o.crew.done.get(id) ?? 0,
+    }),
+    o.jobOf,
+  )
   const { blocks, bytes } = o.blocks.stats()
   const count = (...states: string[]) => jobs.filter(({ row }) => states.includes(row.state)).length
   return {

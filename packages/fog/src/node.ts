@@ -16,6 +16,7 @@ import {
 import { type Logger, pino } from 'pino'
 import { loadToken, writeConnection } from './connection-file.ts'
 import { Contributors } from './contributors.ts'
+import { Crew } from './crew.ts'
 import { Database } from './database.ts'
 import { Evaluator } from './evaluator.ts'
 import { bears } from './gateway/bearer.ts'
@@ -30,7 +31,6 @@ import { type Job, Jobs } from './jobs.ts'
 import { networkView } from './network-view.ts'
 import { quote } from './quote.ts'
 import { Scheduler } from './scheduler.ts'
-import { Speed } from './speed.ts'
 import { capacityOf, FogStorage, MIN_FREE_BYTES, type StorageSettings } from './storage/fog-storage.ts'
 import { datasetFiles } from './submit.ts'
 import { UpdateDesk } from './updates.ts'
@@ -130,55 +130,8 @@ export class FogNode {
         (open) => open.close(),
       )
 
-      const speeds = new Map<string, Speed>()
-      const done = new Map<string, number>()
-      const flops = new Map<string, number>()
-      const contributors: Contributors = new Contributors(
-        {
-          joined: (id, { name, offer, flops: estimate, leases }) => {
-            db.saveContributor(id, name)
-            flops.set(id, estimate)
-            done.set(id, db.contributor(id)?.samples ?? 0)
-            speeds.set(id, new Speed())
-            logger.info({ contributor: id, name, cores: offer.cores }, 'contributor joined')
-            scheduler.dispatch({
-              type: 'contributor-joined',
-              at: clock(),
-              contributor: id,
-              offer,
-              flops: estimate,
-              leases,
-            })
-          },
-          heartbeat: (id, { state, lease, steps, samples, loss }) => {
-            const job = lease === undefined ? undefined : scheduler.jobOfLease(lease)
-            if (job && lease !== undefined && samples !== undefined)
-              jobs.noteProgress(jobs.get(job), lease, id, samples)
-            speeds.get(id)?.note(clock(), (done.get(id) ?? 0) + (job ? (samples ?? 0) : 0))
-            scheduler.dispatch({
-              type: 'contributor-heartbeat',
-              at: clock(),
-              contributor: id,
-              state,
-              lease,
-              steps,
-              samples,
-              loss,
-            })
-          },
-          released: (id, { lease, reason, code, message }) => {
-            const job = scheduler.jobOfLease(lease)
-            if (job)
-              scheduler.dispatch({ type: 'released', at: clock(), job, contributor: id, lease, reason, code, message })
-          },
-          left: (id, reason) => {
-            for (const each of [speeds, done, flops]) each.delete(id)
-            logger.info({ contributor: id, reason }, 'contributor left')
-            scheduler.dispatch({ type: 'contributor-left', at: clock(), contributor: id })
-          },
-        },
-        clock,
-      )
+      const crew = new Crew({ db, jobs, clock, logger, scheduler: () => scheduler })
+      const contributors: Contributors = new Contributors(crew, clock)
       const scheduler: Scheduler = new Scheduler({
         db,
         jobs,
@@ -192,8 +145,7 @@ export class FogNode {
           keyOf: ({ row, train }) => (train?.sealed ? grants.keyFor(row.id, row.submission.train.cid) : undefined),
           pinRound: (job, round, cids) => desk.pinRound(job, round, cids),
           committed: (job, round) => {
-            for (const { contributor } of job.lastRound?.shares ?? [])
-              if (done.has(contributor)) done.set(contributor, db.contributor(contributor)!.samples)
+            crew.committed((job.lastRound?.shares ?? []).map(({ contributor }) => contributor))
             desk.committed(job, round)
           },
           finished: (job, outcome) => desk.finished(job, outcome),
@@ -220,7 +172,7 @@ export class FogNode {
       stack.defer(() => contributors.close())
 
       const view = (): NetworkView =>
-        networkView({ p2p, identity, blocks, contributors, jobs, db, startedAt, speeds, done })
+        networkView({ p2p, identity, blocks, contributors, jobs, db, startedAt, crew, jobOf: scheduler.jobOfLease })
       const startedAt = clock()
       const certificate = isLoopback(host) ? undefined : await makeCertificate(identity)
       const updates = updateHandler(
@@ -254,7 +206,7 @@ export class FogNode {
           explain: (job) =>
             scheduler.explain(job.row.id) ?? { state: job.row.state, sentence: endedSentence(job), constraints: [] },
           ledger: (job) => desk.ledger(job),
-          quote: (request) => quote(request, view(), measuredJobs(jobs), [...flops.values()]),
+          quote: (request) => quote(request, view(), measuredJobs(jobs), [...crew.flops.values()]),
           addDataset: (ref) => addDataset(files, db, clock(), ref),
           readFile: (ref) => files.read(ref.cid),
           storage: (isOwner) => (isOwner ? storage.report.full() : storage.report.open()),

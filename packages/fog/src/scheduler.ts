@@ -15,6 +15,8 @@ import {
   type FogCommand,
   type FogEvent,
   type FogState,
+  indexOf,
+  peerOf,
   pendingFogCommands,
   stepFog,
 } from './core/index.ts'
@@ -25,7 +27,7 @@ import type { ReceivedUpdate } from './updates.ts'
 
 const TICK_MS = 1_000
 
-/** What the scheduler does to the world. */
+/** What the scheduler does to the world. Contributors are peers here; the core's are slices. */
 export interface SchedulerPorts {
   clock: () => number
   send(contributor: string, message: FogMessage): boolean
@@ -113,7 +115,7 @@ export class Scheduler {
         type: 'update',
         at: this.#ports.clock(),
         job,
-        contributor,
+        contributor: this.holderOf(lease, contributor),
         lease,
         fence,
         round,
@@ -129,6 +131,15 @@ export class Scheduler {
       if (this.#answers.delete(update.lease))
         resolve({ accepted: false, code: 'LEASE_UNKNOWN', message: 'This lease is not known (any more).' })
     })
+  }
+
+  /** The slice of `peer` that holds a lease; the peer itself where none of its slices does, which the core refuses. */
+  holderOf(lease: string, peer: string): string {
+    const job = this.#leases.get(lease)
+    const { core } = (job !== undefined && this.#state.jobs[job]) || {}
+    const known =
+      core?.outstanding.find(({ id }) => id === lease) ?? core?.last?.included.find((it) => it.lease === lease)
+    return known && peerOf(known.contributor) === peer ? known.contributor : peer
   }
 
   jobOfLease = (lease: string): string | undefined => this.#leases.get(lease)
@@ -171,7 +182,7 @@ export class Scheduler {
   #do(command: FogCommand): void {
     switch (command.type) {
       case 'disconnect':
-        this.#ports.disconnect(command.contributor, command.reason)
+        this.#ports.disconnect(peerOf(command.contributor), command.reason)
         return
       case 'wake':
         this.#setWake(command.at)
@@ -181,7 +192,7 @@ export class Scheduler {
         return
       case 'revoke':
         this.#forget(command.job, command.lease)
-        this.#ports.send(command.contributor, { type: 'revoke', lease: command.lease, reason: command.reason })
+        this.#ports.send(peerOf(command.contributor), { type: 'revoke', lease: command.lease, reason: command.reason })
         return
       case 'answer': {
         const { accepted, code, message } = command
@@ -205,7 +216,8 @@ export class Scheduler {
     const job = this.#jobs.get(id)
     if (job.row.state === 'queued') this.#jobs.setState(job, 'running')
     this.#leases.set(grant.id, id)
-    const { contributor, ...rest } = grant
+    const { contributor: slice, ...rest } = grant
+    const contributor = peerOf(slice)
     const { submission } = job.row
     let key: Uint8Array | undefined
     try {
@@ -224,6 +236,8 @@ export class Scheduler {
       dataset: submission.train,
       order: { samples: job.samples, seed: submission.seed, total },
       codec: 'int8-256',
+      slice: indexOf(slice),
+      jobName: submission.name,
       ticket: this.#ports.ticketOf(grant.id),
       key,
     }
@@ -253,7 +267,7 @@ export class Scheduler {
     const { job: id, round } = command
     for (const { contributor, lease, samples } of round.included) {
       this.#forget(id, lease)
-      this.#ports.send(contributor, { type: 'included', job: id, lease, round: round.round, samples })
+      this.#ports.send(peerOf(contributor), { type: 'included', job: id, lease, round: round.round, samples })
     }
     for (const { lease } of round.excluded) this.#forget(id, lease)
     this.#ports.committed(this.#jobs.get(id), round.round)

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { CidText, FileRefSchema } from './manifests.ts'
-import { HardwareSchema, OfferSchema } from './messages.ts'
+import { HardwareSchema, OfferSchema, SliceStateSchema } from './messages.ts'
+import { PauseReasonSchema } from './pause.ts'
 import { METRICS, ScheduleSchema } from './training.ts'
 
 /** JSON of the fog node's HTTP API (`docs/api.md`). Times are milliseconds since the epoch, UTC. */
@@ -170,6 +171,11 @@ export const ContributorViewSchema = z.strictObject({
   offer: OfferSchema,
   hardware: HardwareSchema,
   rssBytes: Count,
+  /** What each slice does. */
+  slices: z.array(z.strictObject({ state: SliceStateSchema, job: z.string().optional() })),
+  pause: z
+    .strictObject({ reason: PauseReasonSchema, since: z.number().min(0), until: z.number().min(0).optional() })
+    .optional(),
   samplesPerSecond: z.number(),
   samples: Count,
   joinedAt: Time,

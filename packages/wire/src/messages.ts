@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { KeySchema } from './keys.ts'
 import { CidText, FileRefSchema } from './manifests.ts'
+import { PauseReasonSchema } from './pause.ts'
 
 /** Type of the signed envelope that holds an {@link UpdateSchema}. */
 export const UPDATE_TYPE = 'pingo/update/1'
@@ -42,8 +43,12 @@ export const OfferSchema = z.strictObject({
   /** How it is divided: slices work side by side, for one job or several. Absent: one slice of all. */
   slices: z.array(SliceSchema).min(1).max(MAX_SLICES).optional(),
 })
-/** What an owner lends. */
+/** What an owner lends; a job may count on what one slice has. */
 export type Offer = z.infer<typeof OfferSchema>
+
+/** The slices of an offer, one at least. */
+export const slicesOf = ({ cores, memoryBytes, slices }: Offer): Slice[] =>
+  slices ?? [{ cores: Math.min(1, cores), memoryBytes }]
 
 export const HardwareSchema = z.strictObject({
   platform: z.string().max(100),
@@ -117,6 +122,25 @@ export type Update = z.infer<typeof UpdateSchema>
 /** Why a contributor gives a lease back with nothing done. */
 export const ReleaseReasonSchema = z.enum(['leaving', 'paused', 'failed', 'diverged', 'refused', 'superseded'])
 
+/** What a slice does; `paused`: it takes no lease now. */
+export const SliceStateSchema = z.enum(['idle', 'fetching', 'training', 'submitting', 'paused'])
+export type SliceState = z.infer<typeof SliceStateSchema>
+
+export const SliceReportSchema = z.strictObject({
+  state: SliceStateSchema,
+  lease: Id.optional(),
+  steps: Count.optional(),
+  samples: Count.optional(),
+  loss: z.number().optional(),
+})
+export type SliceReport = z.infer<typeof SliceReportSchema>
+
+/** Probability that a contributor still works in so many minutes, by its own forecast. */
+export const SurvivalSchema = z.array(
+  z.strictObject({ minutes: z.number().min(0).max(100_000), probability: z.number().min(0).max(1) }),
+)
+export type Survival = z.infer<typeof SurvivalSchema>
+
 export const ContributorMessageSchema = z.discriminatedUnion('type', [
   z.strictObject({
     type: z.literal('hello'),
@@ -124,20 +148,24 @@ export const ContributorMessageSchema = z.discriminatedUnion('type', [
     name: z.string().max(100),
     offer: OfferSchema,
     hardware: HardwareSchema,
-    /** Estimate of float32 throughput, FLOP/s, from a short benchmark; 0 when unknown. For planning only. */
+    /** Estimate of one thread's float32 throughput, FLOP/s, from a short benchmark; 0 when unknown. For planning only. */
     flops: z.number().min(0),
     /** Leases that this contributor still works on or still has to submit (after a reconnect). */
-    leases: z.array(Id).max(100),
+    leases: z.array(z.strictObject({ lease: Id, slice: z.int().min(0).max(MAX_SLICES) })).max(2 * MAX_SLICES),
   }),
   z.strictObject({
     type: z.literal('heartbeat'),
-    state: z.enum(['idle', 'fetching', 'training', 'submitting', 'paused']),
     rssBytes: Count,
-    lease: Id.optional(),
-    steps: Count.optional(),
-    samples: Count.optional(),
-    loss: z.number().optional(),
+    /** By the slice's index. */
+    slices: z.array(SliceReportSchema).max(MAX_SLICES),
+    /** Why none works, since when, and when that ends where it is known; ms since epoch. */
+    pause: z
+      .strictObject({ reason: PauseReasonSchema, since: z.number().min(0), until: z.number().min(0).optional() })
+      .optional(),
+    survival: SurvivalSchema.max(16).optional(),
   }),
+  /** What is lent has changed: slices that are gone hand in what they have. */
+  z.strictObject({ type: z.literal('offer'), offer: OfferSchema, flops: z.number().min(0) }),
   z.strictObject({
     type: z.literal('release'),
     lease: Id,

@@ -52,6 +52,11 @@ function take(draft: Draft, event: FogEvent): void {
     case 'contributor-heartbeat':
       hear(draft, event)
       return
+    case 'contributor-offer':
+      if (contributorOf(draft, event.contributor) === undefined) return
+      changeContributor(draft, event.contributor, { offer: event.offer, flops: event.flops })
+      draft.changed = true
+      return
     case 'contributor-left':
       remove(draft, event.contributor)
       return
@@ -143,14 +148,14 @@ function join(draft: Draft, event: Extract<FogEvent, { type: 'contributor-joined
 }
 
 function hear(draft: Draft, event: Extract<FogEvent, { type: 'contributor-heartbeat' }>): void {
-  const { contributor: id, state, lease = null, steps = 0, samples = 0 } = event
+  const { contributor: id, state, lease = null, steps = 0, samples = 0, survival } = event
   const { now } = draft
   const before = contributorOf(draft, id)
   if (before === undefined) {
     draft.commands.push({ type: 'disconnect', contributor: id, reason: 'It was silent for too long: say hello again.' })
     return
   }
-  changeContributor(draft, id, { lastSeenAt: now, state, lease, steps, samples })
+  changeContributor(draft, id, { lastSeenAt: now, state, lease, steps, samples, ...(survival ? { survival } : {}) })
   if (state === 'paused' && before.job !== null) {
     // Nobody waits for one whose owner is at work; it is given a job again when it is idle.
     changeContributor(draft, id, { job: null })

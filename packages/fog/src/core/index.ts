@@ -14,6 +14,7 @@ export { SLICE_MS } from './balance.ts'
 export { jobOfLease } from './draft.ts'
 export { explain } from './explain.ts'
 export { createFog, pendingFogCommands, stepFog } from './fog.ts'
+export { indexOf, peerOf, sliceId } from './slice-id.ts'
 export type {
   ContributorState,
   FogCommand,

@@ -1,13 +1,15 @@
 import type { FinalState, JobCommand, JobCore, JobEvent, JobSettings, Release, UpdateReport } from '@pingo/training'
-import type { ContributorMessage, FileRef, Offer } from '@pingo/wire'
+import type { FileRef, Offer, SliceState, Survival } from '@pingo/wire'
 
-export type ContributorState = Extract<ContributorMessage, { type: 'heartbeat' }>['state']
+export type ContributorState = SliceState
 
-/** A connected contributor. */
+/** A slice of a connected contributor (slice-id.ts): what can hold one lease. `offer` is the slice's. */
 export interface FogContributor {
   id: string
   offer: Offer
   flops: number
+  /** Probability that it is still there in so many minutes, by its own forecast. */
+  survival?: Survival
   joinedAt: number
   lastSeenAt: number
   state: ContributorState
@@ -58,7 +60,10 @@ export type FogEvent = { at: number } & (
       steps?: number
       samples?: number
       loss?: number
+      survival?: Survival
     }
+  /** What it lends has changed. */
+  | { type: 'contributor-offer'; contributor: string; offer: Offer; flops: number }
   /** It said so, or its channel closed. Its leases stay open to an update until their round closes. */
   | { type: 'contributor-left'; contributor: string }
   | { type: 'job-submitted'; settings: JobSettings; base: FileRef; memoryBytes: number }
