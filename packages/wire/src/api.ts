@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { CidText, FileRefSchema } from './manifests.ts'
-import { HardwareSchema, OfferSchema, SliceStateSchema } from './messages.ts'
+import { CreditSchema, HardwareSchema, OfferSchema, SliceStateSchema } from './messages.ts'
 import { PauseReasonSchema } from './pause.ts'
 import { METRICS, ScheduleSchema } from './training.ts'
 
@@ -180,6 +180,8 @@ export const ContributorViewSchema = z.strictObject({
   samples: Count,
   joinedAt: Time,
   lastSeenAt: Time,
+  /** What it has shown in this fog node's challenges; absent before the first. */
+  credited: CreditSchema.optional(),
 })
 export type ContributorView = z.infer<typeof ContributorViewSchema>
 

@@ -119,6 +119,28 @@ export const UpdateSchema = z.strictObject({
 })
 export type Update = z.infer<typeof UpdateSchema>
 
+/** Links of one challenge at most; the answer to a link is a hash. */
+export const MAX_CHALLENGE_LINKS = 2_000
+export const CHALLENGE_ANSWER_BYTES = 32
+/** Longest that a challenge lets a slice work, ms. */
+export const MAX_CHALLENGE_MS = 10_000
+
+/** What a fog node says of a contributor by what it has shown; never an accusation of one bad moment. */
+export const CapacityFlagSchema = z.enum(['overclaimed', 'slow', 'outsourced', 'wrong-answer'])
+export type CapacityFlag = z.infer<typeof CapacityFlagSchema>
+
+/** What a contributor has shown to a fog node, and is credited: never more than it claims. */
+export const CreditSchema = z.strictObject({
+  cores: z.number().min(0),
+  /** Float32 operations a second, all slices at once. */
+  flops: z.number().min(0),
+  /** Challenges that it answered. */
+  challenges: Count,
+  flag: CapacityFlagSchema.optional(),
+  sentence: z.string().max(500).optional(),
+})
+export type Credit = z.infer<typeof CreditSchema>
+
 /** Why a contributor gives a lease back with nothing done. */
 export const ReleaseReasonSchema = z.enum(['leaving', 'paused', 'failed', 'diverged', 'refused', 'superseded'])
 
@@ -173,6 +195,20 @@ export const ContributorMessageSchema = z.discriminatedUnion('type', [
     code: z.string().max(100).optional(),
     message: z.string().max(1000).optional(),
   }),
+  /** To a challenge, one for each slice: `ready` to `prepare`, `done` with the answers of all links that were done to `work`; to `echo` one for all. */
+  z.strictObject({
+    type: z.literal('answer'),
+    challenge: Id,
+    slice: z.int().min(0).max(MAX_SLICES),
+    state: z.enum(['ready', 'done', 'paused', 'failed']),
+    /** With `ready`: what it claims now, FLOP/s of all slices at once; absent: as in its hello. */
+    flops: z.number().min(0).optional(),
+    answers: Bytes.refine(
+      ({ byteLength }) =>
+        byteLength % CHALLENGE_ANSWER_BYTES === 0 && byteLength <= CHALLENGE_ANSWER_BYTES * MAX_CHALLENGE_LINKS,
+      'is not a list of answers',
+    ).optional(),
+  }),
   z.strictObject({ type: z.literal('leave') }),
 ])
 export type ContributorMessage = z.infer<typeof ContributorMessageSchema>
@@ -199,6 +235,25 @@ export const FogMessageSchema = z.discriminatedUnion('type', [
     round: Count,
     samples: Count,
   }),
+  /**
+   * Show what you can do, in each of these slices at the same moment (`@pingo/engine/challenge`). `prepare`: have the graphs of so many products open.
+   * `work`: links of `products[0]` products, until there are `links` of them or `ms` are over. `echo`: answer at once.
+   */
+  z.strictObject({
+    type: z.literal('challenge'),
+    id: Id,
+    step: z.enum(['prepare', 'echo', 'work']),
+    seed: KeySchema,
+    slices: z.array(z.int().min(0).max(MAX_SLICES)).min(1).max(MAX_SLICES),
+    products: z
+      .array(z.literal([4, 16, 64, 256]))
+      .min(1)
+      .max(4),
+    links: z.int().min(1).max(MAX_CHALLENGE_LINKS),
+    ms: z.number().min(0).max(MAX_CHALLENGE_MS),
+  }),
+  /** The challenge is over: what was shown in it (FLOP/s), and what counts from here on. */
+  z.strictObject({ type: z.literal('credited'), shown: z.number().min(0), credit: CreditSchema }),
   /** A job with private data is over: what is left of them in memory goes. */
   z.strictObject({ type: z.literal('ended'), job: Id }),
 ])
@@ -210,7 +265,8 @@ export const contributorChannel = {
   clientMessage: ContributorMessageSchema,
   serverMessage: FogMessageSchema,
   maxMessageBytes: MAX_CONTROL_MESSAGE_BYTES,
-  rate: { perSecond: 20, burst: 100 },
+  // a challenge of many slices is answered by each of them, a few times in a second
+  rate: { perSecond: 50, burst: 1_000 },
 }
 
 /** The answer to `PUT /v1/leases/{lease}/update`: accepted means stored durably; it counts once its round commits. */
