@@ -28,7 +28,14 @@ export const flopsOfLink = (products: number): number => 2 * CHALLENGE_ROWS * CH
 
 /** The graph of a link: `z` (SIDE × SIDE, integers of 16 bits) in, `x` (ROWS × SIDE) out. */
 export function challengeGraph(products: number): Uint8Array {
-  const nodes: { name: string; op: string; domain: ''; inputs: string[]; outputs: string[]; attributes: Record<string, never> }[] = []
+  const nodes: {
+    name: string
+    op: string
+    domain: ''
+    inputs: string[]
+    outputs: string[]
+    attributes: Record<string, never>
+  }[] = []
   const node = (op: string, inputs: string[], output = `v${nodes.length}`): string => {
     nodes.push({ name: `n${nodes.length}`, op, domain: '', inputs, outputs: [output], attributes: {} })
     return output
