@@ -91,7 +91,10 @@ function installDependencies() {
 function buildPages() {
   const app = join(root, 'apps', 'dashboard')
   const dist = join(app, 'dist')
-  const key = digest([...filesBelow(app), join(root, 'packages', 'wire', 'src', 'api.ts')])
+  // the page that contributes is made of these
+  const packages = ['wire', 'graph', 'data', 'engine', 'training', 'storage', 'contributor']
+  const sources = packages.flatMap((name) => filesBelow(join(root, 'packages', name, 'src')))
+  const key = digest([...filesBelow(app), ...sources.filter((file) => !file.endsWith('.test.ts'))])
   if (!existsSync(join(dist, 'index.html'))) rmSync(join(stamps, 'pages'), { force: true })
   once('pages', key, () => {
     say('Building the dashboard …')

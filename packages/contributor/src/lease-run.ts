@@ -4,15 +4,18 @@ import { batchSeed } from '@pingo/graph'
 import { encodeDelta } from '@pingo/training'
 import {
   bytesView,
-  type Identity,
   type Lease,
   readSafetensors,
+  type Signer,
   seal,
   UPDATE_TYPE,
   type Update,
   type UpdateAnswer,
 } from '@pingo/wire'
 import type { ReadFile, Workbench } from './program.ts'
+
+/** What a lease run takes of it: a browser has its own. */
+export type LeaseBench = Pick<Workbench, 'prepare'>
 
 /**
  * Fetching and opening a job for the first time may eat up a round: training still gets this part of it, and the fog node's
@@ -57,8 +60,8 @@ export class LeaseRun {
 
   async run(o: {
     read: ReadFile
-    bench: Workbench
-    identity: Identity
+    bench: LeaseBench
+    identity: Signer
     send: (body: Uint8Array, deadline: number) => Promise<UpdateAnswer>
     signal: AbortSignal
   }): Promise<LeaseOutcome> {

@@ -86,7 +86,7 @@ export class Grants {
   }
 
   /** What opens a job's private dataset, for as long as the job has its key. */
-  unsealOf(job: string, dataset: string): Unseal {
+  unsealOf(job: string, dataset: string): (...sealed: Parameters<Unseal>) => Uint8Array {
     return (sealed) => openSealedFile(this.#book.key(job, dataset, this.#clock()), sealed)
   }
 

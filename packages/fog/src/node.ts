@@ -25,6 +25,7 @@ import { createMetrics } from './gateway/metrics.ts'
 import { readPages } from './gateway/pages.ts'
 import { createRoutes } from './gateway/routes.ts'
 import { createGatewayServer, listen } from './gateway/server.ts'
+import { SocketDoor } from './gateway/socket/door.ts'
 import { Grants } from './grants.ts'
 import { JobDesk } from './job-desk.ts'
 import { type Job, Jobs } from './jobs.ts'
@@ -189,8 +190,10 @@ export class FogNode {
         source: storage.source,
         disk: storage.cache,
       })
+      const door = new SocketDoor(identity.peerId, (channel) => void contributors.serve(channel, welcome))
       const gateway = createGatewayServer({
         certificate,
+        door,
         data: (request, response) =>
           bulk(request, response) || storage.handle(request, response) || updates(request, response),
       })
@@ -225,18 +228,22 @@ export class FogNode {
       })
       await routes.ready()
       await desk.restore()
-      const port = await listen(gateway.server, host, o.port ?? 0)
-      stack.defer(async () => {
-        gateway.server.close()
-        gateway.server.closeAllConnections()
-        await routes.close()
-      })
-
       const welcome: FogMessage = {
         type: 'welcome',
         version: VERSION,
-        data: { port, tls: certificate !== undefined, pin: certificate?.fingerprint },
+        data: { port: o.port ?? 0, tls: certificate !== undefined, pin: certificate?.fingerprint },
       }
+      const port = await listen(gateway.server, host, o.port ?? 0)
+      welcome.data.port = port
+      stack.defer(async () => {
+        gateway.server.close()
+        gateway.server.closeAllConnections()
+        // the server is closed when its sockets are
+        await contributors.close()
+        await door.close()
+        await routes.close()
+      })
+
       p2p.handleChannel(contributorChannel, (channel) => void contributors.serve(channel, welcome))
       scheduler.start()
       const progress = setInterval(() => jobs.tick(), PROGRESS_MS)

@@ -26,3 +26,4 @@ export { type CallOptions, Host, type HostOptions, type PeerEvent, type PeerInfo
 export { defaultLimits, type HostLimits, MAX_ERROR_BYTES, MAX_MESSAGE_BYTES, MAX_PROTOCOL_NAME } from './limits.ts'
 export type { Logger } from './node.ts'
 export type { Channel, ChannelProtocol, Protocol, Rate, RequestContext } from './protocol.ts'
+export { RateLimiter } from './rate-limiter.ts'

@@ -4,6 +4,7 @@
  * @module
  */
 export * from './api.ts'
+export * from './cid-text.ts'
 export * from './encoding.ts'
 export * from './errors.ts'
 export * from './keys.ts'
@@ -12,6 +13,9 @@ export * from './machine-api.ts'
 export * from './manifests.ts'
 export * from './messages.ts'
 export * from './pause.ts'
+export * from './safetensors.ts'
+export * from './seal.ts'
+export * from './socket.ts'
 export * from './storage.ts'
 export * from './tensor.ts'
 export * from './training.ts'

@@ -1,9 +1,9 @@
 import { z } from 'zod'
-import { decode, encode } from './encoding.ts'
+import { decode } from './encoding.ts'
 import { PinGoError } from './errors.ts'
-import { type Identity, verifySignature } from './identity.ts'
+import { verifySignature } from './identity.ts'
+import { signedBytes } from './seal.ts'
 
-const DOMAIN = 'pingo/envelope/1'
 const OVERHEAD_BYTES = 1024
 
 const EnvelopeSchema = z.strictObject({
@@ -12,13 +12,6 @@ const EnvelopeSchema = z.strictObject({
   payload: z.instanceof(Uint8Array),
   signature: z.instanceof(Uint8Array),
 })
-
-/** Signs `value` (canonical bytes) as a message of `type`; the type is signed too, so that no message passes for another. */
-export async function seal(identity: Identity, type: string, value: unknown): Promise<Uint8Array> {
-  const payload = encode(value)
-  const signature = await identity.sign(encode([DOMAIN, type, payload]))
-  return encode({ type, from: identity.peerId, payload, signature })
-}
 
 /**
  * Opens a signed envelope: checks size, type, signature and schema, in this order.
@@ -34,7 +27,7 @@ export async function unseal<S extends z.ZodType>(
   const envelope = decode(EnvelopeSchema, bytes, maxBytes + OVERHEAD_BYTES)
   if (envelope.type !== type)
     throw new PinGoError('MESSAGE_INVALID', `Expected a message of type '${type}', got '${envelope.type}'.`)
-  const signed = encode([DOMAIN, type, envelope.payload])
+  const signed = signedBytes(type, envelope.payload)
   if (!(await verifySignature(envelope.from, signed, envelope.signature)))
     throw new PinGoError('SIGNATURE_INVALID', `The signature of a '${type}' message does not fit its sender.`)
   return { from: envelope.from, value: decode(schema, envelope.payload, maxBytes) }

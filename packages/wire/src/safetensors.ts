@@ -5,6 +5,7 @@ import { arrayView, bytesOf, bytesView, type DType, sizeOf, type Tensor } from '
 /** Longest header that is read, bytes (the format's own limit is 100 MB). */
 export const MAX_SAFETENSORS_HEADER_BYTES = 16 << 20
 const MAX_RANK = 16
+const SPACE = 0x20
 
 const NAMES: Record<DType, string> = {
   float32: 'F32',
@@ -55,11 +56,12 @@ export function writeSafetensors(
     header[name] = { dtype: NAMES[dtype], shape, data_offsets: [offset, offset + data.byteLength] }
     offset += data.byteLength
   }
-  const json = Buffer.from(JSON.stringify(header))
+  const json = new TextEncoder().encode(JSON.stringify(header))
   const headerBytes = Math.ceil(json.length / 8) * 8
-  const out = Buffer.alloc(8 + headerBytes + offset, ' ')
-  out.writeBigUInt64LE(BigInt(headerBytes))
-  json.copy(out, 8)
+  const out = new Uint8Array(8 + headerBytes + offset)
+  new DataView(out.buffer).setBigUint64(0, BigInt(headerBytes), true)
+  out.set(json, 8)
+  out.fill(SPACE, 8 + json.length, 8 + headerBytes)
   let at = 8 + headerBytes
   for (const [, { data }] of entries) {
     out.set(bytesView(data), at)

@@ -11,7 +11,7 @@ import {
 import type { ReadFile } from './shard-cache.ts'
 
 /** Opens a sealed file of a private dataset. Asked for each file anew: it may refuse when the key was taken back. */
-export type Unseal = (sealed: Uint8Array, dataset: SealedDataset) => Uint8Array
+export type Unseal = (sealed: Uint8Array, dataset: SealedDataset) => Uint8Array | Promise<Uint8Array>
 
 /** A dataset's description, and how its shards are read in plaintext. */
 export interface ReadableDataset {
@@ -46,7 +46,7 @@ export async function readDatasetManifest(
     })
   const manifest = decode(
     DatasetManifestSchema,
-    unseal(await read(stored.manifest, signal), stored),
+    await unseal(await read(stored.manifest, signal), stored),
     MAX_MANIFEST_BYTES,
   )
   const files = new Map(stored.files.map((file) => [file.cid, file]))

@@ -28,7 +28,7 @@ import type { Registry } from 'prom-client'
 import type { Database } from '../database.ts'
 import type { Job, Jobs } from '../jobs.ts'
 import { bears } from './bearer.ts'
-import { CONTENT_SECURITY_POLICY, type Page } from './pages.ts'
+import type { Page } from './pages.ts'
 import { streamEvents } from './sse.ts'
 
 const MAX_JSON_BYTES = 1 << 20
@@ -181,11 +181,11 @@ function sendPage(page: Page | undefined, request: FastifyRequest, reply: Fastif
     .type(page.type)
     .header('etag', page.etag)
     .header('cache-control', page.immutable ? 'public, max-age=31536000, immutable' : 'no-cache')
-    .header('content-security-policy', CONTENT_SECURITY_POLICY)
+    .header('content-security-policy', page.policy)
     .header('referrer-policy', 'no-referrer')
     .header('vary', 'accept-encoding')
   if (request.headers['if-none-match'] === page.etag) return reply.code(304).send()
-  if (/\bbr\b/.test(request.headers['accept-encoding'] ?? ''))
-    return reply.header('content-encoding', 'br').send(page.brotli)
-  return reply.send(page.body)
+  if (page.brotli && /\bbr\b/.test(request.headers['accept-encoding'] ?? ''))
+    return reply.header('content-encoding', 'br').send(page.brotli())
+  return reply.send(page.body())
 }

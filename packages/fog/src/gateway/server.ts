@@ -9,6 +9,7 @@ import { createServer as createHttpsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { originForm } from '@pingo/storage'
 import { PinGoError } from '@pingo/wire'
+import { asksForSocket, type SocketDoor } from './socket/door.ts'
 
 /** Limits of the HTTP server: a slow or silent client is cut, whatever it sends. */
 export const HEADERS_TIMEOUT_MS = 10_000
@@ -29,6 +30,8 @@ export interface Certificate {
 export function createGatewayServer(o: {
   data: (request: IncomingMessage, response: ServerResponse) => boolean
   certificate?: Certificate
+  /** Where contributors come in by WebSocket. */
+  door?: Pick<SocketDoor, 'upgrade'>
 }): { server: Server; attach(routes: RequestListener): void } {
   let routes: RequestListener = (_, response) => response.writeHead(503).end()
   const options = {
@@ -36,6 +39,7 @@ export function createGatewayServer(o: {
     requestTimeout: REQUEST_TIMEOUT_MS,
     keepAliveTimeout: KEEP_ALIVE_MS,
     connectionsCheckingInterval: 2_000,
+    shouldUpgradeCallback: (request: IncomingMessage) => o.door !== undefined && asksForSocket(request),
   }
   const listener: RequestListener = (request, response) => {
     request.url = originForm(request.url)
@@ -50,6 +54,7 @@ export function createGatewayServer(o: {
       ) as unknown as Server)
     : createHttpServer(options, listener)
   server.maxConnections = MAX_CONNECTIONS
+  server.on('upgrade', (request, socket, head) => void o.door?.upgrade(request, socket, head))
   return { server, attach: (next) => (routes = next) }
 }
 
