@@ -24,6 +24,7 @@
 export type { Provider } from './dht.ts'
 export { type CallOptions, Host, type HostOptions, type PeerEvent, type PeerInfo } from './host.ts'
 export { defaultLimits, type HostLimits, MAX_ERROR_BYTES, MAX_MESSAGE_BYTES, MAX_PROTOCOL_NAME } from './limits.ts'
+export { nodesOfMachine, type RegistryOptions, registerNode, registryFolder } from './machine-registry.ts'
 export type { Logger } from './node.ts'
 export type { Channel, ChannelProtocol, Protocol, Rate, RequestContext } from './protocol.ts'
 export { RateLimiter } from './rate-limiter.ts'

@@ -9,6 +9,10 @@ export interface Readings {
   capacityCores: number
   /** Cores that programs which are not PinGo's kept busy since the last reading. */
   othersCores?: number | undefined
+  /** Cores that PinGo's own processes kept busy since the last reading. */
+  ownCores?: number | undefined
+  /** Tasks of the owner's that waited for a CPU at this moment, at most. */
+  waiting?: number | undefined
   /** Part of the time since the last reading in which something runnable waited for a CPU (PSI), 0 … 1. */
   pressure?: number | undefined
   /** Time since the last key or pointer input, ms. */
@@ -18,6 +22,12 @@ export interface Readings {
   temperatureC?: number | undefined
   metered?: boolean | undefined
   freeMemoryBytes?: number | undefined
+  /** The machine's memory, or its cgroup's limit. */
+  totalMemoryBytes?: number | undefined
+  /** What PinGo's own processes take of it. */
+  ownMemoryBytes?: number | undefined
+  /** Part of the time since the last reading in which something waited for memory (PSI), 0 … 1. */
+  memoryPressure?: number | undefined
   /** Of those that pause it, one that runs. */
   application?: string | undefined
   /** Bytes sent and received this month. */
