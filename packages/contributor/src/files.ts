@@ -1,5 +1,7 @@
 import { FileStore, fetchFile, type Source } from '@pingo/storage'
 import { type FileRef, isPinGoError } from '@pingo/wire'
+import { type Bandwidth, capReached } from './bandwidth/bandwidth.ts'
+import { CountedPool } from './bandwidth/counted-pool.ts'
 import type { ContributorDisk } from './disk.ts'
 
 /** A block may be evicted, or found damaged, between its coming and its reading: then it is fetched again. */
@@ -10,20 +12,29 @@ export class Files {
   readonly #disk: ContributorDisk
   readonly #store: FileStore
   readonly #sources: () => Source[]
+  readonly #bandwidth: Bandwidth | undefined
+  readonly #pool: CountedPool | undefined
   /** Bytes of the files that are being read, and who waits for one to be done. */
   #reading = 0
   #done = Promise.withResolvers<void>()
 
-  constructor(disk: ContributorDisk, sources: () => Source[]) {
+  /** @param bandwidth the owner's limits; absent: none */
+  constructor(disk: ContributorDisk, sources: () => Source[], bandwidth?: Bandwidth) {
     this.#disk = disk
     this.#store = new FileStore(disk.blocks)
     this.#sources = sources
+    this.#bandwidth = bandwidth
+    this.#pool = bandwidth && new CountedPool(bandwidth)
   }
 
   /**
    * Files that have no room beside each other are read one after the other.
+<<<<<<< HEAD
    * @param slice whose lease holds on to them
    * @throws PinGoError FETCH_FAILED, QUOTA_EXCEEDED, DISK_LOW, and as {@link fetchFile}
+=======
+   * @throws PinGoError FETCH_FAILED, QUOTA_EXCEEDED, DISK_LOW, DATA_CAP_REACHED, and as {@link fetchFile}
+>>>>>>> 72a03f2 (An owner's limits on what is sent and received: a rate each way over any five seconds, and a month's volume that is counted durably and never passed; bodies are pulled by ranges and sent in pieces)
    */
   async read(ref: FileRef, signal: AbortSignal, slice = 0): Promise<Uint8Array> {
     while (this.#reading > 0 && this.#reading + ref.bytes > this.#disk.readingBytes) {
@@ -45,6 +56,21 @@ export class Files {
     for (const cid of await this.#store.chunks(ref.cid).catch(() => [])) await this.#disk.blocks.delete(cid)
   }
 
+  /** Ends the connections that are idle. */
+  close(): void {
+    this.#pool?.close()
+  }
+
+  async #fetch(ref: FileRef, signal: AbortSignal, kept: Set<string>): Promise<void> {
+    const pool = this.#pool
+    try {
+      await fetchFile(ref, this.#sources(), this.#disk.blocks, { signal, verify: false, kept, ...(pool && { pool }) })
+    } catch (error) {
+      if (this.#bandwidth?.isCapped && isPinGoError(error, 'FETCH_FAILED')) throw capReached()
+      throw error
+    }
+  }
+
   async #read(ref: FileRef, signal: AbortSignal, slice: number): Promise<Uint8Array> {
     const { blocks } = this.#disk
     const kept = new Set<string>()
@@ -52,7 +78,7 @@ export class Files {
     try {
       for (let attempt = 1; ; attempt++) {
         // what is here already is verified when it is read
-        if (!this.#disk.isLow) await fetchFile(ref, this.#sources(), blocks, { signal, verify: false, kept })
+        if (!this.#disk.isLow) await this.#fetch(ref, signal, kept)
         try {
           await this.#disk.use(await this.#store.chunks(ref.cid), slice)
           return await this.#store.readAll(ref.cid)

@@ -8,6 +8,7 @@
  * ```
  * @module
  */
+export { Bandwidth, type BandwidthLimits } from './bandwidth/bandwidth.ts'
 export { History } from './history.ts'
 export { Contributor, type ContributorOptions, type ContributorStatus } from './node.ts'
 export { memoryLimit, readHardware, resolveOffer } from './offer.ts'

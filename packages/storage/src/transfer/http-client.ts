@@ -25,6 +25,15 @@ export interface HttpRequest {
   signal?: AbortSignal
   /** Given up when nothing moves for this long. 15 s by default. */
   idleMs?: number
+  /** Has the body sent in pieces, each when `wait` resolves: a sender's limit. */
+  pace?: Pace
+}
+
+export interface Pace {
+  /** Bytes of the next piece at most. */
+  pieceBytes(): number
+  /** Resolves when a piece of so many bytes may go; rejected, it ends the request. */
+  wait(bytes: number, signal: AbortSignal): Promise<void>
 }
 
 export interface HttpAnswer {
@@ -195,7 +204,8 @@ export class HttpPool {
         )
       })
       request.on('response', resolve)
-      request.end(o.body)
+      if (o.pace && o.body !== undefined) void sendPaced(request, Buffer.from(o.body as Uint8Array), o.pace)
+      else request.end(o.body)
     })
   }
 
@@ -295,6 +305,25 @@ export async function request(
     throw isPinGoError(error) ? error : unreachable(source, error)
   }
   return { status: answer.statusCode ?? 0, headers: answer.headers, body: whole ?? Buffer.concat(parts) }
+}
+
+/** Sends a body piece by piece, until all is sent, the answer comes early or the request ends. */
+async function sendPaced(request: http.ClientRequest, body: Uint8Array, pace: Pace): Promise<void> {
+  const over = new AbortController()
+  const stop = () => over.abort()
+  request.once('close', stop).once('response', stop)
+  try {
+    for (let at = 0; at < body.byteLength; ) {
+      const piece = body.subarray(at, at + Math.max(1, pace.pieceBytes()))
+      await pace.wait(piece.byteLength, over.signal)
+      if (over.signal.aborted) return
+      request.write(piece)
+      at += piece.byteLength
+    }
+    request.end()
+  } catch (error) {
+    if (!over.signal.aborted) request.destroy(error as Error)
+  }
 }
 
 function parseUrl(source: Source): URL {
