@@ -11,9 +11,9 @@ type Release = Extract<ContributorMessage, { type: 'release' }>
 export interface ContributorEvents {
   joined(id: string, hello: Hello): void
   heartbeat(id: string, heartbeat: Heartbeat): void
-  offered(id: string, offered: Offered, before: Offer): void
+  offered(id: string, offered: Offered): void
   released(id: string, release: Release): void
-  left(id: string, offer: Offer, reason: string): void
+  left(id: string, reason: string): void
 }
 
 interface Member {
@@ -61,7 +61,7 @@ export class Contributors {
       await channel.close().catch(() => undefined)
       if (member && this.#members.get(member.id) === member) {
         this.#members.delete(member.id)
-        this.#events.left(member.id, member.offer, 'its connection closed')
+        this.#events.left(member.id, 'its connection closed')
       }
     }
   }
@@ -138,12 +138,10 @@ export class Contributors {
         member.rssBytes = message.rssBytes
         this.#events.heartbeat(member.id, message)
         return
-      case 'offer': {
-        const before = member.offer
+      case 'offer':
         member.offer = message.offer
-        this.#events.offered(member.id, message, before)
+        this.#events.offered(member.id, message)
         return
-      }
       case 'release':
         this.#events.released(member.id, message)
     }

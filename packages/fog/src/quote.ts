@@ -1,4 +1,4 @@
-import type { NetworkView, Quote, QuoteRequest } from '@pingo/wire'
+import { type NetworkView, type Quote, type QuoteRequest, slicesOf } from '@pingo/wire'
 
 /** The part of a matrix product's speed that whole training steps reach; for estimates before any job was measured. */
 const STEP_EFFICIENCY = 0.4
@@ -11,7 +11,9 @@ export function quote(
   flops: readonly number[],
 ): Quote {
   const samples = Math.max(1, Math.floor(request.samples * request.epochs))
-  const able = network.contributors.filter(({ offer }) => offer.memoryBytes >= request.memoryBytes).length
+  // slices count: each works on a lease of its own
+  const slices = network.contributors.flatMap(({ offer }) => slicesOf(offer))
+  const able = slices.filter(({ memoryBytes }) => memoryBytes >= request.memoryBytes).length
   const contributors = Math.min(able, request.contributors.max)
   const queuedAhead = network.jobs.queued + network.jobs.running
   if (contributors === 0)
@@ -25,7 +27,7 @@ export function quote(
   // FLOP/s that contributors showed on real jobs, else what their benchmark on joining says
   const shown = measured.map((job) => job.flopsPerSample * job.samplesPerSecond).filter((rate) => rate > 0)
   const benchmarked =
-    STEP_EFFICIENCY * flops.reduce((sum, rate) => sum + rate, 0) * (contributors / Math.max(1, flops.length))
+    STEP_EFFICIENCY * flops.reduce((sum, rate) => sum + rate, 0) * (contributors / Math.max(1, slices.length))
   const rate = shown.length > 0 ? Math.max(...shown) : benchmarked
   if (!(rate > 0))
     return {

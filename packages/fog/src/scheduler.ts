@@ -115,7 +115,7 @@ export class Scheduler {
         type: 'update',
         at: this.#ports.clock(),
         job,
-        contributor: this.holderOf(lease, contributor),
+        contributor,
         lease,
         fence,
         round,
@@ -131,15 +131,6 @@ export class Scheduler {
       if (this.#answers.delete(update.lease))
         resolve({ accepted: false, code: 'LEASE_UNKNOWN', message: 'This lease is not known (any more).' })
     })
-  }
-
-  /** The slice of `peer` that holds a lease; the peer itself where none of its slices does, which the core refuses. */
-  holderOf(lease: string, peer: string): string {
-    const job = this.#leases.get(lease)
-    const { core } = (job !== undefined && this.#state.jobs[job]) || {}
-    const known =
-      core?.outstanding.find(({ id }) => id === lease) ?? core?.last?.included.find((it) => it.lease === lease)
-    return known && peerOf(known.contributor) === peer ? known.contributor : peer
   }
 
   jobOfLease = (lease: string): string | undefined => this.#leases.get(lease)
@@ -182,7 +173,7 @@ export class Scheduler {
   #do(command: FogCommand): void {
     switch (command.type) {
       case 'disconnect':
-        this.#ports.disconnect(peerOf(command.contributor), command.reason)
+        this.#ports.disconnect(command.contributor, command.reason)
         return
       case 'wake':
         this.#setWake(command.at)

@@ -76,13 +76,17 @@ export interface Release {
 }
 
 /** What happens to a job. `at`: ms since the epoch; an earlier `at` than the last event's counts as the last event's. */
-export type JobEvent = { at: number } & (
-  | { type: 'joined'; contributor: string; flops: number }
+export type JobEvent = {
+  at: number
+} /** `survival`: probability that the contributor is there until a round is over, where it has a forecast. */ & (
+  | { type: 'joined'; contributor: string; flops: number; survival?: number | undefined }
   | { type: 'left'; contributor: string }
   /** The fog node's process was restarted: nobody is connected; leases stay out until their ttl. */
   | { type: 'restarted' }
   /** A contributor is (again) there and holds exactly these leases. */
-  | { type: 'resumed'; contributor: string; leases: string[]; flops: number }
+  | { type: 'resumed'; contributor: string; leases: string[]; flops: number; survival?: number | undefined }
+  /** What is expected of it changed. */
+  | { type: 'forecast'; contributor: string; survival: number | undefined }
   | ({ type: 'update' } & UpdateReport)
   | ({ type: 'released' } & Release)
   | { type: 'merged'; round: number; base: FileRef }
@@ -172,6 +176,8 @@ export interface Member {
   failures: number
   /** When it was last known to be there. */
   seenAt: number
+  /** Probability that it is there until a round is over; absent without a forecast. */
+  survival?: number
 }
 
 /** A lease that is out, or whose update is in and waits for the merge. */

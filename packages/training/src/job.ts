@@ -1,5 +1,5 @@
 import { type FileRef, PinGoError } from '@pingo/wire'
-import { beginDraft, type Draft, isAwaited, memberOf, outOf, putLease, putMember } from './draft.ts'
+import { beginDraft, type Draft, indexOfMember, isAwaited, memberOf, outOf, putLease, putMember } from './draft.ts'
 import type { JobCommand, JobCore, JobEvent, JobSettings, Release, UpdateReport } from './job-types.ts'
 import { createLedger, giveBack } from './ledger.ts'
 import {
@@ -109,10 +109,13 @@ function take(draft: Draft, event: Exclude<JobEvent, { type: 'update' }>): void 
   const { core, now } = draft
   switch (event.type) {
     case 'joined':
-      resume(draft, event.contributor, event.flops, [])
+      resume(draft, event, [])
       return
     case 'resumed':
-      resume(draft, event.contributor, event.flops, event.leases)
+      resume(draft, event, event.leases)
+      return
+    case 'forecast':
+      if (memberOf(core, event.contributor)) noteForecast(draft, event.contributor, event.survival)
       return
     case 'left':
       leave(draft, event.contributor)
@@ -154,9 +157,14 @@ function passTime(draft: Draft): void {
 }
 
 /** A contributor is there and holds `held`: other leases that it was granted never arrived, or were lost with its process. */
-function resume(draft: Draft, id: string, flops: number, held: readonly string[]): void {
+function resume(
+  draft: Draft,
+  { contributor: id, flops, survival }: { contributor: string; flops: number; survival?: number | undefined },
+  held: readonly string[],
+): void {
   const { core, now } = draft
   putMember(draft, id, { present: true, flops, seenAt: now })
+  noteForecast(draft, id, survival)
   const mine = core.outstanding.filter((lease) => lease.contributor === id)
   dropLeases(
     draft,
@@ -169,6 +177,12 @@ function resume(draft: Draft, id: string, flops: number, held: readonly string[]
     if (!mine.some((other) => other.id === lease) && !core.last?.included.some((entry) => entry.lease === lease))
       draft.commands.push({ type: 'revoke', lease, contributor: id, reason: 'The lease is void.' })
   grantLate(draft, memberOf(core, id)!)
+}
+
+function noteForecast(draft: Draft, id: string, survival: number | undefined): void {
+  const { survival: before, ...member } = memberOf(draft.core, id)!
+  if (before === survival) return
+  draft.core.members[indexOfMember(draft.core.members, id)] = survival === undefined ? member : { ...member, survival }
 }
 
 /** Nobody waits for one who left; an update that still arrives before the round closes is welcome. */

@@ -13,6 +13,8 @@ export const TTL_MARGIN_MS = 30_000
 export const GENEROSITY = 2
 /** The same before anything is known of anybody's speed. */
 export const BLIND_GENEROSITY = 8
+/** Least part of its speed that is expected of one who may be gone before the round is over. */
+export const LEAST_SURVIVAL = 1 / GENEROSITY
 /** Part of a job that a round is taken for before anybody's speed is known. */
 export const BLIND_ROUND_PART = 1 / 20
 /** While nobody's speed is measured a round lasts this part of `roundMs` only, but no less than so long (or than `roundMs`). */

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import type { Member } from './job-types.ts'
 import { deviation, graceOf, median } from './pace.ts'
-import { planLate, planRound, roundLength, speedsOf } from './plan.ts'
+import { expectedSpeeds, planLate, planRound, roundLength, speedsOf } from './plan.ts'
 import { settingsOf } from './testing/drive.ts'
 
 const settings = settingsOf({ flopsPerSample: 1e5, roundMs: 1_000 })
@@ -42,6 +42,15 @@ test('fewer batches than contributors go to the fastest', () => {
     plan.shares.map(({ id }) => id),
     ['b', 'c'],
   )
+})
+
+test('of one who may be gone soon less is expected, but never so little that it could idle', () => {
+  const members = [
+    member('a', 0, 0.1),
+    { ...member('b', 0, 0.1), survival: 0.7 },
+    { ...member('c', 0, 0.1), survival: 0 },
+  ]
+  assert.deepEqual([...expectedSpeeds(members, settings).values()], [0.1, 0.7 * 0.1, 0.05])
 })
 
 test('a plan never leases more than there is, and all of it when it is the last', () => {

@@ -7,6 +7,7 @@ import {
   LAST_ROUND_MIN_PART,
   LAST_ROUND_SLACK,
   LAST_ROUND_STRETCH,
+  LEAST_SURVIVAL,
   MIN_PROBE_MS,
   PROBE_PART,
 } from './limits.ts'
@@ -38,6 +39,16 @@ export function speedsOf(members: readonly Member[], settings: JobSettings): Map
   const known = measured.length > 0 ? measured.map((member) => member.rate) : speeds.filter((speed) => speed > 0)
   const usual = median(known)
   return new Map(members.map((member, index) => [member.id, speeds[index]! > 0 ? speeds[index]! : usual]))
+}
+
+/**
+ * Speeds as they are to be reckoned with: of those who may be gone before the round is over, the part that is to be expected; not below half,
+ * so that twice what is expected still lasts until the round's end.
+ */
+export function expectedSpeeds(members: readonly Member[], settings: JobSettings): Map<string, number> {
+  const speeds = speedsOf(members, settings)
+  for (const { id, survival = 1 } of members) speeds.set(id, speeds.get(id)! * Math.max(LEAST_SURVIVAL, survival))
+  return speeds
 }
 
 /** Length of a round of these members: short while nobody's speed is measured, so that the guesses end soon. */

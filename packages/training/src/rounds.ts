@@ -4,7 +4,7 @@ import type { CommittedEntry, CommittedRound, FinalState, JobCore, LeaseState, M
 import { commitBatches, freeBatches, giveBack, isComplete, samplesOf, takeBatches } from './ledger.ts'
 import { LATE_JOIN_PART, MAX_ABSENT_MEMBERS, QUORUM, TTL_MARGIN_MS, TTL_ROUNDS } from './limits.ts'
 import { graceOf } from './pace.ts'
-import { planLate, planRound, roundLength, type Share, speedsOf } from './plan.ts'
+import { expectedSpeeds, planLate, planRound, roundLength, type Share } from './plan.ts'
 import { splitAt } from './ranges.ts'
 import { learningRateAt } from './schedule.ts'
 
@@ -22,7 +22,7 @@ export function openRound(draft: Draft): void {
   const { settings } = core
   forgetAbsent(core)
   const ready = readyMembers(core, now)
-  const speeds = speedsOf(ready, settings)
+  const speeds = expectedSpeeds(ready, settings)
   const chosen =
     ready.length <= settings.contributors.max
       ? ready
@@ -62,7 +62,7 @@ export function grantLate(draft: Draft, member: Member): void {
   if (core.outstanding.length >= settings.contributors.max) return
   if (core.outstanding.some((lease) => lease.contributor === member.id)) return
   const ready = readyMembers(core, now)
-  const speed = speedsOf(ready, settings).get(member.id) ?? 0
+  const speed = expectedSpeeds(ready, settings).get(member.id) ?? 0
   grant(draft, [planLate(member.id, speed, free, leftMs, ready.length, settings)], part * open.expectedSamples)
 }
 

@@ -1,10 +1,11 @@
 import { batchesOf, countOf } from '@pingo/training'
 import { changeContributor, contributorOf, type Draft, feed, jobOfLease } from './draft.ts'
 import { assign, type Demand, type Worker } from './share.ts'
-import type { FogJob, FogState } from './types.ts'
+import { survivalIn, survivalOf } from './survival.ts'
+import type { FogContributor, FogJob, FogState } from './types.ts'
 
 /** A job that has its contributors may keep them for so long while others wait; it gives them up at the next round's boundary. */
-export const SLICE_MS = 30_000
+export const TURN_MS = 30_000
 
 /** Decides anew who works for whom, and tells the jobs. */
 export function balance(draft: Draft): void {
@@ -33,33 +34,38 @@ export function balance(draft: Draft): void {
 }
 
 function tellJoined(draft: Draft, contributor: string, job: string): void {
-  const { flops, lease } = contributorOf(draft, contributor)!
+  const slice = contributorOf(draft, contributor)!
+  const { flops, lease } = slice
+  const survival = survivalIn(slice, draft.jobs[job]!)
   if (lease !== null && jobOfLease(lease) === job)
-    feed(draft, job, { type: 'resumed', at: draft.now, contributor, flops, leases: [lease] })
-  else feed(draft, job, { type: 'joined', at: draft.now, contributor, flops })
+    feed(draft, job, { type: 'resumed', at: draft.now, contributor, flops, leases: [lease], survival })
+  else feed(draft, job, { type: 'joined', at: draft.now, contributor, flops, survival })
 }
 
 /** With one job there is nothing to divide: who is free and has the memory works for it. */
 function giveAll(draft: Draft, job: string): void {
   const { core, memoryBytes } = draft.jobs[job]!
-  const free: string[] = []
+  const free: FogContributor[] = []
   let working = 0
   for (const contributor of draft.contributors) {
     if (contributor.job === job) working++
-    else if (contributor.state !== 'paused' && contributor.offer.memoryBytes >= memoryBytes) free.push(contributor.id)
+    else if (contributor.state !== 'paused' && contributor.memoryBytes >= memoryBytes) free.push(contributor)
   }
-  for (const id of free.slice(0, Math.max(0, core.settings.contributors.max - working))) {
+  const room = Math.max(0, core.settings.contributors.max - working)
+  // of more than the job can use, those who will probably stay
+  if (free.length > room) free.sort((a, b) => survivalOf(b) - survivalOf(a))
+  for (const { id } of free.slice(0, room)) {
     changeContributor(draft, id, { job })
     tellJoined(draft, id, job)
   }
 }
 
 /**
- * Active jobs in the order in which they get what they need at least: those that have it for less than a slice, then those that
- * wait, the longest first, then those whose slice is over. So nobody waits for ever, and nobody is interrupted all the time.
+ * Active jobs in the order in which they get what they need at least: those that have it for less than a turn, then those that
+ * wait, the longest first, then those whose turn is over. So nobody waits for ever, and nobody is interrupted all the time.
  */
 export function demandsOf(draft: { jobs: FogState['jobs']; now: number }): Demand[] {
-  const rank = (job: FogJob): number => (!job.served ? 1 : draft.now - job.since < SLICE_MS ? 0 : 2)
+  const rank = (job: FogJob): number => (!job.served ? 1 : draft.now - job.since < TURN_MS ? 0 : 2)
   return Object.entries(draft.jobs)
     .filter(([, job]) => job.core.phase !== 'ended')
     .sort(([, a], [, b]) => rank(a) - rank(b) || a.since - b.since || a.order - b.order)
@@ -77,13 +83,16 @@ export function workersOf(draft: Pick<FogState, 'contributors' | 'jobs'>): Worke
     if (core.phase === 'training') for (const lease of core.outstanding) if (lease.held) held.add(lease.contributor)
   return draft.contributors
     .filter((contributor) => contributor.state !== 'paused')
-    .map(({ id, offer, job }) => ({ id, memoryBytes: offer.memoryBytes, job, movable: job === null || !held.has(id) }))
+    .map((contributor) => {
+      const { id, memoryBytes, job } = contributor
+      return { id, memoryBytes, job, movable: job === null || !held.has(id), survival: survivalOf(contributor) }
+    })
 }
 
-/** True when a job waits although others have had their slice: looked at from time to time. */
+/** True when a job waits although others have had their turn: looked at from time to time. */
 export function isUnfair(draft: Draft): boolean {
   const jobs = Object.values(draft.jobs).filter((job) => job.core.phase !== 'ended')
-  return jobs.some((job) => !job.served) && jobs.some((job) => job.served && draft.now - job.since >= SLICE_MS)
+  return jobs.some((job) => !job.served) && jobs.some((job) => job.served && draft.now - job.since >= TURN_MS)
 }
 
 function noteService(draft: Draft): void {

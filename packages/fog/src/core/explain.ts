@@ -22,12 +22,12 @@ export function explain(state: FogState, job: string): Explanation | undefined {
   const constraints = [...explanation.constraints]
   if (workers.length > able)
     constraints.push({
-      what: `${workers.length - able} of ${workers.length} contributors offer less memory than the ${known.memoryBytes} bytes that the job needs.`,
-      change: 'Lower the batch size or the model, or offer more memory.',
+      what: `${workers.length - able} of ${workers.length} slices of contributors have less memory than the ${known.memoryBytes} bytes that the job needs.`,
+      change: 'Lower the batch size or the model, or offer more memory, or fewer slices.',
     })
   if (paused > 0)
     constraints.push({
-      what: `${paused} of ${state.contributors.length} contributors are paused by their owners, or wait for space on their disks.`,
+      what: `${paused} of ${state.contributors.length} slices of contributors are paused by their owners, or wait for space on their disks.`,
       change: 'Wait until they are idle.',
     })
   if (mine > 0 || known.core.phase === 'merging') return { ...explanation, constraints }

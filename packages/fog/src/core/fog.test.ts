@@ -2,10 +2,11 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type JobSettings, type LeaseGrant, restoreJob, samplesOf, splitAt } from '@pingo/training'
 import { EVICT_MS } from '@pingo/wire'
-import { SLICE_MS } from './balance.ts'
+import { TURN_MS } from './balance.ts'
 import { jobOfLease } from './draft.ts'
 import { explain } from './explain.ts'
 import { createFog, pendingFogCommands, stepFog } from './fog.ts'
+import { peerOf } from './slice-id.ts'
 import type { FogCommand, FogEvent, FogState, JournalEntry } from './types.ts'
 
 type WithoutTime<E> = E extends unknown ? Omit<E, 'at'> : never
@@ -58,8 +59,11 @@ class Desk {
 
   pass(ms: number): FogCommand[] {
     this.now += ms
-    for (const { id } of this.state.contributors)
-      this.send({ type: 'contributor-heartbeat', contributor: id, state: 'training' })
+    for (const peer of new Set(this.state.contributors.map((slice) => slice.peer))) {
+      const slices = this.state.contributors.filter((slice) => slice.peer === peer)
+      const reports = slices.map(() => ({ state: 'training' as const }))
+      this.send({ type: 'contributor-heartbeat', contributor: peer, slices: reports })
+    }
     return this.send({ type: 'tick' })
   }
 
@@ -70,7 +74,15 @@ class Desk {
       const samples = samplesOf({ batch: 10, totalSamples: 1_000_000 }, splitAt(lease.ranges, 5)[0])
       const { id, fence, round } = lease
       const report = { lease: id, fence, round, base: lease.base.cid, steps: 5, samples, lossSum: 1, metricSum: 1 }
-      this.send({ type: 'update', job, contributor, ...report, millis: 1_000, update: `u${id}`, norm: 1 })
+      this.send({
+        type: 'update',
+        job,
+        contributor: peerOf(contributor),
+        ...report,
+        millis: 1_000,
+        update: `u${id}`,
+        norm: 1,
+      })
     }
     const { round } = this.state.jobs[job]!.core
     this.send({ type: 'merged', job, round, base: { cid: `${base.cid}${round}`, bytes: 1 } })
@@ -117,7 +129,7 @@ test('when there are more jobs than contributors they take turns, the longest wa
     fog.pass(50)
     const { job } = fog.leases.get('a')!
     if (turns.at(-1) !== job) turns.push(job)
-    for (let passed = 0; passed < SLICE_MS; passed += 5_000) fog.pass(5_000)
+    for (let passed = 0; passed < TURN_MS; passed += 5_000) fog.pass(5_000)
     fog.round(job)
   }
   assert.deepEqual(turns, ['one', 'two', 'three', 'one', 'two', 'three', 'one'])
@@ -157,7 +169,7 @@ test('a contributor that is silent is sent away, and the round does not wait for
   const wake = fog.commands.findLast((command) => command.type === 'wake')!
   assert.ok(wake.type === 'wake' && wake.at <= EVICT_MS + 50)
   fog.now += EVICT_MS - 1
-  fog.send({ type: 'contributor-heartbeat', contributor: 'a', state: 'training' })
+  fog.send({ type: 'contributor-heartbeat', contributor: 'a', slices: [{ state: 'training' }] })
   fog.send({ type: 'tick' })
   assert.equal(fog.state.contributors.length, 2)
   fog.now += 51
@@ -166,7 +178,7 @@ test('a contributor that is silent is sent away, and the round does not wait for
   fog.round('one')
   assert.equal(fog.state.jobs.one!.core.round, 2)
   assert.deepEqual(
-    fog.send({ type: 'contributor-heartbeat', contributor: 'b', state: 'idle' }).map(({ type }) => type),
+    fog.send({ type: 'contributor-heartbeat', contributor: 'b', slices: [{ state: 'idle' }] }).map(({ type }) => type),
     ['disconnect'],
   )
 })
@@ -194,10 +206,10 @@ test('a grant that never arrived is given anew when its contributor turns out to
   fog.submitJob('one', { roundMs: 20_000 })
   fog.pass(50)
   fog.now += 1_000
-  fog.send({ type: 'contributor-heartbeat', contributor: 'a', state: 'idle' })
+  fog.send({ type: 'contributor-heartbeat', contributor: 'a', slices: [{ state: 'idle' }] })
   assert.equal(fog.leases.get('a')!.lease.fence, 1, 'it may still be on its way')
   fog.now += 3_000
-  fog.send({ type: 'contributor-heartbeat', contributor: 'a', state: 'idle' })
+  fog.send({ type: 'contributor-heartbeat', contributor: 'a', slices: [{ state: 'idle' }] })
   fog.pass(50)
   assert.equal(fog.leases.get('a')!.lease.fence, 2)
 })
@@ -207,7 +219,11 @@ test('a contributor that works on a void lease is told', () => {
   fog.join('a')
   fog.submitJob('one')
   fog.pass(50)
-  const commands = fog.send({ type: 'contributor-heartbeat', contributor: 'a', state: 'training', lease: 'one.99' })
+  const commands = fog.send({
+    type: 'contributor-heartbeat',
+    contributor: 'a',
+    slices: [{ state: 'training', lease: 'one.99' }],
+  })
   assert.deepEqual(
     commands.map(({ type }) => type),
     ['revoke'],
@@ -218,12 +234,12 @@ test('a paused contributor is left alone until it is idle again', () => {
   const fog = new Desk()
   fog.join('a')
   fog.submitJob('one')
-  fog.send({ type: 'contributor-heartbeat', contributor: 'a', state: 'paused' })
+  fog.send({ type: 'contributor-heartbeat', contributor: 'a', slices: [{ state: 'paused' }] })
   fog.now += 50
   fog.send({ type: 'tick' })
   assert.equal(fog.leases.size, 0)
   assert.ok(explain(fog.state, 'one')!.constraints.some(({ what }) => /paused/.test(what)))
-  fog.send({ type: 'contributor-heartbeat', contributor: 'a', state: 'idle' })
+  fog.send({ type: 'contributor-heartbeat', contributor: 'a', slices: [{ state: 'idle' }] })
   fog.now += 50
   fog.send({ type: 'tick' })
   assert.equal(fog.leases.size, 1)
@@ -290,4 +306,89 @@ test('a tick that changes nothing writes nothing', () => {
   fog.journal.length = 0
   fog.pass(10)
   assert.deepEqual(fog.journal, [])
+})
+
+const halves = (count: number, memoryBytes = 8) => ({
+  cores: count,
+  memoryBytes: count * memoryBytes,
+  diskBytes: 0,
+  slices: Array.from({ length: count }, () => ({ cores: 1, memoryBytes })),
+})
+const updateOf = (contributor: string, { job, lease }: { job: string; lease: LeaseGrant }) => {
+  const { id, fence, round, ranges } = lease
+  const samples = samplesOf({ batch: 10, totalSamples: 1_000_000 }, splitAt(ranges, 5)[0])
+  const report = { lease: id, fence, round, base: lease.base.cid, steps: 5, samples, lossSum: 1, metricSum: 1 }
+  return { type: 'update' as const, job, contributor, ...report, millis: 1_000, update: `u${id}`, norm: 1 }
+}
+
+test('each slice of a contributor works on a lease of its own, for one job or several; its updates come from the contributor', () => {
+  const fog = new Desk()
+  fog.send({ type: 'contributor-joined', contributor: 'a', offer: halves(4), flops: 8, leases: [] })
+  fog.submitJob('one')
+  fog.submitJob('two')
+  fog.pass(50)
+  assert.deepEqual([...fog.leases.keys()].sort(), ['a', 'a/1', 'a/2', 'a/3'])
+  fog.round('one')
+  fog.pass(50)
+  assert.deepEqual(fog.jobs.toSorted(), ['one', 'one', 'two', 'two'])
+  const mine = fog.leases.get('a/3')!
+  const answers = (contributor: string) =>
+    fog.send(updateOf(contributor, mine)).filter((command) => command.type === 'answer')
+  assert.deepEqual(
+    ['b', 'a', 'a'].map((peer) => answers(peer)[0]!.accepted),
+    [false, true, true],
+  )
+})
+
+test('an offer that changes brings slices, takes slices, and lets a slice go whose memory is too little; what they did is taken', () => {
+  const fog = new Desk()
+  fog.send({ type: 'contributor-joined', contributor: 'a', offer: halves(2), flops: 0, leases: [] })
+  fog.submitJob('one', {}, 4)
+  fog.pass(50)
+  const before = new Map(fog.leases)
+  fog.send({ type: 'contributor-offer', contributor: 'a', offer: halves(3), flops: 0 })
+  assert.deepEqual(fog.jobs, ['one', 'one', 'one'])
+  const { slices } = halves(1)
+  fog.send({ type: 'contributor-offer', contributor: 'a', offer: { ...halves(1), slices }, flops: 0 })
+  assert.deepEqual(fog.jobs, ['one'])
+  fog.send({ type: 'contributor-offer', contributor: 'a', offer: halves(1, 2), flops: 0 })
+  assert.deepEqual(fog.jobs, [null])
+  const [answer] = fog.send(updateOf('a', before.get('a/1')!))
+  assert.ok(answer?.type === 'answer' && answer.accepted)
+})
+
+test('a contributor that comes back with fewer slices has not lost what the others do', () => {
+  const fog = new Desk()
+  fog.send({ type: 'contributor-joined', contributor: 'a', offer: halves(2), flops: 0, leases: [] })
+  fog.submitJob('one')
+  fog.pass(50)
+  const leases = [...fog.leases.values()].map(({ lease }) => lease.id)
+  const commands = fog.send({ type: 'contributor-joined', contributor: 'a', offer: halves(1), flops: 0, leases })
+  assert.deepEqual(
+    commands.filter((command) => command.type === 'revoke'),
+    [],
+  )
+  const [answer] = fog.send(updateOf('a', fog.leases.get('a/1')!))
+  assert.ok(answer?.type === 'answer' && answer.accepted)
+})
+
+test('of more slices than a job can use those get leases that will probably stay; a forecast counts in the plan', () => {
+  const fog = new Desk()
+  fog.join('a', 'b', 'c')
+  for (const [contributor, probability] of Object.entries({ a: 0.2, b: 0.9, c: 0.6 }))
+    fog.send({
+      type: 'contributor-heartbeat',
+      contributor,
+      slices: [{ state: 'idle' }],
+      survival: [
+        { minutes: 1, probability },
+        { minutes: 60, probability: probability / 2 },
+      ],
+    })
+  fog.submitJob('one', { contributors: { min: 1, max: 2 }, roundMs: 60_000 })
+  assert.deepEqual(fog.jobs, [null, 'one', 'one'])
+  assert.deepEqual(
+    fog.state.jobs.one!.core.members.map(({ survival }) => survival),
+    [0.9, 0.6],
+  )
 })

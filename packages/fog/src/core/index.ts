@@ -10,13 +10,12 @@
  * After a crash: for each job `restoreJob(snapshot, journal)`, then the event `job-restored`, then `pendingFogCommands`.
  * @module
  */
-export { SLICE_MS } from './balance.ts'
+export { TURN_MS } from './balance.ts'
 export { jobOfLease } from './draft.ts'
 export { explain } from './explain.ts'
 export { createFog, pendingFogCommands, stepFog } from './fog.ts'
 export { indexOf, peerOf, sliceId } from './slice-id.ts'
 export type {
-  ContributorState,
   FogCommand,
   FogContributor,
   FogEvent,

@@ -11,7 +11,14 @@ const demand = (job: string, changes: Partial<Demand> = {}): Demand => ({
   ...changes,
 })
 const workers = (count: number, changes: Partial<Worker> = {}): Worker[] =>
-  Array.from({ length: count }, (_, i) => ({ id: `w${100 + i}`, memoryBytes: 8, job: null, movable: true, ...changes }))
+  Array.from({ length: count }, (_, i) => ({
+    id: `w${100 + i}`,
+    memoryBytes: 8,
+    job: null,
+    movable: true,
+    survival: 1,
+    ...changes,
+  }))
 const countsOf = (assignment: Map<string, string | null>): Record<string, number> => {
   const counts: Record<string, number> = {}
   for (const job of assignment.values()) counts[job ?? 'none'] = (counts[job ?? 'none'] ?? 0) + 1
@@ -44,6 +51,18 @@ test('a job gets only contributors with the memory that it needs, even if others
   for (const { id } of big) assert.equal(assignment.get(id), 'large')
 })
 
+test('of equals, those who will probably stay are taken', () => {
+  const list = workers(4).map((worker, i) => ({ ...worker, survival: [0.2, 0.9, 0.5, 0.8][i]! }))
+  const assignment = assign([demand('a', { max: 2 })], list)
+  assert.deepEqual(
+    [...assignment]
+      .filter(([, job]) => job === 'a')
+      .map(([id]) => id)
+      .sort(),
+    ['w101', 'w103'],
+  )
+})
+
 test('nobody moves without need, and nobody who is at work', () => {
   const list = [
     ...workers(3, { job: 'a' }),
@@ -66,7 +85,13 @@ test('shares are fair and within memory, minimum and maximum, whatever is asked'
   fc.assert(
     fc.property(demands, pool, (wanted, memories) => {
       const list = wanted.map(({ min, more, memoryBytes }, i) => demand(`j${i}`, { min, max: min + more, memoryBytes }))
-      const all = memories.map((memoryBytes, i) => ({ id: `w${100 + i}`, memoryBytes, job: null, movable: true }))
+      const all = memories.map((memoryBytes, i) => ({
+        id: `w${100 + i}`,
+        memoryBytes,
+        job: null,
+        movable: true,
+        survival: 1,
+      }))
       const targets = targetsOf(list, all)
       const assignment = assign(list, all)
       for (const { id, memoryBytes } of all) {

@@ -14,6 +14,8 @@ export interface Worker {
   job: string | null
   /** False while it works on a lease: it stays where it is. */
   movable: boolean
+  /** Probability that it is there for a while; of equals the one that will stay is taken. */
+  survival: number
 }
 
 /**
@@ -61,7 +63,9 @@ export function assign(demands: readonly Demand[], workers: readonly Worker[]): 
     if (need <= 0) continue
     const able = workers.filter((worker) => !result.has(worker.id) && worker.memoryBytes >= demand.memoryBytes)
     const cost = (worker: Worker): number => (worker.job === demand.job ? 0 : worker.job === null ? 1 : 2)
-    able.sort((a, b) => cost(a) - cost(b) || a.memoryBytes - b.memoryBytes || (a.id < b.id ? -1 : 1))
+    able.sort(
+      (a, b) => cost(a) - cost(b) || a.memoryBytes - b.memoryBytes || b.survival - a.survival || (a.id < b.id ? -1 : 1),
+    )
     for (const worker of able.slice(0, need)) put(worker, demand.job)
   }
   for (const worker of workers) {

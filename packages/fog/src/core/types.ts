@@ -1,18 +1,20 @@
 import type { FinalState, JobCommand, JobCore, JobEvent, JobSettings, Release, UpdateReport } from '@pingo/training'
-import type { FileRef, Offer, SliceState, Survival } from '@pingo/wire'
+import type { FileRef, Offer, SliceReport, SliceState, Survival } from '@pingo/wire'
 
-export type ContributorState = SliceState
-
-/** A slice of a connected contributor (slice-id.ts): what can hold one lease. `offer` is the slice's. */
+/** A slice of a connected contributor: what gets leases. */
 export interface FogContributor {
+  /** `sliceId` (slice-id.ts) of `peer` and `slice`. */
   id: string
-  offer: Offer
+  peer: string
+  slice: number
+  cores: number
+  memoryBytes: number
+  /** Of this slice, FLOP/s. */
   flops: number
-  /** Probability that it is still there in so many minutes, by its own forecast. */
-  survival?: Survival
   joinedAt: number
   lastSeenAt: number
-  state: ContributorState
+  state: SliceState
+  survival: Survival
   /** What its last heartbeat said it works on. */
   lease: string | null
   steps: number
@@ -42,28 +44,20 @@ export interface FogState {
   wakeAt: number | null
 }
 
-/** What happens to a fog node. `at`: ms since the epoch. */
+/** What happens to a fog node. `at`: ms since the epoch; `contributor`: a peer id, of all its slices. */
 export type FogEvent = { at: number } & (
   | {
       type: 'contributor-joined'
       contributor: string
       offer: Offer
+      /** Of a whole core, FLOP/s. */
       flops: number
       /** Leases that it still works on or has to submit. */
       leases: string[]
     }
-  | {
-      type: 'contributor-heartbeat'
-      contributor: string
-      state: ContributorState
-      lease?: string
-      steps?: number
-      samples?: number
-      loss?: number
-      survival?: Survival
-    }
-  /** What it lends has changed. */
+  /** It lends something else from now on. */
   | { type: 'contributor-offer'; contributor: string; offer: Offer; flops: number }
+  | { type: 'contributor-heartbeat'; contributor: string; slices: SliceReport[]; survival?: Survival }
   /** It said so, or its channel closed. Its leases stay open to an update until their round closes. */
   | { type: 'contributor-left'; contributor: string }
   | { type: 'job-submitted'; settings: JobSettings; base: FileRef; memoryBytes: number }
@@ -71,6 +65,7 @@ export type FogEvent = { at: number } & (
   | { type: 'job-restored'; core: JobCore; memoryBytes: number; submittedAt?: number }
   | { type: 'job-stop'; job: string; reason: string }
   | { type: 'job-failed'; job: string; reason: string }
+  /** An update or a release: `contributor` is the peer that signed or sent it. */
   | ({ type: 'update'; job: string } & UpdateReport)
   | ({ type: 'released'; job: string } & Release)
   | { type: 'merged'; job: string; round: number; base: FileRef }

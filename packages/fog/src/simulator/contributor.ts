@@ -1,5 +1,6 @@
 import type { LeaseGrant } from '@pingo/training'
-import { HEARTBEAT_MS } from '@pingo/wire'
+import { HEARTBEAT_MS, type Offer } from '@pingo/wire'
+import { indexOf } from '../core/index.ts'
 import { forgery } from './forge.ts'
 import { train } from './model.ts'
 import type { Answer, Connection, Downward, SimulatedUpdate } from './network.ts'
@@ -10,6 +11,7 @@ const ANSWER_TIMEOUT_MS = 1_500
 const MAX_ATTEMPTS = 6
 
 interface Work {
+  slice: number
   job: string
   lease: LeaseGrant
   state: 'fetching' | 'training' | 'submitting'
@@ -22,13 +24,15 @@ export class SimulatedContributor {
   readonly #world: World
   /** ms for one step. */
   readonly stepMs: number
-  readonly memoryBytes: number
+  /** Memory of each of its slices. */
+  #memory: number[]
   readonly #claimsFlops: boolean
   #running = false
   #leaving = false
   #frozenUntil = 0
   #connection: Connection | undefined
-  #work: Work | undefined
+  /** By slice. */
+  readonly #works = new Map<number, Work>()
   /** Lives so far: plans of an earlier one are void. */
   #life = 0
   readonly #fences = new Map<string, number>()
@@ -37,8 +41,24 @@ export class SimulatedContributor {
     this.id = id
     this.#world = world
     this.stepMs = world.random.between(50, 450)
-    this.memoryBytes = world.random.pick([1, 2, 4])
+    this.#memory = this.#anyMemory()
     this.#claimsFlops = world.random.chance(0.8)
+  }
+
+  /** One in four is divided. */
+  #anyMemory(): number[] {
+    const { random } = this.#world
+    const slices = random.chance(0.25) ? random.between(2, 4) : 1
+    return Array.from({ length: slices }, (_, i) => random.pick(i === 0 ? [1, 2, 4] : [0, 1, 2, 4]))
+  }
+
+  get slices(): number {
+    return this.#memory.length
+  }
+
+  get #offer(): Offer {
+    const slices = this.#memory.map((memoryBytes) => ({ cores: 1, memoryBytes }))
+    return { cores: slices.length, memoryBytes: this.#memory.reduce((sum, bytes) => sum + bytes), diskBytes: 0, slices }
   }
 
   get isRunning(): boolean {
@@ -66,17 +86,34 @@ export class SimulatedContributor {
 
   #wind(): void {
     if (!this.#running || this.#leaving) return
-    const work = this.#work
     this.#leaving = true
-    if (work?.state === 'training') {
-      const steps = Math.floor((this.#world.clock.now - work.startedAt) / this.stepMs)
-      if (steps >= 1) {
-        this.#submit(work, Math.min(steps, stepsOf(work.lease)))
-        return
-      }
-      this.#send({ type: 'release', lease: work.lease.id, reason: 'leaving' })
+    const works = [...this.#works.values()]
+    for (const work of works) this.#windUp(work)
+    if (this.#works.size === 0 && this.#running) this.#leave()
+  }
+
+  /** Hands in what is done of a lease, or gives it back. */
+  #windUp(work: Work): void {
+    if (work.state === 'submitting') return
+    const steps = Math.floor((this.#world.clock.now - work.startedAt) / this.stepMs)
+    if (work.state === 'training' && steps >= 1) {
+      this.#submit(work, Math.min(steps, stepsOf(work.lease)))
+      return
     }
-    if (work?.state !== 'submitting') this.#leave()
+    if (work.state === 'training') this.#send({ type: 'release', lease: work.lease.id, reason: 'leaving' })
+    this.#works.delete(work.slice)
+  }
+
+  /** Its owner lends something else from now on. */
+  change(): void {
+    this.#whenThawed(() => {
+      if (!this.#running || this.#leaving) return
+      const before = this.#memory
+      this.#memory = this.#anyMemory()
+      this.#send({ type: 'offer', offer: this.#offer, flops: 0 })
+      for (const work of [...this.#works.values()])
+        if ((this.#memory[work.slice] ?? 0) < before[work.slice]!) this.#windUp(work)
+    })
   }
 
   freeze(ms: number): void {
@@ -96,7 +133,7 @@ export class SimulatedContributor {
       }
       if (message.type === 'lease') this.#take(message.job, message.lease)
       else if (message.type === 'revoke') {
-        if (message.lease === this.#work?.lease.id) this.#drop()
+        for (const work of [...this.#works.values()]) if (work.lease.id === message.lease) this.#drop(work)
       } else if (message.type === 'included') this.#world.oracle.included(this.id, message)
     })
   }
@@ -113,10 +150,9 @@ export class SimulatedContributor {
     const world = this.#world
     const connection = world.connect(this.id)
     this.#connection = connection
-    const leases = this.#work === undefined ? [] : [this.#work.lease.id]
+    const leases = [...this.#works.values()].map(({ lease }) => lease.id)
     const flops = this.#claimsFlops ? 1e9 / this.stepMs : 0
-    const offer = { cores: 1, memoryBytes: this.memoryBytes, diskBytes: 0 }
-    this.#send({ type: 'hello', leases, flops, offer })
+    this.#send({ type: 'hello', leases, flops, offer: this.#offer })
     world.clock.after(HELLO_RETRY_MS, () => {
       if (this.#connection !== connection || world.isJoined(connection)) return
       connection.open = false
@@ -129,12 +165,13 @@ export class SimulatedContributor {
     this.#world.clock.after(HEARTBEAT_MS, () => {
       if (life !== this.#life) return
       const frozen = this.#world.clock.now < this.#frozenUntil
-      const work = this.#work
       if (!frozen)
         this.#send({
           type: 'heartbeat',
-          state: work?.state ?? 'idle',
-          ...(work === undefined ? {} : { lease: work.lease.id }),
+          slices: this.#memory.map((_, slice) => {
+            const work = this.#works.get(slice)
+            return work === undefined ? { state: 'idle' as const } : { state: work.state, lease: work.lease.id }
+          }),
         })
       this.#beat(life)
     })
@@ -142,21 +179,28 @@ export class SimulatedContributor {
 
   #take(job: string, lease: LeaseGrant): void {
     const { random, clock, options, oracle } = this.#world
-    if (lease.fence <= (this.#fences.get(job) ?? 0)) return // doubled, or overtaken by a later one
-    this.#fences.set(job, lease.fence)
+    const key = `${job} ${indexOf(lease.contributor)}`
+    if (lease.fence <= (this.#fences.get(key) ?? 0)) return // doubled, or overtaken by a later one
+    this.#fences.set(key, lease.fence)
     if (this.#leaving) {
       this.#send({ type: 'release', lease: lease.id, reason: 'leaving' })
       return
     }
-    if (this.#work !== undefined) this.#drop()
+    const slice = indexOf(lease.contributor)
+    const before = this.#works.get(slice)
+    if (before !== undefined) this.#drop(before)
+    if (slice >= this.#memory.length) {
+      this.#send({ type: 'release', lease: lease.id, reason: 'paused' })
+      return
+    }
     if (random.chance(options.faults.refuse)) {
       this.#send({ type: 'release', lease: lease.id, reason: random.pick(['refused', 'paused'] as const) })
       return
     }
-    const work: Work = { job, lease, state: 'fetching', startedAt: clock.now }
-    this.#work = work
+    const work: Work = { slice, job, lease, state: 'fetching', startedAt: clock.now }
+    this.#works.set(slice, work)
     clock.after(random.chance(0.02) ? random.between(500, 3_000) : random.between(2, 60), () => {
-      if (this.#work !== work) return
+      if (!this.#holds(work)) return
       if (!this.#world.disk.files.has(lease.base.cid))
         oracle.fail(`the base ${lease.base.cid} of ${lease.id} is not there`)
       this.#train(work)
@@ -171,7 +215,7 @@ export class SimulatedContributor {
     const steps = Math.min(stepsOf(work.lease), Math.max(1, Math.ceil(work.lease.softMs / this.stepMs)))
     clock.after(steps * this.stepMs, () =>
       this.#whenThawed(() => {
-        if (this.#work !== work || work.state !== 'training') return
+        if (!this.#holds(work) || work.state !== 'training') return
         if (random.chance(options.faults.fail)) {
           this.#send({
             type: 'release',
@@ -180,20 +224,20 @@ export class SimulatedContributor {
             code: 'ENGINE_DIED',
             message: 'It died.',
           })
-          this.#drop()
+          this.#drop(work)
         } else if (random.chance(options.faults.late)) {
           const update = this.#updateOf(work, steps)
           clock.after(random.between(2_000, 60_000), () =>
             this.#world.put(update, (answer) => this.#world.oracle.answered(update, answer)),
           )
-          this.#drop()
+          this.#drop(work)
         } else this.#submit(work, steps)
       }),
     )
   }
 
   #submit(work: Work, steps: number): void {
-    if (!this.#running || this.#work !== work) return
+    if (!this.#running || !this.#holds(work)) return
     work.state = 'submitting'
     const { random, options } = this.#world
     const update = this.#updateOf(work, steps)
@@ -222,22 +266,26 @@ export class SimulatedContributor {
 
   /** At least once: until there is an answer. */
   #put(work: Work, update: SimulatedUpdate, attempt: number): void {
-    if (!this.#running || this.#work !== work) return
+    if (!this.#running || !this.#holds(work)) return
     this.#world.put(update, (answer) => this.#whenThawed(() => this.#answered(work, update, answer)))
     this.#world.clock.after(ANSWER_TIMEOUT_MS, () => {
       if (attempt < MAX_ATTEMPTS) this.#put(work, update, attempt + 1)
-      else if (this.#work === work) this.#drop()
+      else if (this.#holds(work)) this.#drop(work)
     })
   }
 
   #answered(work: Work, update: SimulatedUpdate, answer: Answer): void {
     this.#world.oracle.answered(update, answer)
-    if (this.#work === work) this.#drop()
+    if (this.#holds(work)) this.#drop(work)
   }
 
-  #drop(): void {
-    this.#work = undefined
-    if (this.#leaving) this.#leave()
+  #holds(work: Work): boolean {
+    return this.#works.get(work.slice) === work
+  }
+
+  #drop(work: Work): void {
+    this.#works.delete(work.slice)
+    if (this.#leaving && this.#works.size === 0) this.#leave()
   }
 
   #leave(): void {
@@ -248,7 +296,7 @@ export class SimulatedContributor {
   #stop(closes: boolean): void {
     this.#running = false
     this.#life++
-    this.#work = undefined
+    this.#works.clear()
     this.#fences.clear()
     const connection = this.#connection
     this.#connection = undefined

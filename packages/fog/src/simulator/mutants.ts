@@ -13,6 +13,7 @@ const merge = 'training/src/merge.ts'
 const ledger = 'training/src/ledger.ts'
 const jobDraft = 'training/src/draft.ts'
 const fog = 'fog/src/core/fog.ts'
+const slices = 'fog/src/core/slices.ts'
 const fogDraft = 'fog/src/core/draft.ts'
 const shell = 'fog/src/simulator/shell.ts'
 
@@ -162,7 +163,28 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'silent contributors stay',
     file: fog,
-    find: 'if (now - lastSeenAt >= EVICT_MS) evict(draft, id)',
+    find: 'if (slice === 0 && now - lastSeenAt >= EVICT_MS) evict(draft, peer)',
     replace: '',
+  },
+  {
+    name: 'any contributor speaks for any slice',
+    file: slices,
+    find: 'granted !== undefined && peerOf(granted) === peer ?',
+    replace: 'granted !== undefined ?',
+  },
+  {
+    name: 'a slice that lost its memory keeps its job',
+    file: slices,
+    find: ' > memoryBytes) letGo(draft, before)',
+    replace: ' > memoryBytes) continue',
+  },
+  {
+    name: 'slices that are no longer lent stay',
+    file: slices,
+    find: `  if (known.length === 0) return
+  removeFrom(draft, peer, slicesOfOffer(offer).length)
+`,
+    replace: `  if (known.length === 0) return
+`,
   },
 ]

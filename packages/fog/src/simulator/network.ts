@@ -1,5 +1,5 @@
 import type { LeaseGrant, UpdateReport } from '@pingo/training'
-import type { ContributorMessage, Offer, SliceState } from '@pingo/wire'
+import type { ContributorMessage, Offer, SliceReport } from '@pingo/wire'
 import type { VirtualClock } from './clock.ts'
 import { nameOf } from './model.ts'
 import type { Faults } from './options.ts'
@@ -37,11 +37,11 @@ export type Downward =
   | { type: 'revoke'; lease: string }
   | { type: 'included'; job: string; lease: string; round: number; samples: number }
 
-/** Contributor → fog node; releases as on the wire, one slice each, without what scheduling does not read. */
+/** Contributor → fog node; releases and heartbeats as on the wire, without what scheduling does not read. */
 export type Upward =
   | { type: 'hello'; leases: string[]; flops: number; offer: Offer }
-  | { type: 'heartbeat'; state: SliceState; lease?: string }
-  | Extract<ContributorMessage, { type: 'release' | 'leave' }>
+  | { type: 'heartbeat'; slices: SliceReport[] }
+  | Extract<ContributorMessage, { type: 'release' | 'offer' | 'leave' }>
 
 /** One control connection; ids grow with time. */
 export interface Connection {

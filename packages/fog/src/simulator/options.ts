@@ -4,7 +4,7 @@ export interface Faults {
   loss: number
   duplicate: number
   slow: number
-  /** Per contributor and round: it leaves, is killed, freezes, or its network is cut, in equal parts. */
+  /** Per contributor and round: it leaves, is killed, freezes, lends something else, or its network is cut, in equal parts. */
   churn: number
   /** Per lease: the training never ends, fails, is refused, or is held back until long after its round. */
   stuck: number

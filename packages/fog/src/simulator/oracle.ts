@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { type CommittedRound, type JobCore, type JobSettings, type LeaseGrant, mergeRound } from '@pingo/training'
-import { EVICT_MS } from '@pingo/wire'
-import type { FogCommand, FogEvent, FogState, FogStep } from '../core/index.ts'
+import { EVICT_MS, slicesOf } from '@pingo/wire'
+import { type FogCommand, type FogEvent, type FogState, type FogStep, peerOf } from '../core/index.ts'
 import type { VirtualClock } from './clock.ts'
 import { BATCH, type Checkpoint, checkpointName } from './model.ts'
 import { type Answer, cidOfUpdate, type Downward, type SimulatedUpdate } from './network.ts'
@@ -105,6 +105,7 @@ export class Oracle {
     for (const command of commands) {
       if (command.type === 'answer' && event.type === 'update') this.#judge(event, command.accepted, state)
       if (command.type === 'merge') this.#job(command.job).merging = command.round
+      if (command.type === 'grant') this.#checkGrant(command.lease.contributor, state.jobs[command.job]!, state)
     }
     for (const [id, { core }] of Object.entries(state.jobs)) {
       const known = before.jobs[id]
@@ -112,6 +113,13 @@ export class Oracle {
       if (known !== undefined && !journal.some((entry) => entry.job === id))
         this.fail(`job ${id} changed by '${event.type}' and nothing went to the journal`)
       this.#checkCore(core, known?.core)
+    }
+    if (event.type === 'contributor-joined' || event.type === 'contributor-offer') {
+      const [slices, peer] = [slicesOf(event.offer), event.contributor]
+      const known = state.contributors.filter((slice) => peerOf(slice.id) === peer)
+      const isThere = event.type === 'contributor-joined' || before.contributors.some(({ id }) => id === peer)
+      if (isThere && known.length !== slices.length)
+        this.fail(`${peer} offers ${slices.length} slices, the scheduler knows ${known.length}`)
     }
     if (event.type === 'tick') {
       for (const contributor of state.contributors)
@@ -169,7 +177,7 @@ export class Oracle {
   included(contributor: string, message: Extract<Downward, { type: 'included' }>): void {
     const { job, lease, round, samples } = message
     const entry = this.#job(job).rounds[round - 1]?.included.find((other) => other.lease === lease)
-    if (entry === undefined || entry.contributor !== contributor || entry.samples !== samples)
+    if (entry === undefined || peerOf(entry.contributor) !== contributor || entry.samples !== samples)
       this.fail(
         `${contributor} was told that ${lease} is in round ${round} with ${samples} samples: the ledger differs`,
       )
@@ -196,7 +204,7 @@ export class Oracle {
         if (record.includedUpdates.get(lease) !== cid) this.fail(`the accepted update of ${lease} is in no round`)
       for (const round of rounds)
         for (const { contributor, lease } of round.included)
-          if (!this.#included.has(`${contributor}/${lease}`) && !this.#lost.has(`${contributor}/${lease}`))
+          if (![this.#included, this.#lost].some((told) => told.has(`${peerOf(contributor)}/${lease}`)))
             this.fail(`${contributor} was never told that ${lease} is in round ${round.round}`)
     }
   }
@@ -220,7 +228,7 @@ export class Oracle {
         ? 'there is no such lease'
         : before !== undefined
           ? 'it has another update already'
-          : grant.contributor !== contributor
+          : peerOf(grant.contributor) !== contributor
             ? "it is somebody else's"
             : grant.fence !== fence
               ? 'its fence is another'
@@ -239,6 +247,19 @@ export class Oracle {
                           : undefined
     if (why !== undefined) this.fail(`an update for lease ${lease} was accepted although ${why}`)
     record.accepted.set(lease, update.update)
+  }
+
+  /** A lease goes to a slice that is there, has the memory, and has nothing else to do. */
+  #checkGrant(id: string, { core, memoryBytes }: FogState['jobs'][string], state: FogState): void {
+    const slice = state.contributors.find((other) => other.id === id)
+    if (slice === undefined) throw new Violation(`${id} got a lease and is not there`)
+    if (slice.state === 'paused') this.fail(`${id} got a lease although it is paused`)
+    if (slice.memoryBytes < memoryBytes)
+      this.fail(`${id} got a lease of ${core.settings.job}, for which it has not the memory`)
+    const held = Object.values(state.jobs)
+      .flatMap((job) => job.core.outstanding)
+      .filter((lease) => lease.contributor === id && lease.held && lease.update === null)
+    if (held.length > 1) this.fail(`${id} has ${held.length} leases at once`)
   }
 
   #checkCore(core: JobCore, before: JobCore | undefined): void {

@@ -7,7 +7,15 @@ import {
   mergeRound,
   restoreJob,
 } from '@pingo/training'
-import { createFog, type FogCommand, type FogEvent, type FogState, pendingFogCommands, stepFog } from '../core/index.ts'
+import {
+  createFog,
+  type FogCommand,
+  type FogEvent,
+  type FogState,
+  peerOf,
+  pendingFogCommands,
+  stepFog,
+} from '../core/index.ts'
 import type { VirtualClock } from './clock.ts'
 import { type Checkpoint, checkpointName, PARAMETERS } from './model.ts'
 import {
@@ -139,6 +147,8 @@ export class SimulatedShell {
       this.#send(contributor, { type: 'welcome' })
     } else if (current !== connection) return
     else if (message.type === 'heartbeat') this.handle({ ...message, type: 'contributor-heartbeat', at, contributor })
+    else if (message.type === 'offer')
+      this.handle({ type: 'contributor-offer', at, contributor, offer: message.offer, flops: 0 })
     else if (message.type === 'leave') {
       this.#connections.delete(contributor)
       this.handle({ type: 'contributor-left', at, contributor })
@@ -271,8 +281,9 @@ export class SimulatedShell {
     })
   }
 
-  #send(contributor: string, message: Downward): void {
+  #send(slice: string, message: Downward): void {
     const { network, deliver, oracle } = this.#ports
+    const contributor = peerOf(slice)
     const connection = this.#connections.get(contributor)
     const lost = (): void => oracle.lost(contributor, message)
     if (connection === undefined) {

@@ -174,7 +174,7 @@ export class World {
     const { options, random } = this
     for (let i = 0; i < options.contributors; i++) this.#add(random.between(0, 500))
     const stepsPerRound = [...this.#contributors.values()].reduce(
-      (sum, { stepMs }) => sum + options.roundMs / stepMs,
+      (sum, { stepMs, slices }) => sum + (slices * options.roundMs) / stepMs,
       0,
     )
     for (let index = 0; index < options.jobs; index++) {
@@ -230,7 +230,7 @@ export class World {
   #befall(contributor: SimulatedContributor): void {
     const { random, clock } = this
     this.#churned++
-    switch (random.between(0, 4)) {
+    switch (random.between(0, 5)) {
       case 0: // leaves for good, another comes
         contributor.terminate()
         clock.after(10_000, () => this.#contributors.delete(contributor.id))
@@ -247,6 +247,9 @@ export class World {
         return
       case 3:
         contributor.freeze(random.between(500, 15_000))
+        return
+      case 4:
+        contributor.change()
         return
       default:
         contributor.cut(random.between(500, 12_000))
