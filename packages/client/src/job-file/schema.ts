@@ -258,7 +258,7 @@ const Resources = z
     contributors: setting(
       z.union([z.int().min(1).max(10_000), z.string().regex(COUNT_RANGE)]),
       'a number such as 4 or a range such as 2..20',
-      'How many contributors train together. Default 1.. (as many as there are).',
+      'How many slices of contributors train together: a contributor works in one for each core that it lends. Default 1.. (as many as there are).',
     ).optional(),
     memory: setting(
       z.string().regex(MEMORY_FLOOR),
