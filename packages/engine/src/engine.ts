@@ -6,6 +6,8 @@ import { processorMs, residentBytes } from './memory.ts'
 import type { EngineOptions } from './options.ts'
 import { ProcessHost } from './process-host.ts'
 import type { OpenReply, RuntimeName } from './protocol.ts'
+import { isolationView, runtimeWithin } from './sandbox/isolation.ts'
+import { BARE, idleClass, type Sandbox, sandbox } from './sandbox/sandbox.ts'
 import { admit } from './screen.ts'
 import { ChildSession, type Session } from './session.ts'
 import { ChildTrainer, type Trainer, type TrainerProgram } from './trainer.ts'
@@ -16,30 +18,39 @@ import { ChildTrainer, type Trainer, type TrainerProgram } from './trainer.ts'
  */
 export class Engine {
   readonly #host: ProcessHost
+  readonly #walls: Sandbox
   readonly #link: Link
   readonly #options: EngineOptions
   readonly #onAbort: () => void
 
   /**
    * Starts a child and loads ONNX Runtime in it (about 0.3 s).
+   * @param within how the child is kept apart, where `options.isolation` is not to choose it: for tests
    * @throws PinGoError ENGINE_START_FAILED, ENGINE_TIMEOUT, ENGINE_ABORTED, ENGINE_OPTIONS_INVALID
    */
-  static async start(options: EngineOptions = {}): Promise<Engine> {
+  static async start(options: EngineOptions = {}, within?: Sandbox): Promise<Engine> {
     const { threads = 1, runtime = 'auto', niceness, maxMemoryBytes, logger, signal } = options
+    const { pace = 1, isolation = 'none' } = options
     if (!Number.isInteger(threads) || threads < 1 || threads > MAX_THREADS)
       throw new PinGoError('ENGINE_OPTIONS_INVALID', `threads is ${threads}; it must be 1 to ${MAX_THREADS}.`)
-    if (signal?.aborted) throw aborted(signal)
-    const { pace = 1 } = options
     if (!(pace >= 0 && pace <= 1))
       throw new PinGoError('ENGINE_OPTIONS_INVALID', `The pace is ${pace}; it must be 0 to 1.`)
-    const host = await ProcessHost.start({ settings: { runtime, threads, pace }, niceness, maxMemoryBytes })
-    const engine = new Engine(host, options)
+    if (signal?.aborted) throw aborted(signal)
+    const walls = within ?? (isolation === 'none' ? BARE : await sandbox())
+    const host = await ProcessHost.start({
+      settings: { runtime: runtimeWithin(isolation, walls, runtime), threads, pace },
+      niceness,
+      maxMemoryBytes,
+      sandbox: walls,
+    })
+    if (options.idleClass) idleClass(host.pid)
+    const engine = new Engine(host, options, walls)
     if (signal?.aborted) {
       engine.#onAbort()
       await engine.close()
       throw aborted(signal)
     }
-    if (runtime === 'auto' && host.runtime === 'onnxruntime-web')
+    if (runtime === 'auto' && runtimeWithin(isolation, walls, runtime) === 'auto' && host.runtime === 'onnxruntime-web')
       logger?.warn(
         { pid: host.pid },
         'onnxruntime-node does not load here: graphs run as WebAssembly, about four times slower.',
@@ -47,14 +58,16 @@ export class Engine {
     return engine
   }
 
-  private constructor(host: ProcessHost, options: EngineOptions) {
+  private constructor(host: ProcessHost, options: EngineOptions, walls: Sandbox) {
     this.#host = host
+    this.#walls = walls
     this.#link = new Link(host, options.logger, options.pace)
     this.#options = options
     this.#onAbort = () => this.#link.kill(aborted(options.signal!))
     options.signal?.addEventListener('abort', this.#onAbort, { once: true })
   }
 
+  /** The process that runs graphs, as this machine knows it. */
   get pid(): number {
     return this.#host.pid
   }
@@ -103,7 +116,7 @@ export class Engine {
 
   /** How the child is kept apart from this machine. */
   get isolation(): IsolationView {
-    return { tier: 'process', sentence: 'A process of its own, with an empty environment in an empty folder.' }
+    return isolationView(this.#walls, this.#link.runtime)
   }
 
   /** False once the child is gone, whatever ended it. */

@@ -2,12 +2,14 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { rmSync } from 'node:fs'
 import { mkdtemp, realpath } from 'node:fs/promises'
 import type { Socket } from 'node:net'
-import { constants, setPriority, tmpdir } from 'node:os'
+import { constants, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { PinGoError } from '@pingo/wire'
 import { MAX_CAPTURED_BYTES, START_TIMEOUT_MS } from './limits.ts'
 import { BATCHES_FD, type ChildSettings, type FromChild, WEIGHTS_FD } from './protocol.ts'
+import { feed, type Sandbox } from './sandbox/sandbox.ts'
+import { innermost, reniceAll } from './sandbox/tree.ts'
 
 const CHILD = fileURLToPath(new URL(import.meta.url.replace(/launch\.(ts|js)$/, 'child.$1')))
 /**
@@ -29,6 +31,8 @@ const REMOVE = { recursive: true, force: true, maxRetries: 5 }
 /** A child that has loaded its runtime. */
 export interface Launched {
   child: ChildProcess
+  /** The process that runs graphs: the child, or what its wrappers started. */
+  pid: number
   /** Where batches go, in frames. */
   batches: Socket
   /** Where weights go, and come back in frames. */
@@ -44,22 +48,27 @@ export interface Launched {
  * Starts the child in an empty folder, with an empty environment, and waits until its runtime is loaded.
  * @throws PinGoError ENGINE_START_FAILED, ENGINE_TIMEOUT
  */
-export async function launch(settings: ChildSettings, niceness: number | undefined): Promise<Launched> {
+export async function launch(
+  settings: ChildSettings,
+  niceness: number | undefined,
+  { wrapper, filter }: Pick<Sandbox, 'wrapper' | 'filter'>,
+): Promise<Launched> {
   const folder = await realpath(await mkdtemp(join(tmpdir(), 'pingo-engine-')))
   let child: ChildProcess
   try {
     child = fork(CHILD, [JSON.stringify(settings)], {
       cwd: folder,
       env: childEnvironment(),
-      execArgv: [],
+      ...(wrapper ? { execPath: wrapper.file, execArgv: [...wrapper.args, process.execPath] } : { execArgv: [] }),
       serialization: 'advanced',
-      stdio: ['ignore', 'ignore', 'pipe', 'ipc', 'pipe', 'pipe'],
+      stdio: ['ignore', 'ignore', 'pipe', 'ipc', 'pipe', 'pipe', ...(filter ? ['pipe' as const] : [])],
       windowsHide: true,
     })
   } catch (cause) {
     rmSync(folder, REMOVE)
     throw new PinGoError('ENGINE_START_FAILED', `The engine's process cannot be started: ${String(cause)}.`, { cause })
   }
+  if (filter) feed(child.stdio, filter)
   const output = capture(child)
   const [batches, weights] = [BATCHES_FD, WEIGHTS_FD].map((fd) => child.stdio[fd] as Socket | undefined)
   for (const pipe of [batches, weights]) pipe?.on('error', () => {}).unref()
@@ -73,8 +82,11 @@ export async function launch(settings: ChildSettings, niceness: number | undefin
     child.once('error', () => child.pid === undefined && ended())
   })
   try {
-    if (child.pid !== undefined && niceness !== undefined) renice(child.pid, niceness)
-    return { child, batches: batches!, weights: weights!, ready: await firstMessage(child, output), gone, output }
+    if (child.pid !== undefined && niceness !== undefined) reniceAll(child.pid, clamped(niceness))
+    const ready = await firstMessage(child, output)
+    const pid = wrapper ? innermost(child.pid!) : child.pid!
+    if (wrapper && niceness !== undefined) reniceAll(pid, clamped(niceness))
+    return { child, pid, batches: batches!, weights: weights!, ready, gone, output }
   } catch (error) {
     child.kill('SIGKILL')
     await gone
@@ -92,13 +104,8 @@ function childEnvironment(): NodeJS.ProcessEnv {
   }
 }
 
-function renice(pid: number, niceness: number): void {
-  try {
-    setPriority(pid, Math.min(Math.max(niceness, constants.priority.PRIORITY_HIGHEST), constants.priority.PRIORITY_LOW))
-  } catch {
-    // Some systems forbid it; the engine works all the same.
-  }
-}
+const clamped = (niceness: number): number =>
+  Math.min(Math.max(niceness, constants.priority.PRIORITY_HIGHEST), constants.priority.PRIORITY_LOW)
 
 /** Keeps the last bytes that the child prints on its error output. */
 function capture(child: ChildProcess): () => string {

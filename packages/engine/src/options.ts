@@ -11,6 +11,8 @@ export interface EngineOptions {
   threads?: number
   /** Nice value of the child, -20 … 19 (19: only what nobody else wants). Default: the parent's. */
   niceness?: number
+  /** Linux: also in the class that runs only where a CPU would idle (SCHED_IDLE), where `chrt` is found. Default: no. */
+  idleClass?: boolean
   /** The pace to begin with, 0 … 1, default 1: see `Engine.pace`. What the start takes is paid back too. */
   pace?: number
   /** Resident memory at which the child is killed with ENGINE_MEMORY, bytes. Default: none. */

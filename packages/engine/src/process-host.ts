@@ -1,5 +1,6 @@
 import type { ChildProcess } from 'node:child_process'
 import type { Socket } from 'node:net'
+import { constants } from 'node:os'
 import { PinGoError } from '@pingo/wire'
 import { frameOf } from './batch-frame.ts'
 import { type Launched, lastWords, launch } from './launch.ts'
@@ -7,6 +8,7 @@ import { CLOSE_TIMEOUT_MS, MEMORY_POLL_MS, MEMORY_POLL_SLOW_MS } from './limits.
 import { confused, type Host } from './link.ts'
 import { hasProc, residentBytes, residentBytesNow } from './memory.ts'
 import type { ChildSettings, FromChild, RuntimeName, ToChild } from './protocol.ts'
+import type { Sandbox } from './sandbox/sandbox.ts'
 import { weightsReader } from './weight-pipe.ts'
 
 export interface ProcessHostOptions {
@@ -14,12 +16,15 @@ export interface ProcessHostOptions {
   niceness: number | undefined
   /** Resident memory at which the child is killed, bytes. */
   maxMemoryBytes: number | undefined
+  sandbox: Sandbox
 }
 
 /** A child process in an empty folder with an empty environment. It keeps its parent alive, and its memory is watched, while busy. */
 export class ProcessHost implements Host {
   readonly runtime: RuntimeName
   readonly version: string
+  /** The process that runs graphs, which wrappers may have started. */
+  readonly pid: number
   readonly #child: ChildProcess
   readonly #batches: Socket
   readonly #weights: Socket
@@ -31,11 +36,15 @@ export class ProcessHost implements Host {
 
   /** @throws PinGoError ENGINE_START_FAILED, ENGINE_TIMEOUT */
   static async start(options: ProcessHostOptions): Promise<ProcessHost> {
-    return new ProcessHost(await launch(options.settings, options.niceness), options.maxMemoryBytes)
+    return new ProcessHost(await launch(options.settings, options.niceness, options.sandbox), options.maxMemoryBytes)
   }
 
-  private constructor({ child, batches, weights, ready, gone, output }: Launched, maxMemoryBytes: number | undefined) {
+  private constructor(
+    { child, pid, batches, weights, ready, gone, output }: Launched,
+    maxMemoryBytes: number | undefined,
+  ) {
     this.#child = child
+    this.pid = pid
     this.#batches = batches
     this.#weights = weights
     this.#gone = gone
@@ -43,10 +52,6 @@ export class ProcessHost implements Host {
     this.#maxMemoryBytes = maxMemoryBytes
     this.runtime = ready.runtime
     this.version = ready.version
-  }
-
-  get pid(): number {
-    return this.#child.pid!
   }
 
   get label(): { pid: number } {
@@ -123,6 +128,12 @@ export class ProcessHost implements Host {
   }
 
   kill(): void {
+    if (this.#child.exitCode === null && this.#child.signalCode === null && this.pid !== this.#child.pid)
+      try {
+        process.kill(this.pid, 'SIGKILL')
+      } catch {
+        // It went first; so do its wrappers.
+      }
     this.#child.kill('SIGKILL')
   }
 
@@ -135,12 +146,18 @@ export class ProcessHost implements Host {
   }
 }
 
-const crashed = (code: number | null, signal: string | null, output: string): PinGoError =>
-  new PinGoError(
+function crashed(code: number | null, killed: string | null, output: string): PinGoError {
+  const signal = killed ?? signalOf(code)
+  return new PinGoError(
     'ENGINE_CRASHED',
     `The engine's process ended unexpectedly (${signal ?? `exit code ${code}`})${lastWords(output)}.`,
     { hint: 'Its work is lost: start a new engine and repeat it.', details: { code, signal } },
   )
+}
+
+/** The signal that a wrapper reports as 128 + its number. */
+const signalOf = (code: number | null): string | undefined =>
+  code !== null && code > 128 ? Object.entries(constants.signals).find(([, n]) => n === code - 128)?.[0] : undefined
 
 const overMemory = (bytes: number, limit: number): PinGoError =>
   new PinGoError(
