@@ -54,7 +54,7 @@ export class ContributorDisk {
   readonly #cache: DiskCache
   readonly #db: GroupedDatabase
   readonly #scrubber: Scrubber
-  readonly #o: DiskOptions
+  #o: DiskOptions
   /** Blocks that running leases use, with the slices whose leases these are. */
   readonly #leased = new Map<string, { bytes: number; slices: Set<number> }>()
   #leasedBytes = 0
@@ -161,6 +161,15 @@ export class ContributorDisk {
     if (isLow === this.#isLow) return
     this.#isLow = isLow
     this.#o.onChange?.()
+  }
+
+  /** The owner lends more or less from now on: what is over it goes, cached blocks first. */
+  async limit({ quotaBytes, keepFreeBytes }: { quotaBytes: number; keepFreeBytes: number }): Promise<void> {
+    if (this.#isClosed || (quotaBytes === this.#o.quotaBytes && keepFreeBytes === this.#o.keepFreeBytes)) return
+    this.#o = { ...this.#o, quotaBytes, keepFreeBytes }
+    this.blocks.limit({ quotaBytes: this.#roomBytes, minFreeBytes: keepFreeBytes })
+    if (this.blocks.usedBytes > this.#roomBytes) await this.#free(this.blocks.usedBytes - this.#roomBytes)
+    await this.look()
   }
 
   /** Bytes of the files that may be read at once. */

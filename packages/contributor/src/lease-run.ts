@@ -37,20 +37,23 @@ export type LeaseOutcome = { kind: 'submitted'; answer: UpdateAnswer; samples: n
 export class LeaseRun {
   readonly lease: Lease
   readonly progress: LeaseProgress = { state: 'fetching', steps: 0, samples: 0 }
-  readonly #startedAt: number
+  /** ms since epoch. */
+  readonly startedAt: number
   readonly #clock: () => number
+  /** Of its update. */
+  sentBytes = 0
   #training: Training | undefined
   #stopped = false
 
   constructor(lease: Lease, clock: () => number) {
     this.lease = lease
     this.#clock = clock
-    this.#startedAt = clock()
+    this.startedAt = clock()
   }
 
   /** When the lease is void, ms since epoch by this machine's clock. */
   get deadline(): number {
-    return this.#startedAt + this.lease.ttlMs
+    return this.startedAt + this.lease.ttlMs
   }
 
   stop(): void {
@@ -85,7 +88,7 @@ export class LeaseRun {
       ...base,
       steps: batches.length,
       learningRate: lease.learningRate,
-      softMs: Math.max(lease.softMs * LEAST_TRAINING_SHARE, lease.softMs - (this.#clock() - this.#startedAt)),
+      softMs: Math.max(lease.softMs * LEAST_TRAINING_SHARE, lease.softMs - (this.#clock() - this.startedAt)),
       signal: o.signal,
       batch: async (step) => (step === 0 ? first : batchAt(step)),
       onStep: ({ steps, samples, loss }) => Object.assign(this.progress, { steps, samples, loss }),
@@ -109,7 +112,9 @@ export class LeaseRun {
       delta: encodeDelta(base.theta, done.theta),
       buffers: bytesView(done.buffers),
     }
-    const answer = await o.send(await seal(o.identity, UPDATE_TYPE, update), this.deadline)
+    const body = await seal(o.identity, UPDATE_TYPE, update)
+    this.sentBytes = body.byteLength
+    const answer = await o.send(body, this.deadline)
     return { kind: 'submitted', answer, samples: done.samples }
   }
 

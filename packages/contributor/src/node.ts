@@ -2,7 +2,7 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Engine } from '@pingo/engine'
-import { type Channel, Host } from '@pingo/network'
+import { type Channel, Host, registerNode } from '@pingo/network'
 import type { Source } from '@pingo/storage'
 import {
   type ContributorMessage,
@@ -13,6 +13,7 @@ import {
   type Identity,
   type Lease,
   loadIdentity,
+  type MachineView,
   type Offer,
   PinGoError,
   type Slice as SliceOffer,
@@ -20,10 +21,17 @@ import {
   sentence,
 } from '@pingo/wire'
 import { type Logger, pino } from 'pino'
+import { Bandwidth } from './bandwidth/bandwidth.ts'
 import { benchmark } from './benchmark.ts'
 import { ContributorDisk, type DiskStatus } from './disk.ts'
 import { Files } from './files.ts'
-import { defaultName, readHardware, resolveOffer } from './offer.ts'
+import { Governor } from './governor.ts'
+import { History } from './history.ts'
+import { machineView } from './machine-view.ts'
+import { readHardware, resolveOffer } from './offer.ts'
+import type { OwnerSettings } from './owner/settings.ts'
+import type { OwnerWatch } from './owner/verdict.ts'
+import { watchOwner } from './owner/watch.ts'
 import { Slice, type SlicePorts } from './slice.ts'
 import { sendUpdate } from './upload.ts'
 import { VERSION } from './version.ts'
@@ -34,16 +42,14 @@ const TRAINING_HEARTBEAT_MS = 1_000
 const LEAVE_TIMEOUT_MS = 20_000
 
 export interface ContributorOptions {
-  /** Folder of all state: identity, disk cache. */
+  /** Folder of all state: identity, disk cache, history. */
   home: string
   /** Multiaddrs of fog nodes, tried in turn. */
   fog: string[]
-  offer?: Partial<Offer>
-  /** Jobs side by side at most; one for each core by default. */
-  slices?: number
-  /** Space that stays free on the owner's disk, bytes; 1 GiB by default. */
-  keepFreeBytes?: number
-  name?: string
+  /** What the owner lends; {@link Contributor.change} changes it. */
+  settings: OwnerSettings
+  /** Watches the owner and the machine; by default this machine's own sensors. */
+  watch?: OwnerWatch
   logger?: Logger
   /** Called when the state changes, for a live view. */
   onChange?: (status: ContributorStatus) => void
@@ -69,8 +75,15 @@ export interface ContributorStatus {
   disk: DiskStatus
 }
 
-type Settled = ContributorOptions & { logger: Logger; name: string }
-type Parts = { host: Host; disk: ContributorDisk; identity: Identity }
+type Settled = ContributorOptions & { logger: Logger }
+type Parts = {
+  host: Host
+  disk: ContributorDisk
+  identity: Identity
+  history: History
+  bandwidth: Bandwidth
+  unregister: () => void
+}
 type ContributorChannel = Channel<ContributorMessage, FogMessage>
 
 /** The node on an idle machine: dials a fog node, runs leases in its slices at low priority, leaves with its partial work handed in. */
@@ -87,6 +100,10 @@ export class Contributor {
   readonly #ended = Promise.withResolvers<void>()
   /** By index. Those past the offer's count hand in what they have, and go. */
   readonly #slices: Slice[] = []
+  readonly #watch: OwnerWatch
+  readonly #governor: Governor
+  readonly #startedAt = Date.now()
+  #settings: OwnerSettings
   #offer: Offer & { slices: SliceOffer[] }
   #channel: ContributorChannel | undefined
   #source: Source | undefined
@@ -96,9 +113,10 @@ export class Contributor {
   #accepted = 0
   #included = 0
 
-  /** @throws PinGoError OFFER_INVALID, IDENTITY_UNREADABLE, DISK_FULL, ENGINE_START_FAILED */
+  /** @throws PinGoError OFFER_INVALID, IDENTITY_UNREADABLE, DISK_FULL, ENGINE_START_FAILED, HISTORY_UNREADABLE */
   static async start(options: ContributorOptions): Promise<Contributor> {
-    const offer = resolveOffer(options.offer ?? {}, options.slices)
+    const { settings } = options
+    const offer = offerOf(settings)
     const logger = options.logger ?? pino({ level: 'silent' })
     if (options.fog.length === 0)
       throw new PinGoError('FOG_UNKNOWN', 'No fog node is given.', { hint: 'Pass its multiaddr with --fog.' })
@@ -109,14 +127,33 @@ export class Contributor {
     let diskChanged = () => {}
     const disk = await ContributorDisk.open(join(options.home, 'cache'), {
       quotaBytes: offer.diskBytes,
-      keepFreeBytes: options.keepFreeBytes,
+      keepFreeBytes: settings.keepFreeBytes,
       onChange: () => diskChanged(),
     })
+    const history = History.open(join(options.home, 'history.sqlite'), {
+      onFailure: (error) => logger.warn({ error: sentence(error) }, 'the history cannot be written'),
+    })
     const host = await Host.start({ identity })
+    const bandwidth = new Bandwidth({
+      file: join(options.home, 'bandwidth.json'),
+      limits: settings,
+      onCap: () => logger.warn({ monthlyBytes: settings.monthlyBytes }, "the month's data volume is used up"),
+      onFailure: (error) => logger.warn({ error: sentence(error) }, 'the data volume cannot be kept'),
+    })
+    const unregister = registerNode()
+    const watch =
+      options.watch ??
+      watchOwner({
+        settings,
+        own: () => [process.pid],
+        month: () => bandwidth.month(),
+        isDiskLow: () => disk.isLow,
+        logger,
+      })
     const contributor = new Contributor(
-      { ...options, logger, name: options.name ?? defaultName() },
-      { identity, host, disk },
-      { offer, hardware, flops },
+      { ...options, logger },
+      { identity, host, disk, history, bandwidth, unregister },
+      { offer, hardware, flops, watch },
     )
     diskChanged = () => contributor.#diskChanged()
     void contributor.#stayConnected()
@@ -127,17 +164,30 @@ export class Contributor {
   private constructor(
     o: Settled,
     parts: Parts,
-    machine: { offer: Offer & { slices: SliceOffer[] }; hardware: Hardware; flops: number },
+    machine: { offer: Offer & { slices: SliceOffer[] }; hardware: Hardware; flops: number; watch: OwnerWatch },
   ) {
     this.#o = o
     this.peerId = parts.identity.peerId
     this.closed = this.#ended.promise
+    this.#settings = o.settings
     this.#offer = machine.offer
     this.#hardware = machine.hardware
     this.#flops = machine.flops
     this.#parts = parts
-    this.#files = new Files(parts.disk, () => (this.#source ? [this.#source] : []))
+    this.#files = new Files(parts.disk, () => (this.#source ? [this.#source] : []), parts.bandwidth)
     this.#slices = machine.offer.slices.map((slice, index) => new Slice(index, slice, this.#portsOf(index)))
+    this.#watch = machine.watch
+    this.#governor = new Governor({
+      slices: () => this.#slices,
+      watch: machine.watch,
+      cores: () => this.#offer.cores,
+      residentBytes: (engine) => engine.residentBytes(),
+      ownBytes: () => process.memoryUsage.rss(),
+      onChange: () => {
+        this.#tell()
+        this.#changed()
+      },
+    })
   }
 
   status(): ContributorStatus {
@@ -160,9 +210,33 @@ export class Contributor {
     }
   }
 
+  /** All that the owner may want to know. */
+  view(): MachineView {
+    return machineView({
+      peerId: this.peerId,
+      startedAt: this.#startedAt,
+      settings: this.#settings,
+      offer: this.#offer,
+      isLeaving: this.#leaving !== undefined,
+      connection: { connected: this.#channel !== undefined, address: this.#fog, reason: this.#reason },
+      slices: this.#slices,
+      governor: this.#governor,
+      watch: this.#watch,
+      disk: this.#parts.disk.status(),
+      volume: this.#parts.bandwidth.volume(),
+      credit: this.#parts.history.credit(),
+    })
+  }
+
+  get history(): Pick<History, 'list' | 'earnings'> {
+    return this.#parts.history
+  }
+
   /** Lends something else from now on; what runs goes on, and slices that are gone hand in what they have. @throws PinGoError OFFER_INVALID */
-  offer(said: Partial<Offer>, slices = this.#o.slices): void {
-    const offer = resolveOffer(said, slices)
+  change(settings: OwnerSettings): void {
+    const offer = offerOf(settings)
+    const isOther = JSON.stringify(offer) !== JSON.stringify(this.#offer)
+    this.#settings = settings
     this.#offer = offer
     for (const [index, slice] of offer.slices.entries()) {
       const known = this.#slices[index]
@@ -170,9 +244,24 @@ export class Contributor {
       else this.#slices.push(new Slice(index, slice, this.#portsOf(index)))
     }
     for (const gone of this.#slices.splice(offer.slices.length)) void gone.stop('leaving').then(() => gone.close())
-    this.#send({ type: 'offer', offer, flops: this.#flops })
+    void this.#parts.disk
+      .limit({ quotaBytes: offer.diskBytes, keepFreeBytes: settings.keepFreeBytes })
+      .catch((error) => this.#o.logger.warn({ error: sentence(error) }, 'the disk cannot be given back'))
+    if (isOther) this.#send({ type: 'offer', offer, flops: this.#flops })
+    this.#parts.bandwidth.change(settings)
+    this.#watch.change(settings)
+    this.#governor.touch()
     this.#tell()
     this.#changed()
+  }
+
+  /** The owner's word: nothing runs until {@link resume}, or until a time (ms since epoch). What is done is handed in. */
+  pause(until?: number): void {
+    this.#watch.hold(until)
+  }
+
+  resume(): void {
+    this.#watch.resume()
   }
 
   /** Ends after the step that runs, hands in what is done, says goodbye. Bounded in time. */
@@ -182,6 +271,8 @@ export class Contributor {
   }
 
   async #leave(): Promise<void> {
+    this.#governor.close()
+    this.#watch.close()
     const done = Promise.all(this.#slices.map((slice) => slice.stop('leaving')))
     await Promise.race([done, sleep(LEAVE_TIMEOUT_MS, undefined, { ref: false })])
     await this.#channel?.send({ type: 'leave' }).catch(() => undefined)
@@ -191,12 +282,15 @@ export class Contributor {
     await Promise.all(this.#slices.map((slice) => slice.close()))
     await this.#parts.host.stop()
     await this.#parts.disk.close()
+    this.#parts.history.close()
+    this.#parts.bandwidth.close()
+    this.#parts.unregister()
     this.#ended.resolve()
   }
 
   #portsOf(index: number): SlicePorts {
     const { logger } = this.#o
-    const { disk, identity } = this.#parts
+    const { disk, identity, bandwidth } = this.#parts
     return {
       identity,
       logger,
@@ -211,13 +305,24 @@ export class Contributor {
           body,
           deadline,
           clock: Date.now,
+          bandwidth,
           signal: AbortSignal.any([signal, this.#stopping.signal]),
         }),
       tell: (message) => this.#send(message),
       accepted: (_, samples) => {
         this.#accepted += samples
       },
-      ended: ({ base }) => {
+      began: () => this.#governor?.touch(),
+      ended: (lease, what) => {
+        const { base } = lease
+        this.#parts.history.record({
+          lease: lease.id,
+          job: lease.job,
+          jobName: lease.jobName,
+          fog: this.#fog?.split('/p2p/')[1] ?? 'unknown',
+          round: lease.round,
+          ...what,
+        })
         if (disk.isLow) this.#tell()
         const isRead = this.#slices.some(({ run }) => run?.lease.base.cid === base.cid)
         void (isRead ? Promise.resolve() : this.#files.drop(base))
@@ -256,7 +361,7 @@ export class Contributor {
       await channel.send({
         type: 'hello',
         version: VERSION,
-        name: this.#o.name,
+        name: this.#settings.name,
         offer: this.#offer,
         hardware: this.#hardware,
         flops: this.#flops,
@@ -291,6 +396,7 @@ export class Contributor {
         break
       case 'included':
         this.#included += message.samples
+        this.#parts.history.included(message.lease, message.samples)
         break
     }
     this.#changed()
@@ -323,7 +429,13 @@ export class Contributor {
       const report = slice.report()
       return isLow && report.state === 'idle' ? { state: 'paused' } : report
     })
-    this.#send({ type: 'heartbeat', rssBytes: process.memoryUsage.rss(), slices })
+    const { reason, since, until } = this.#watch.verdict.pause ?? {}
+    this.#send({
+      type: 'heartbeat',
+      rssBytes: process.memoryUsage.rss(),
+      slices,
+      ...(reason && since !== undefined ? { pause: { reason, since, until } } : {}),
+    })
   }
 
   #diskChanged(): void {
@@ -337,6 +449,9 @@ export class Contributor {
     this.#o.onChange?.(this.status())
   }
 }
+
+const offerOf = ({ cores, memoryBytes, diskBytes, slices }: OwnerSettings): Offer & { slices: SliceOffer[] } =>
+  resolveOffer({ cores, memoryBytes, diskBytes }, slices)
 
 /** The host part of a multiaddr, as a URL wants it. */
 function hostOf(multiaddr: string): string {

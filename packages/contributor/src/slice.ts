@@ -4,6 +4,7 @@ import {
   type Identity,
   isPinGoError,
   type Lease,
+  type LeaseRecord,
   PinGoError,
   type Slice as SliceOffer,
   type SliceReport,
@@ -19,6 +20,9 @@ const IDLE_CLEAR_MS = 60_000
 
 type Reason = Extract<ContributorMessage, { type: 'release' }>['reason']
 
+/** What a slice knows of a lease that it ran. */
+export type SliceRecord = Omit<LeaseRecord, 'lease' | 'job' | 'jobName' | 'fog' | 'round'>
+
 /** What a slice does to the world. */
 export interface SlicePorts {
   identity: Identity
@@ -31,7 +35,9 @@ export interface SlicePorts {
   /** To the fog node, when there is a connection. */
   tell(message: ContributorMessage): void
   /** A lease is over: what it held on to may go. */
-  ended(lease: Lease): void
+  ended(lease: Lease, what: SliceRecord): void
+  /** It begins to work, or its engine is new. */
+  began(): void
   accepted(lease: Lease, samples: number): void
   changed(): void
 }
@@ -56,7 +62,11 @@ export class Slice {
     this.#offer = offer
     this.#ports = ports
     this.#idleSince = ports.clock()
-    this.#bench = new Workbench(ports.read, () => ports.startEngine(this.#offer))
+    this.#bench = new Workbench(ports.read, async () => {
+      const engine = await ports.startEngine(this.#offer)
+      queueMicrotask(() => ports.began())
+      return engine
+    })
   }
 
   get offer(): SliceOffer {
@@ -92,6 +102,7 @@ export class Slice {
     const cancel = new AbortController()
     this.#run = run
     this.#cancel = cancel
+    this.#ports.began()
     this.#working = before.then(() => this.#work(run, cancel.signal))
   }
 
@@ -109,7 +120,9 @@ export class Slice {
   /** Takes no more leases; the one that runs ends after the step under way, and what is done is handed in. Settles when that is so. */
   stop(why: 'leaving' | 'paused'): Promise<void> {
     this.#closedFor = why
-    this.#run?.stop()
+    // what is only being fetched and opened has nothing to hand in
+    if (this.#run?.progress.state === 'fetching') this.#cancel.abort()
+    else this.#run?.stop()
     return this.#working
   }
 
@@ -154,8 +167,11 @@ export class Slice {
     const { lease } = run
     if (this.#abandoned.has(run)) return
     const signal = AbortSignal.any([this.#stopping.signal, cancelled])
+    const startedAt = this.#ports.clock()
+    const cpuBefore = this.engine?.cpuMs() ?? 0
+    let outcome: Pick<LeaseRecord, 'outcome' | 'why'> = { outcome: 'given-back' }
     try {
-      const outcome = await run.run({
+      const done = await run.run({
         read,
         bench: this.#bench,
         identity,
@@ -166,15 +182,32 @@ export class Slice {
           return this.#ports.deliver(lease, body, deadline, signal)
         },
       })
-      if (outcome.kind === 'nothing-done') this.#release(lease, this.#closedFor ?? 'superseded')
-      else if (outcome.answer.accepted) this.#ports.accepted(lease, outcome.samples)
-      else logger.info({ lease: lease.id, code: outcome.answer.code }, 'update not accepted')
+      if (done.kind === 'nothing-done') this.#release(lease, this.#closedFor ?? 'superseded')
+      else if (done.answer.accepted) {
+        outcome = { outcome: 'accepted' }
+        this.#ports.accepted(lease, done.samples)
+      } else {
+        outcome = { outcome: 'not-accepted', why: done.answer.code }
+        logger.info({ lease: lease.id, code: done.answer.code }, 'update not accepted')
+      }
     } catch (error) {
-      if (!signal.aborted) await this.#failed(lease, error)
+      if (!signal.aborted) {
+        outcome = { outcome: 'failed', why: error instanceof PinGoError ? error.code : 'INTERNAL' }
+        await this.#failed(lease, error)
+      } else if (this.#closedFor && !this.#abandoned.has(run)) this.#release(lease, this.#closedFor)
     } finally {
       if (this.#run === run) this.#run = undefined
       this.#idleSince = this.#ports.clock()
-      this.#ports.ended(lease)
+      this.#ports.ended(lease, {
+        slice: this.index,
+        startedAt,
+        endedAt: this.#idleSince,
+        steps: run.progress.steps,
+        samples: run.progress.samples,
+        cpuMs: Math.max(0, (this.engine?.cpuMs() ?? cpuBefore) - cpuBefore),
+        sentBytes: run.sentBytes,
+        ...outcome,
+      })
       this.#ports.changed()
     }
   }

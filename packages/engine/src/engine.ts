@@ -2,7 +2,7 @@ import { writeModel } from '@pingo/graph'
 import { type IsolationView, PinGoError } from '@pingo/wire'
 import { LOAD_TIMEOUT_MS, MAX_THREADS, RUN_TIMEOUT_MS } from './limits.ts'
 import { Link } from './link.ts'
-import { processorMs, residentBytes } from './memory.ts'
+import { hasProc, processorMs, residentBytes, residentBytesNow } from './memory.ts'
 import type { EngineOptions } from './options.ts'
 import { ProcessHost } from './process-host.ts'
 import type { OpenReply, RuntimeName } from './protocol.ts'
@@ -141,6 +141,11 @@ export class Engine {
   async openTrainer(program: TrainerProgram): Promise<Trainer> {
     const admitted = admit(program.step, { ...this.#screenLimits(), staticInputs: true })
     return ChildTrainer.open(this.#link, program, admitted, this.#loadTimeoutMs, this.#runTimeoutMs)
+  }
+
+  /** The child's resident memory where it can be read at once (Linux); undefined elsewhere, and when it is gone. */
+  residentBytes(): number | undefined {
+    return this.#link.death || !hasProc ? undefined : residentBytesNow(this.pid)
   }
 
   /** The child's resident memory. @throws PinGoError when the child is gone */

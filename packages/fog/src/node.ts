@@ -3,7 +3,7 @@ import { mkdir } from 'node:fs/promises'
 import { isIP } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
-import { Host } from '@pingo/network'
+import { Host, registerNode } from '@pingo/network'
 import { BlockStore, blockHandler, FileStore, isPrivateHost, makeCertificate, networkOf } from '@pingo/storage'
 import {
   contributorChannel,
@@ -100,6 +100,8 @@ export class FogNode {
     const stopping = new AbortController()
     try {
       await mkdir(o.home, { recursive: true, mode: 0o700 })
+      // a contributor on this machine does not take it for one of its owner's programs
+      stack.defer(registerNode())
       const identity = await loadIdentity(join(o.home, 'identity.key'))
       const token = o.token ?? (await loadToken(join(o.home, 'token')))
       const ticketOf = (lease: string) => createHmac('sha256', token).update(`lease ${lease}`).digest('base64url')

@@ -5,7 +5,6 @@ import { PinGoError } from '@pingo/wire'
 import { type Command, Option } from 'commander'
 import { type Context, command, type JsonOption, numberFrom, size } from '../context.ts'
 import { bytes, count } from '../format.ts'
-import { readSettings, SETTINGS_FILE } from '../local/contributor-settings.ts'
 import { createLogger } from '../local/log.ts'
 import { askedToEnd } from '../local/node-life.ts'
 import { Output } from '../output.ts'
@@ -23,6 +22,7 @@ interface ContributeOptions extends JsonOption {
   home?: string
   verbose?: boolean
   withParent?: boolean
+  always?: boolean
 }
 
 export function contributeCommand({ signal }: Context): Command {
@@ -46,11 +46,12 @@ export function contributeCommand({ signal }: Context): Command {
     )
     .option('--name <name>', "how it is shown (default: the machine's name)")
     .option('--home <folder>', 'folder of all its state (default: PINGO_HOME/contributor)')
+    .option('--always', 'use what is lent at any time, whatever else this machine does')
     .option('--verbose', 'log what happens, on stderr')
     .addOption(new Option('--with-parent').hideHelp())
     .addHelpText(
       'after',
-      `\nWhat is lent can stand in ${SETTINGS_FILE} in its home: {"disk": "20GB", "keepFree": "5GB", "cores": 2}`,
+      `\nWhat is lent can stand in contributor.json in its home: {"disk": "20GB", "keepFree": "5GB", "cores": 2}`,
     )
     .action((options: ContributeOptions) => contribute(options, signal))
 }
@@ -58,10 +59,9 @@ export function contributeCommand({ signal }: Context): Command {
 async function contribute(options: ContributeOptions, signal: AbortSignal): Promise<void> {
   const output = new Output(options)
   const home = options.home ?? join(homeFolder(), 'contributor')
-  const settings = await readSettings(home)
-  const name = options.name ?? settings.name
   const fog = options.fog?.map(multiaddr) ?? (await knownFog())
-  const { Contributor } = await import('@pingo/contributor')
+  const { cores, memory, disk, keepFree, name, always } = options
+  const { Contributor, readMachine, SettingsFile } = await import('@pingo/contributor')
   const connected = Promise.withResolvers<void>()
   let wasLow = false
   const onChange = (status: ContributorStatus) => {
@@ -75,20 +75,28 @@ async function contribute(options: ContributeOptions, signal: AbortSignal): Prom
         : 'There is space on the disk again; it goes on.',
     )
   }
-  const offer = {
-    cores: options.cores ?? settings.cores,
-    memoryBytes: options.memory ?? settings.memory,
-    diskBytes: options.disk ?? settings.disk,
+  const bytesOf = (n: number | undefined) => (n === undefined ? undefined : `${n}B`)
+  const overrides = {
+    cpu: cores,
+    memory: bytesOf(memory),
+    disk: bytesOf(disk),
+    keepFree: bytesOf(keepFree),
+    name,
+    when: always ? 'always' : undefined,
   }
+  const file = await SettingsFile.open(home, {
+    machine: await readMachine(home),
+    overrides: Object.fromEntries(Object.entries(overrides).filter(([, value]) => value !== undefined)),
+  })
+  const { settings } = file
   const contributor = await Contributor.start({
     home,
     fog,
-    offer: Object.fromEntries(Object.entries(offer).filter(([, value]) => value !== undefined)),
-    keepFreeBytes: options.keepFree ?? settings.keepFree,
-    name,
+    settings,
     logger: createLogger(options.verbose),
     onChange,
   })
+  file.onChange((changed) => contributor.change(changed))
   const asked = askedToEnd(signal, options)
   let wasConnected = false
   try {
@@ -99,12 +107,13 @@ async function contribute(options: ContributeOptions, signal: AbortSignal): Prom
       output.result({ ready: true, peerId, pid: process.pid, disk: contributor.status().disk }, () => {
         const { quotaBytes, usedBytes } = contributor.status().disk
         output.say(
-          `Contributing as ${name ?? peerId}; ${bytes(usedBytes)} of ${bytes(quotaBytes)} disk in use. Ctrl-C leaves; work that was begun is handed in.`,
+          `Contributing as ${settings.name}; ${bytes(usedBytes)} of ${bytes(quotaBytes)} disk in use. Ctrl-C leaves; work that was begun is handed in.`,
         )
       })
     }
     await Promise.race([asked, contributor.closed])
   } finally {
+    file.close()
     const { samplesIncluded } = contributor.status()
     await contributor.leave()
     if (wasConnected && !output.json)

@@ -69,7 +69,7 @@ export async function startNetwork(o: {
     )
     const contributors = numbered(o.contributors, 1).map((n) => {
       const name = `contributor-${n}`
-      return startBeside(name, ['contribute', '--name', name, '--fog', multiaddrs[0]!])
+      return startBeside(name, ['contribute', '--name', name, '--cores', '1', '--always', '--fog', multiaddrs[0]!])
     })
     const started = await Promise.allSettled([...others, ...contributors])
     const failed = started.find((each) => each.status === 'rejected')

@@ -220,6 +220,11 @@ export class BlockStore {
     return this.#space.usedBytes
   }
 
+  /** Another quota and margin from now on; what is over them stays until somebody removes it. */
+  limit(limits: { quotaBytes: number; minFreeBytes: number }): void {
+    this.#space.limit(limits)
+  }
+
   /** Bytes that may still be written to the disk. */
   async freeBytes(): Promise<number> {
     return await this.#disk.free(this.#folder)

@@ -20,7 +20,7 @@ export interface SpaceOptions {
  * more; and what has to stay free on the disk. Before it refuses, it asks whoever can remove something.
  */
 export class Space {
-  readonly #o: SpaceOptions
+  #o: SpaceOptions
   #busyBytes = 0
   #uncheckedBytes = Number.POSITIVE_INFINITY
   /** Removes at least so many bytes, if it can. @returns how many came free */
@@ -28,6 +28,12 @@ export class Space {
 
   constructor(o: SpaceOptions) {
     this.#o = o
+  }
+
+  /** Other limits from now on; what is over them stays until somebody removes it. */
+  limit(limits: Pick<SpaceOptions, 'quotaBytes' | 'minFreeBytes'>): void {
+    this.#o = { ...this.#o, ...limits }
+    this.#uncheckedBytes = Number.POSITIVE_INFINITY
   }
 
   /** Bytes that the stored blocks, and what is under way, count for. */
