@@ -9,6 +9,8 @@
  * @module
  */
 export { Bandwidth, type BandwidthLimits } from './bandwidth/bandwidth.ts'
+export { Forecast } from './forecast/forecast.ts'
+export { ForecastFile } from './forecast/forecast-file.ts'
 export { History } from './history.ts'
 export { Contributor, type ContributorOptions, type ContributorStatus } from './node.ts'
 export { memoryLimit, readHardware, resolveOffer } from './offer.ts'
