@@ -40,12 +40,10 @@ export function stepCpu(before: Cpu, r: Readings, s: OwnerSettings, elapsed: num
   // a look without a past counts in full; a short peak is not remembered as more than it takes to be busy
   const tau = elapsed === 0 ? Number.MIN_VALUE : SMOOTH_MS
   cpu.smooth = Math.min(1.5 * threshold, towards(cpu.smooth, others, Math.max(elapsed, 1), tau))
-  cpu.level = towards(
-    cpu.level,
-    others,
-    Math.max(elapsed, 1),
-    elapsed === 0 ? Number.MIN_VALUE : others > cpu.level ? LEVEL_UP_MS : LEVEL_DOWN_MS,
-  )
+  // load above the threshold pauses; after it, no more than the threshold is to be forgotten
+  const level = Math.min(others, threshold)
+  const levelTau = elapsed === 0 ? Number.MIN_VALUE : level > cpu.level ? LEVEL_UP_MS : LEVEL_DOWN_MS
+  cpu.level = towards(cpu.level, level, Math.max(elapsed, 1), levelTau)
   const isHeavy = others >= Math.min(HEAVY * threshold, Math.max(threshold, 0.9 * r.capacityCores))
   const isBusy = isHeavy || cpu.smooth >= threshold
   const isCalm = !isHeavy && cpu.smooth < CALM * threshold && !isPressure(r, threshold, LOW_PRESSURE)
@@ -67,7 +65,7 @@ export function stepCpu(before: Cpu, r: Readings, s: OwnerSettings, elapsed: num
     else cpu.calmMs = Math.max(LEAST_CALM_MS, cpu.calmMs / 2)
     cpu.freeSince = undefined
   }
-  if (!isPaused) cpu.freeSince ??= r.at
+  if (!isPaused && wasPaused) cpu.freeSince = r.at
   return cpu
 }
 

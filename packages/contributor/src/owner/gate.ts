@@ -46,8 +46,10 @@ export function stepGate(
   readings: Readings,
   settings: OwnerSettings,
 ): { state: GateState; verdict: Verdict } {
-  const at = Number.isFinite(readings.at) ? readings.at : (before.at ?? before.startedAt)
-  let state = before.at !== undefined && at < before.at - CLOCK_SLACK_MS ? restarted(before, at) : { ...before }
+  const said = Number.isFinite(readings.at) ? readings.at : (before.at ?? before.startedAt)
+  const isSetBack = before.at !== undefined && said < before.at - CLOCK_SLACK_MS
+  const at = isSetBack ? said : Math.max(said, before.at ?? said)
+  let state = isSetBack ? restarted(before, at) : { ...before }
   const elapsed = before.at === undefined ? 0 : Math.max(0, at - before.at)
   if (elapsed > SLEPT_MS)
     state = { ...state, sleptAt: at, cpu: { ...state.cpu, calmSince: undefined, freeSince: undefined } }

@@ -1,14 +1,18 @@
 import { statSync } from 'node:fs'
+import { join } from 'node:path'
 import { nodesOfMachine, registryFolder } from '@pingo/network'
 import type { Logger } from 'pino'
 import { type Load, loadSensor } from './cpu.ts'
 import { type GateState, newGate, stepGate } from './gate.ts'
 import type { OwnerSettings } from './settings.ts'
+import { type SlowReadings, slowSensors } from './slow.ts'
 import type { OwnerWatch, Readings, Verdict } from './verdict.ts'
+import { addLook, readWeek, slowedIn, writeWeek } from './week.ts'
 
 const LOOK_WORKING_MS = 200
 const LOOK_IDLE_MS = 1_000
 const REGISTRY_MS = 10_000
+const WRITE_WEEK_MS = 300_000
 
 export interface WatchOptions {
   settings: OwnerSettings
@@ -22,8 +26,11 @@ export interface WatchOptions {
   logger?: Logger
   /** CPU time of this contributor's processes, ms: needed where there is no /proc. */
   ownCpuMs?: () => number
-  /** For tests and simulations: what the quick sensors say. */
+  /** Folder of this contributor: how much the owner was slowed this week is kept in `owner-week.json` there. */
+  home?: string
+  /** For tests and simulations: what the quick sensors and the slow ones say. */
   load?: () => Load
+  slow?: (settings: OwnerSettings) => SlowReadings
 }
 
 /** Starts to watch owner and machine: five times a second while something runs, once a second while nothing does. */
@@ -36,6 +43,10 @@ export function watchOwner(o: WatchOptions): OwnerWatch {
       nodes: registeredNodes(clock),
       ...(o.ownCpuMs && { ownCpuMs: o.ownCpuMs }),
     })
+  const slow = o.slow ?? slowSensors({ clock, own: o.own })
+  const weekFile = o.home === undefined ? undefined : join(o.home, 'owner-week.json')
+  let week = weekFile === undefined ? { days: [] } : readWeek(weekFile)
+  let writtenAt = clock()
   const listeners: ((verdict: Verdict) => void)[] = []
   let { settings } = o
   let state: GateState = newGate(clock())
@@ -48,11 +59,17 @@ export function watchOwner(o: WatchOptions): OwnerWatch {
   const look = (): void => {
     readings = {
       at: clock(),
+      ...slow(settings),
       ...load(),
       monthBytes: o.month?.(),
       isDiskLow: o.isDiskLow?.(),
     }
     const next = stepGate(state, readings, settings)
+    week = addLook(week, readings, readings.at - (state.at ?? readings.at))
+    if (weekFile !== undefined && Math.abs(readings.at - writtenAt) >= WRITE_WEEK_MS) {
+      writtenAt = readings.at
+      writeWeek(weekFile, week)
+    }
     const isNews = verdict === undefined || differs(verdict, next.verdict)
     if (verdict !== undefined && verdict.pause?.reason !== next.verdict.pause?.reason)
       o.logger?.info(
@@ -96,7 +113,7 @@ export function watchOwner(o: WatchOptions): OwnerWatch {
       return readings
     },
     get slowed() {
-      return 0
+      return slowedIn(week)
     },
     onChange: (listener) => void listeners.push(listener),
     change(changed) {
@@ -117,8 +134,10 @@ export function watchOwner(o: WatchOptions): OwnerWatch {
       plan()
     },
     close() {
+      if (isClosed) return
       isClosed = true
       clearTimeout(timer)
+      if (weekFile !== undefined) writeWeek(weekFile, week)
     },
   }
 }

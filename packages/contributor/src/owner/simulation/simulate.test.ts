@@ -1,0 +1,41 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { OwnerSettings } from '../settings.ts'
+import { simulate } from './simulate.ts'
+import { desktopTrace, seeded } from './traces.ts'
+
+const settings: OwnerSettings = {
+  name: 'test',
+  cores: 4,
+  memoryBytes: 2 ** 33,
+  diskBytes: 2 ** 30,
+  keepFreeBytes: 0,
+  slices: 0,
+  when: 'idle',
+  pauseAtShare: 0.25,
+  inputIdleMs: 0,
+  schedule: [],
+  onBattery: false,
+  leastBatteryShare: 0,
+  maxTemperatureC: 0,
+  onMetered: false,
+  bytesPerSecond: 0,
+  monthlyBytes: 0,
+  applications: [],
+  isolation: 'auto',
+}
+
+for (const seed of [1, 2, 3])
+  test(`eight hours of a desktop, seed ${seed}: calm, greedy when idle, quick to give way`, () => {
+    const outcome = simulate(desktopTrace(seed, 4), {
+      settings,
+      capacityCores: 4,
+      startAt: Date.UTC(2026, 0, 14),
+      random: seeded(seed + 1000),
+    })
+    assert.ok(outcome.ms >= 8 * 3_600_000)
+    assert.ok(outcome.mostChanges <= 6, `${outcome.mostChanges} changes in a minute`)
+    assert.ok(outcome.idleGrantedMs >= 0.9 * outcome.idleMs, `${outcome.idleGrantedMs / outcome.idleMs} of idle time`)
+    const sorted = outcome.reactions.sort((a, b) => a - b)
+    assert.ok(sorted.length >= 3 && sorted[Math.ceil(0.95 * sorted.length) - 1]! <= 1_000)
+  })
