@@ -49,7 +49,7 @@ test('the API: tokens, views, events that resume, metrics, a signed webhook', { 
   try {
     const fog = await place.node(['fog', '--home', place.path('fog'), '--port', '0'])
     const { url, token, multiaddrs } = fog.ready as { url: string; token: string; multiaddrs: string[] }
-    await place.node(['contribute', '--home', place.path('one'), '--fog', multiaddrs[0]!])
+    await place.node(['contribute', '--always', '--home', place.path('one'), '--fog', multiaddrs[0]!])
 
     for (const path of ['/v1/jobs', '/v1/datasets', '/v1/blocks/missing', '/v1/jobs/x/stop']) {
       const refused = await fetch(url + path, {

@@ -83,6 +83,7 @@ describe('contributing in a browser', { timeout: 300_000 }, () => {
   test('works beside a native contributor: one ledger, counted again by job verify', async () => {
     const native = await place.node([
       'contribute',
+      '--always',
       '--home',
       place.path('ada'),
       '--name',

@@ -38,7 +38,7 @@ train: { epochs: 30, batch: 16, round: 1s }
   const fog = await place.node(['fog', '--home', place.path('fog'), '--port', '0'])
   const { url, token, multiaddrs } = fog.ready as { url: string; token: string; multiaddrs: string[] }
   for (const name of ['ada', 'grace'])
-    await place.node(['contribute', '--home', place.path(name), '--name', name, '--fog', multiaddrs[0]!])
+    await place.node(['contribute', '--always', '--home', place.path(name), '--name', name, '--fog', multiaddrs[0]!])
 
   const browser = await chromium.launch({ executablePath: CHROMIUM, args: QUIET })
   try {

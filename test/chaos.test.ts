@@ -43,7 +43,7 @@ train: { epochs: ${EPOCHS}, batch: ${BATCH}, lr: 3e-3, round: 1s }
   let fog = await place.node(fogArgs('0', '0'))
   const { url, token, multiaddrs } = fog.ready as { url: string; token: string; multiaddrs: string[] }
   const contributor = (name: string) =>
-    place.node(['contribute', '--home', place.path(name), '--name', name, '--fog', multiaddrs[0]!])
+    place.node(['contribute', '--always', '--home', place.path(name), '--name', name, '--fog', multiaddrs[0]!])
   const [, second] = await Promise.all([contributor('one'), contributor('two'), contributor('three')])
 
   const submitted = await place.run([
@@ -122,7 +122,7 @@ train: { epochs: ${EPOCHS}, batch: ${BATCH}, round: 20s }
   )
   const fog = await place.node(['fog', '--home', place.path('fog'), '--port', '0'])
   const { url, multiaddrs } = fog.ready as { url: string; multiaddrs: string[] }
-  const worker = await place.node(['contribute', '--home', place.path('one'), '--fog', multiaddrs[0]!])
+  const worker = await place.node(['contribute', '--always', '--home', place.path('one'), '--fog', multiaddrs[0]!])
   const submitted = await place.run([
     'train',
     place.path('job.yaml'),

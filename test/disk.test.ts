@@ -21,7 +21,7 @@ train: { epochs: 2, batch: 16, round: 500ms }
   )
   const fog = await place.node(['fog', '--home', place.path('fog'), '--port', '0'])
   const { url, token, multiaddrs } = fog.ready as { url: string; token: string; multiaddrs: string[] }
-  const contribute = ['contribute', '--home', place.path('one'), '--disk', '100MB', '--fog', multiaddrs[0]!]
+  const contribute = ['contribute', '--always', '--home', place.path('one'), '--disk', '100MB', '--fog', multiaddrs[0]!]
   const full = await place.node([...contribute, '--keep-free', '1000T'])
   assert.equal((full.ready.disk as { isLow: boolean }).isLow, true)
   const state = async () => (await getJson<NetworkView>(`${url}/v1/network`)).contributors[0]?.state

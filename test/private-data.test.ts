@@ -50,7 +50,7 @@ train: { batch: 16, lr: 3e-3, seed: 7, ${train} }
   const fogArgs = (port: string, p2p: string) => ['fog', '--home', fogHome, '--port', port, '--p2p-port', p2p]
   let fog = await place.node(fogArgs('0', '0'))
   const { url, token, multiaddrs } = fog.ready as { url: string; token: string; multiaddrs: string[] }
-  await place.node(['contribute', '--home', place.path('one'), '--fog', multiaddrs[0]!])
+  await place.node(['contribute', '--always', '--home', place.path('one'), '--fog', multiaddrs[0]!])
   const access = ['--fog', url, '--token', token]
   const train = async (name: string) => {
     const ran = await place.run([

@@ -30,6 +30,7 @@ test('one contributor serves two jobs at once, each in a slice; samples are coun
   }
   const { ready } = await place.node([
     'contribute',
+    '--always',
     '--home',
     place.path('one'),
     '--cores',

@@ -35,7 +35,16 @@ export class LocalNetwork implements AsyncDisposable {
     const address = (fog.ready.multiaddrs as string[])[0]!
     const all = await Promise.all(
       Array.from({ length: contributors }, (_, i) =>
-        start(['contribute', '--home', join(folder, `contributor-${i}`), '--name', `c${i}`, '--fog', address]),
+        start([
+          'contribute',
+          '--always',
+          '--home',
+          join(folder, `contributor-${i}`),
+          '--name',
+          `c${i}`,
+          '--fog',
+          address,
+        ]),
       ),
     )
     return new LocalNetwork(folder, fog, all)

@@ -296,7 +296,16 @@ export class Contributor {
       logger,
       clock: Date.now,
       read: (ref, signal) => this.#files.read(ref, signal, index),
-      startEngine: ({ memoryBytes }) => Engine.start({ threads: 1, niceness: 19, maxMemoryBytes: memoryBytes, logger }),
+      startEngine: ({ cores, memoryBytes }) =>
+        Engine.start({
+          threads: 1,
+          niceness: 19,
+          idleClass: this.#settings.when === 'idle',
+          pace: Math.min(cores, 1),
+          maxMemoryBytes: memoryBytes,
+          isolation: this.#isolation(),
+          logger,
+        }),
       deliver: ({ id, ticket }, body, deadline, signal) =>
         sendUpdate({
           source: () => this.#source!,
@@ -331,6 +340,13 @@ export class Contributor {
       },
       changed: () => this.#changed(),
     }
+  }
+
+  /** Jobs of this machine's own fog node are its owner's: they run natively also where nothing keeps them apart. */
+  #isolation(): OwnerSettings['isolation'] {
+    const { isolation } = this.#settings
+    const isOwn = /^\/ip4\/127\.|^\/ip6\/::1\//.test(this.#fog ?? '')
+    return isolation === 'auto' && isOwn ? 'native' : isolation
   }
 
   /** Dials the fog nodes in turn for as long as the contributor lives; pauses grow and are spread by chance. */
