@@ -3,7 +3,8 @@
  * killable child at the lowest priority, and hands in its partial work when it is told to leave.
  *
  * ```ts
- * const contributor = await Contributor.start({ home, fog: ['/ip4/192.168.1.5/tcp/4001/p2p/12D3…'], offer: { cores: 1 } })
+ * const settings = resolveSettings({ cpu: '40%' }, await readMachine(home))
+ * const contributor = await Contributor.start({ home, fog: ['/ip4/192.168.1.5/tcp/4001/p2p/12D3…'], settings })
  * process.once('SIGTERM', () => contributor.leave())
  * ```
  * @module
