@@ -6,6 +6,7 @@ import { hasProc, processorMs, residentBytes, residentBytesNow } from './memory.
 import type { EngineOptions } from './options.ts'
 import { ProcessHost } from './process-host.ts'
 import type { OpenReply, RuntimeName } from './protocol.ts'
+import { type Cgroup, claimCgroup, enterCgroup } from './sandbox/cgroup.ts'
 import { isolationView, runtimeWithin } from './sandbox/isolation.ts'
 import { BARE, idleClass, type Sandbox, sandbox } from './sandbox/sandbox.ts'
 import { admit } from './screen.ts'
@@ -19,6 +20,7 @@ import { ChildTrainer, type Trainer, type TrainerProgram } from './trainer.ts'
 export class Engine {
   readonly #host: ProcessHost
   readonly #walls: Sandbox
+  readonly #limits: readonly string[]
   readonly #link: Link
   readonly #options: EngineOptions
   readonly #onAbort: () => void
@@ -44,7 +46,7 @@ export class Engine {
       sandbox: walls,
     })
     if (options.idleClass) idleClass(host.pid)
-    const engine = new Engine(host, options, walls)
+    const engine = new Engine(host, options, walls, ownCgroup(host, options))
     if (signal?.aborted) {
       engine.#onAbort()
       await engine.close()
@@ -58,9 +60,10 @@ export class Engine {
     return engine
   }
 
-  private constructor(host: ProcessHost, options: EngineOptions, walls: Sandbox) {
+  private constructor(host: ProcessHost, options: EngineOptions, walls: Sandbox, group: Cgroup | undefined) {
     this.#host = host
     this.#walls = walls
+    this.#limits = group?.active ?? []
     this.#link = new Link(host, options.logger, options.pace)
     this.#options = options
     this.#onAbort = () => this.#link.kill(aborted(options.signal!))
@@ -116,7 +119,7 @@ export class Engine {
 
   /** How the child is kept apart from this machine. */
   get isolation(): IsolationView {
-    return isolationView(this.#walls, this.#link.runtime)
+    return isolationView(this.#walls, this.#link.runtime, this.#limits)
   }
 
   /** False once the child is gone, whatever ended it. */
@@ -183,6 +186,18 @@ export class Engine {
     const { maxMemoryBytes } = this.#options
     return maxMemoryBytes === undefined ? {} : { maxPeakBytes: maxMemoryBytes }
   }
+}
+
+/** The child's memory is watched too, with an error that says more: the kernel's limit is for what comes too fast for that. */
+const memoryBesides = (bytes: number): number => bytes * 1.1 + (32 << 20)
+
+function ownCgroup(host: ProcessHost, { cgroup, threads = 1, maxMemoryBytes }: EngineOptions): Cgroup | undefined {
+  const parent = cgroup && process.platform === 'linux' ? claimCgroup(cgroup) : undefined
+  if (parent === undefined) return undefined
+  const memoryBytes = maxMemoryBytes === undefined ? undefined : memoryBesides(maxMemoryBytes)
+  const group = enterCgroup(parent, host.pid, { cores: threads, memoryBytes })
+  if (group) void host.gone.then(() => group.remove())
+  return group
 }
 
 const aborted = (signal: AbortSignal): PinGoError =>

@@ -1,3 +1,5 @@
+import type { CgroupOptions } from './sandbox/cgroup.ts'
+
 /** Where the engine says what it does; pino's loggers fit. */
 export interface EngineLogger {
   debug(fields: Record<string, unknown>, message: string): void
@@ -13,6 +15,11 @@ export interface EngineOptions {
   niceness?: number
   /** Linux: also in the class that runs only where a CPU would idle (SCHED_IDLE), where `chrt` is found. Default: no. */
   idleClass?: boolean
+  /**
+   * Linux: a control group (v2) of its own for the child, with its limits of memory and cores set in the kernel, where this process's group was
+   * delegated to it; silently none elsewhere. Default: none is looked for.
+   */
+  cgroup?: CgroupOptions
   /** The pace to begin with, 0 … 1, default 1: see `Engine.pace`. What the start takes is paid back too. */
   pace?: number
   /** Resident memory at which the child is killed with ENGINE_MEMORY, bytes. Default: none. */

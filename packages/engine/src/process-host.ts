@@ -25,10 +25,11 @@ export class ProcessHost implements Host {
   readonly version: string
   /** The process that runs graphs, which wrappers may have started. */
   readonly pid: number
+  /** Resolves when the process is gone and its folder removed. */
+  readonly gone: Promise<void>
   readonly #child: ChildProcess
   readonly #batches: Socket
   readonly #weights: Socket
-  readonly #gone: Promise<void>
   readonly #output: () => string
   readonly #maxMemoryBytes: number | undefined
   #poll: NodeJS.Timeout | undefined
@@ -47,7 +48,7 @@ export class ProcessHost implements Host {
     this.pid = pid
     this.#batches = batches
     this.#weights = weights
-    this.#gone = gone
+    this.gone = gone
     this.#output = output
     this.#maxMemoryBytes = maxMemoryBytes
     this.runtime = ready.runtime
@@ -141,7 +142,7 @@ export class ProcessHost implements Host {
   async leave(): Promise<void> {
     this.#child.ref()
     const timer = setTimeout(() => this.kill(), CLOSE_TIMEOUT_MS)
-    await this.#gone
+    await this.gone
     clearTimeout(timer)
   }
 }

@@ -10,7 +10,9 @@ export const runtimeWithin = (isolation: Isolation, { tier }: Sandbox, runtime: 
   isolation === 'wasm' || (isolation === 'auto' && tier === 'process') ? 'wasm' : runtime
 
 /** What is active, for people. */
-export const isolationView = ({ tier, sentence }: Sandbox, runtime: RuntimeName): IsolationView =>
-  runtime === 'onnxruntime-web'
-    ? { tier: 'wasm', sentence: `Graphs run as WebAssembly. ${sentence}` }
-    : { tier, sentence }
+export function isolationView(walls: Sandbox, runtime: RuntimeName, limits: readonly string[]): IsolationView {
+  const group = limits.length > 0 ? ` A control group of its own: ${limits.join(', ')}.` : ''
+  return runtime === 'onnxruntime-web'
+    ? { tier: 'wasm', sentence: `Graphs run as WebAssembly. ${walls.sentence}${group}` }
+    : { tier: walls.tier, sentence: `${walls.sentence}${group}` }
+}
