@@ -146,6 +146,7 @@ export class Contributor {
       watchOwner({
         settings,
         own: () => [process.pid],
+        home: options.home,
         month: () => bandwidth.month(),
         isDiskLow: () => disk.isLow,
         logger,

@@ -4,6 +4,7 @@ import { nodesOfMachine, registryFolder } from '@pingo/network'
 import type { Logger } from 'pino'
 import { type Load, loadSensor } from './cpu.ts'
 import { type GateState, newGate, stepGate } from './gate.ts'
+import { LEAST_CALM_MS } from './gate-state.ts'
 import type { OwnerSettings } from './settings.ts'
 import { type SlowReadings, slowSensors } from './slow.ts'
 import type { OwnerWatch, Readings, Verdict } from './verdict.ts'
@@ -98,7 +99,7 @@ export function watchOwner(o: WatchOptions): OwnerWatch {
   /** The owner's own doing takes effect at once, and is not held up by what was before. */
   const atOnce = (): void => {
     if (isClosed) return
-    state = { ...state, changes: [] }
+    state = { ...state, changes: [], cpu: { ...state.cpu, calmMs: LEAST_CALM_MS } }
     look()
     plan()
   }

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import type { OwnerSettings } from '../settings.ts'
 import { simulate } from './simulate.ts'
 import { desktopTrace, seeded } from './traces.ts'
+import { violations } from './violations.ts'
 
 const settings: OwnerSettings = {
   name: 'test',
@@ -39,3 +40,7 @@ for (const seed of [1, 2, 3])
     const sorted = outcome.reactions.sort((a, b) => a - b)
     assert.ok(sorted.length >= 3 && sorted[Math.ceil(0.95 * sorted.length) - 1]! <= 1_000)
   })
+
+test('no limit is exceeded on random settings and sensors', () => {
+  for (let seed = 1; seed <= 20; seed++) assert.equal(violations(seed), 0, `seed ${seed}`)
+})
