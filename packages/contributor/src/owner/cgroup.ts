@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { readProc } from './proc-file.ts'
 
 /** Limits above this are none: cgroup v1 says 'no limit' as the largest number of pages. */
 const NO_LIMIT_BYTES = 2 ** 60
@@ -29,7 +29,7 @@ export interface CgroupPaths {
  */
 export function readCgroup({ proc = '/proc', cgroups = '/sys/fs/cgroup' }: CgroupPaths = {}): Cgroup {
   const paths = new Map<string, string>()
-  for (const line of (read(join(proc, 'self', 'cgroup')) ?? '').split('\n').slice(0, 64)) {
+  for (const line of (readProc(join(proc, 'self', 'cgroup')) ?? '').split('\n').slice(0, 64)) {
     const [, controllers, path] = /^\d+:([^:]*):(\/.*)$/.exec(line) ?? []
     if (path !== undefined) for (const controller of controllers!.split(',')) paths.set(controller, path)
   }
@@ -46,7 +46,7 @@ export function readCgroup({ proc = '/proc', cgroups = '/sys/fs/cgroup' }: Cgrou
   if (unified !== undefined)
     for (const mount of [cgroups, join(cgroups, 'unified')])
       for (const folder of levels(mount, unified)) {
-        const [quota, period] = (read(join(folder, 'cpu.max')) ?? '').trim().split(' ').map(Number)
+        const [quota, period] = (readProc(join(folder, 'cpu.max')) ?? '').trim().split(' ').map(Number)
         cpu(quota! / period!, () => scaled(field(join(folder, 'cpu.stat'), 'usage_usec'), 1e-3))
         memory(number(join(folder, 'memory.max')) ?? 0, () => used(folder, 'memory.current', 'inactive_file'))
       }
@@ -89,20 +89,12 @@ const scaled = (value: number | undefined, factor: number): number | undefined =
   value === undefined ? undefined : value * factor
 
 function field(file: string, name: string): number | undefined {
-  const value = new RegExp(`^${name} (\\d+)$`, 'm').exec(read(file) ?? '')?.[1]
+  const value = new RegExp(`^${name} (\\d+)$`, 'm').exec(readProc(file) ?? '')?.[1]
   return value === undefined ? undefined : Number(value)
 }
 
 function number(file: string): number | undefined {
-  const text = read(file)?.trim()
+  const text = readProc(file)?.trim()
   const value = Number(text)
   return text && Number.isFinite(value) ? value : undefined
-}
-
-function read(file: string): string | undefined {
-  try {
-    return readFileSync(file, 'latin1')
-  } catch {
-    return undefined
-  }
 }

@@ -1,7 +1,7 @@
-import { readFileSync } from 'node:fs'
 import { availableParallelism, cpus, freemem, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { type Cgroup, type CgroupPaths, readCgroup } from './cgroup.ts'
+import { readProc } from './proc-file.ts'
 import { treeClock } from './process-tree.ts'
 import type { Readings } from './verdict.ts'
 
@@ -56,18 +56,18 @@ export function loadSensor(ports: LoadPorts): () => Load {
   return () => {
     const at = monotonic()
     if (!limits || at - limits.at >= LIMITS_MS)
-      limits = { at, cgroup: readCgroup(ports), allowed: allowedCpus(read(join(proc, 'self', 'status'))) }
+      limits = { at, cgroup: readCgroup(ports), allowed: allowedCpus(readProc(join(proc, 'self', 'status'))) }
     const { cgroup, allowed } = limits
     const capacityCores = Math.min(parallelism(), cgroup.quotaCores ?? Number.POSITIVE_INFINITY)
 
     const quotaMs = cgroup.usedCpuMs?.()
-    const statMs = quotaMs === undefined ? busyOf(read(join(proc, 'stat')), allowed) : undefined
+    const statMs = quotaMs === undefined ? busyOf(readProc(join(proc, 'stat')), allowed) : undefined
     const busyMs = quotaMs ?? statMs ?? busyOfOs()
     const look = tree(ports.own(), ports.nodes?.() ?? [], at)
     const ownMs = look?.cpuMs ?? ports.ownCpuMs?.() ?? processMs()
     const source = `${quotaMs !== undefined ? 'quota' : statMs !== undefined ? 'stat' : 'os'} ${look ? 'tree' : 'process'}`
-    const stallUs = stall(read(join(proc, 'pressure', 'cpu')))
-    const memoryStallUs = stall(read(join(proc, 'pressure', 'memory')))
+    const stallUs = stall(readProc(join(proc, 'pressure', 'cpu')))
+    const memoryStallUs = stall(readProc(join(proc, 'pressure', 'memory')))
     const elapsed = last ? at - last.at : 0
     if (last && last.source === source && elapsed >= LEAST_INTERVAL_MS && busyMs !== undefined) {
       const ownCores = Math.max(0, ownMs - last.ownMs) / elapsed
@@ -85,9 +85,9 @@ export function loadSensor(ports: LoadPorts): () => Load {
     return {
       capacityCores,
       ...rates,
-      waiting: waiting(read(join(proc, 'loadavg')), look?.runnable ?? 0, rates.ownCores ?? 0, capacityCores),
+      waiting: waiting(readProc(join(proc, 'loadavg')), look?.runnable ?? 0, rates.ownCores ?? 0, capacityCores),
       ownMemoryBytes: look?.rssBytes,
-      ...memory(read(join(proc, 'meminfo')), cgroup),
+      ...memory(readProc(join(proc, 'meminfo')), cgroup),
     }
   }
 }
@@ -165,12 +165,4 @@ function memory(meminfo: string | undefined, cgroup: Cgroup): Pick<Load, 'freeMe
   if (limit === undefined || limit >= total) return { freeMemoryBytes: free, totalMemoryBytes: total }
   const below = limit - (cgroup.usedMemoryBytes?.() ?? limit - free)
   return { freeMemoryBytes: Math.max(0, Math.min(free, below)), totalMemoryBytes: limit }
-}
-
-function read(file: string): string | undefined {
-  try {
-    return readFileSync(file, 'latin1')
-  } catch {
-    return undefined
-  }
 }

@@ -1,5 +1,6 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { readProc } from './proc-file.ts'
 
 /** The kernel's unit of CPU time towards programs, ms: 100 Hz on every Linux that Node runs on (proc(5)). */
 const TICK_MS = 10
@@ -62,7 +63,7 @@ export function treeClock(
   let hasFiles: boolean | undefined
 
   const statOf = (pid: number): ProcessStat | undefined => {
-    const text = read(join(proc, String(pid), 'stat'))
+    const text = readProc(join(proc, String(pid), 'stat'))
     return text === undefined ? undefined : parseStat(text)
   }
 
@@ -70,7 +71,7 @@ export function treeClock(
     const roots = [...mine, ...others]
     const now = new Map<number, ProcessStat>()
     const fresh = new Set<number>()
-    hasFiles ??= roots.some((pid) => read(childrenFile(proc, pid, pid)) !== undefined)
+    hasFiles ??= roots.some((pid) => readProc(childrenFile(proc, pid, pid)) !== undefined)
     const isFull = at - fullAt >= (hasFiles ? FULL_LOOK_MS : SCAN_MS) || at < fullAt
     if (isFull) fullAt = at
     if (isFull) extra = hasFiles ? new Map() : scan(proc)
@@ -120,7 +121,7 @@ const childrenFile = (proc: string, pid: number, thread: number): string =>
   join(proc, String(pid), 'task', String(thread), 'children')
 
 const childrenOf = (file: string): number[] =>
-  (read(file) ?? '')
+  (readProc(file) ?? '')
     .split(' ')
     .map(Number)
     .filter((pid) => pid > 0)
@@ -142,19 +143,11 @@ function scan(proc: string): Map<number, number[]> {
   try {
     for (const name of readdirSync(proc)) {
       if (!/^\d+$/.test(name)) continue
-      const stat = parseStat(read(join(proc, name, 'stat')) ?? '')
+      const stat = parseStat(readProc(join(proc, name, 'stat')) ?? '')
       if (stat) children.set(stat.parent, [...(children.get(stat.parent) ?? []), Number(name)])
     }
   } catch {
     // what was found counts
   }
   return children
-}
-
-function read(file: string): string | undefined {
-  try {
-    return readFileSync(file, 'latin1')
-  } catch {
-    return undefined
-  }
 }
