@@ -13,7 +13,7 @@ const here = dirname(fileURLToPath(import.meta.url))
 
 // A contributor is a guest: a small young generation and no helper threads of V8 keep it 40 MB smaller, for a slower start.
 // What the C library has freed goes back to the owner at once (glibc keeps it else).
-const isGuest = process.argv[2] === 'contribute'
+const isGuest = process.argv[2] === 'contribute' && (process.argv[3] ?? '-').startsWith('-')
 // A fog node that is idle must not hold on to the young generation of its start: 40 MB. Blocks do not lie in it.
 const isFog = process.argv[2] === 'fog' && !['status', 'leave'].includes(process.argv[3])
 const flags = isGuest ? ['--max-semi-space-size=1', '--v8-pool-size=0'] : isFog ? ['--max-semi-space-size=8'] : []

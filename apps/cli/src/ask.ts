@@ -30,3 +30,18 @@ export async function readInput(maxBytes: number): Promise<string> {
   }
   return Buffer.concat(parts).toString('utf8')
 }
+
+/** Asks for yes or no at the terminal; undefined when there is none. */
+export async function confirm(question: string): Promise<boolean | undefined> {
+  if (!process.stdin.isTTY) return undefined
+  const lines = createInterface({ input: process.stdin, output: process.stderr })
+  try {
+    return await new Promise<boolean>((resolve, reject) => {
+      lines.question(question, (answer) => resolve(/^y(es)?$/i.test(answer.trim())))
+      lines.once('SIGINT', () => reject(new DOMException('Interrupted', 'AbortError')))
+      lines.once('close', () => resolve(false))
+    })
+  } finally {
+    lines.close()
+  }
+}

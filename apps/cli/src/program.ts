@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
-import { contributeCommand } from './commands/contribute.ts'
+import { contributeCommand } from './commands/contribute/index.ts'
 import { dataCommand } from './commands/data.ts'
 import { demoCommand } from './commands/demo.ts'
 import { fogCommand } from './commands/fog/index.ts'

@@ -27,7 +27,9 @@ test('wrong usage ends with 2 and says what was meant', async (t) => {
     [['train', 'job.yaml', '--detatch'], /unknown option '--detatch'; did you mean --detach\?/],
     [['fog', '--port', 'x'], /'--port <port>' argument 'x' is invalid\. It must be a whole number from 0 to 65535\./],
     [['data', 'import', 'x', '--format', 'xls'], /Allowed choices are idx, csv/],
-    [['contribute', '--memory', 'lots'], /It must be a size such as 512Mi or 2Gi\./],
+    [['contribute', '--memory', 'lots'], /memory cannot be "lots": it is a size such as 2Gi/],
+    [['contribute', 'set', 'cpu'], /'cpu' is no setting: write WORD=VALUE such as cpu=40%\./],
+    [['contribute', 'set', 'shedule=always'], /There is no setting 'shedule'\.\nDid you mean schedule\?/],
     [['contribute', '--fog', 'http://127.0.0.1:1'], /is not what contributors dial\.\nThey dial a multiaddr/],
     [['predict', 'm.onnx'], /pingo: Say what to predict from: either --input FILE or --prompt TEXT\./],
     [
@@ -88,6 +90,11 @@ test('an unreachable fog node: every command says so with the fix, and ends with
     })
   assertSentence(await place.run(['job', 'list']), /^pingo: No fog node is known on this machine\.\nStart one/)
   assertSentence(await place.run(['contribute']), /^pingo: No fog node is known on this machine\./)
+  for (const command of ['status', 'pause', 'resume', 'history', 'earnings', 'leave']) {
+    const run = await place.run(['contribute', command])
+    assert.equal(run.code, 1)
+    assertSentence(run, /^pingo: No contributor runs here\.\nStart it with `pingo contribute`\.\n$/)
+  }
 })
 
 test('a contributor whose fog node does not answer says so and ends', async () => {

@@ -11,6 +11,14 @@ const COMMANDS = [
   'fog status',
   'fog leave',
   'contribute',
+  'contribute set',
+  'contribute get',
+  'contribute status',
+  'contribute pause',
+  'contribute resume',
+  'contribute history',
+  'contribute earnings',
+  'contribute leave',
   'new',
   'data import',
   'data ls',
@@ -50,7 +58,7 @@ const COMMANDS = [
 ]
 
 /** Groups that do something by themselves. */
-const BOTH = ['fog']
+const BOTH = ['fog', 'contribute']
 
 function leaves(command: Command, path: string[] = []): [path: string, command: Command][] {
   const name = path.join(' ')

@@ -10,8 +10,9 @@ import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { BlockStore, blockHandler, type Disk, FileStore, keyOf, nodeDisk } from '@pingo/storage'
 import { cidOf, type FileRef, isPinGoError } from '@pingo/wire'
-import { ContributorDisk, type DiskOptions, LEAST_DISK_BYTES } from './disk.ts'
+import { ContributorDisk, type DiskOptions } from './disk.ts'
 import { Files } from './files.ts'
+import { LEAST_DISK_BYTES } from './owner/limits.ts'
 
 const MIB = 1 << 20
 const stops: (() => unknown)[] = []

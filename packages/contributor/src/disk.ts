@@ -2,16 +2,13 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { BlockStore, type Disk, DiskCache, GroupedDatabase, keyOf, SCRUB_SCHEMA, Scrubber } from '@pingo/storage'
 import { PinGoError, parseCid } from '@pingo/wire'
+import { DEFAULT_KEEP_FREE_BYTES } from './owner/limits.ts'
 
 const MIB = 1 << 20
 /** What lies in the folder beside blocks: two indexes, their write-ahead logs of 4 MiB each, folders. */
 const FIXED_BYTES = 16 * MIB
 /** What a block takes beside its bytes: rounding up to the file system's 4 KiB, and its rows in the indexes. */
 const BLOCK_OVERHEAD_BYTES = 4_608
-/** Smallest quota: some blocks must fit beside the fixed part. */
-export const LEAST_DISK_BYTES = 64 * MIB
-/** Space that stays free on the owner's disk, by default. */
-export const DEFAULT_KEEP_FREE_BYTES = 1 << 30
 /** The parts of the quota that blocks of the running lease, and files that are being read, may hold on to; the rest can be evicted at any time. */
 const LEASE_SHARE = 0.25
 const READING_SHARE = 0.5

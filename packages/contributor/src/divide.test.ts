@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { divide, LEAST_MEMORY_BYTES } from './offer.ts'
+import { divide } from './offer.ts'
+import { LEAST_MEMORY_BYTES } from './owner/limits.ts'
 
 const GIB = 2 ** 30
 const cores = (list: { cores: number }[]) => list.map((slice) => slice.cores)

@@ -10,27 +10,13 @@
  * @module
  */
 export { Bandwidth, type BandwidthLimits } from './bandwidth/bandwidth.ts'
+export type { ControlPort } from './control/port.ts'
+export { type ControlServer, serveControl } from './control/server.ts'
 export { Forecast } from './forecast/forecast.ts'
 export { ForecastFile } from './forecast/forecast-file.ts'
 export { History } from './history.ts'
-export { type ControlClient, findContributor, pageAddress } from './control/client.ts'
-export type { ControlPort } from './control/port.ts'
-export { type ControlServer, serveControl } from './control/server.ts'
+export * from './local.ts'
 export { Contributor, type ContributorOptions, type ContributorStatus } from './node.ts'
-export { memoryLimit, readHardware, resolveOffer } from './offer.ts'
-export { readMachine } from './owner/machine.ts'
-export type { OwnerSettings } from './owner/settings.ts'
-export { readSettingsWords, SETTINGS_FILE, SettingsFile } from './owner/settings-file.ts'
-export {
-  type Machine,
-  printSettings,
-  readAssignment,
-  readWords,
-  resolveSettings,
-  WORD_NAMES,
-  WORDS,
-  type WordName,
-  type Words,
-  type WordValue,
-  wordText,
-} from './owner/words.ts'
+export { readHardware, resolveOffer } from './offer.ts'
+export { memoryLimit } from './owner/machine.ts'
+export { watchOwner } from './owner/watch.ts'

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { availableParallelism } from 'node:os'
 import { test } from 'node:test'
 import { isPinGoError } from '@pingo/wire'
-import { memoryLimit, resolveOffer } from './offer.ts'
+import { resolveOffer } from './offer.ts'
+import { memoryLimit } from './owner/machine.ts'
 
 test('what the owner says is offered, the rest has defaults that leave memory to the owner', () => {
   const offer = resolveOffer({ cores: 0.5, diskBytes: 1e9 })

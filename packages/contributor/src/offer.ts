@@ -1,25 +1,11 @@
-import { existsSync, readFileSync } from 'node:fs'
-import { availableParallelism, cpus, freemem, hostname, totalmem } from 'node:os'
+import { availableParallelism, cpus, freemem } from 'node:os'
 import { engineInfo } from '@pingo/engine'
 import { type Hardware, MAX_SLICES, type Offer, PinGoError, type Slice } from '@pingo/wire'
-import { LEAST_DISK_BYTES } from './disk.ts'
+import { DEFAULT_DISK_BYTES, LEAST_CORES, LEAST_DISK_BYTES, LEAST_MEMORY_BYTES } from './owner/limits.ts'
+import { memoryLimit } from './owner/machine.ts'
 
-const GIB = 1 << 30
-/** Of a slice, and of an offer. */
-export const LEAST_MEMORY_BYTES = 256 << 20
-const LEAST_CORES = 0.05
-const DEFAULT_DISK_BYTES = 10 * GIB
 /** The share of free memory that is lent when the owner says nothing. */
 const MEMORY_SHARE = 0.7
-
-/** Memory that this process may use: the machine's, or its cgroup's limit where that is less. */
-export function memoryLimit(): number {
-  for (const file of ['/sys/fs/cgroup/memory.max', '/sys/fs/cgroup/memory/memory.limit_in_bytes']) {
-    const limit = existsSync(file) ? Number(readFileSync(file, 'utf8')) : Number.NaN
-    if (limit > 0 && limit < totalmem()) return limit
-  }
-  return totalmem()
-}
 
 /**
  * How what is lent is divided: a slice for each core and one for the rest, or as many equal ones as are wanted. Each has 256 MiB at least, so
@@ -81,5 +67,3 @@ export function readHardware(): Hardware {
     runtime: `${runtime} ${version}`,
   }
 }
-
-export const defaultName = (): string => hostname().slice(0, 100) || 'contributor'

@@ -48,8 +48,8 @@ export type PauseRequest = z.infer<typeof PauseRequestSchema>
 
 export const HistoryQuerySchema = z.strictObject({
   limit: z.coerce.number().int().min(1).max(MAX_HISTORY_PAGE).default(50),
-  /** Only leases that ended before, ms since epoch. */
-  before: z.coerce.number().min(0).optional(),
+  /** Only leases recorded before the one of this id: the last of the page before. */
+  before: z.string().max(200).optional(),
 })
 export type HistoryQuery = z.infer<typeof HistoryQuerySchema>
 

@@ -28,7 +28,7 @@ export interface ControlClient {
   pause(minutes?: number): Promise<MachineView>
   resume(): Promise<MachineView>
   leave(): Promise<MachineView>
-  history(o?: { limit?: number; before?: number }): Promise<HistoryView>
+  history(o?: { limit?: number; before?: string }): Promise<HistoryView>
   earnings(): Promise<Earnings>
   /** Whether it still runs. */
   isLive(): Promise<boolean>
@@ -95,7 +95,7 @@ function controlClient(file: ControlFile): ControlClient {
     history: ({ limit, before } = {}) => {
       const query = new URLSearchParams()
       if (limit !== undefined) query.set('limit', String(limit))
-      if (before !== undefined) query.set('before', String(before))
+      if (before !== undefined) query.set('before', before)
       return ask(MACHINE_ANSWERS.history, 'GET', `/history?${query}`)
     },
     earnings: () => ask(MACHINE_ANSWERS.earnings, 'GET', '/earnings'),

@@ -105,7 +105,7 @@ test('an owner sees, changes, pauses, resumes and ends the contributor that runs
     await client.pause(30)
     await client.pause()
     await client.resume()
-    await client.history({ limit: 3, before: 5 })
+    await client.history({ limit: 3, before: 'lease-5' })
     assert.deepEqual((await client.earnings()).days, [])
     await client.leave()
     assert.deepEqual(calls, [
@@ -113,7 +113,7 @@ test('an owner sees, changes, pauses, resumes and ends the contributor that runs
       ['pause', NOW + 30 * 60_000],
       ['pause', undefined],
       ['resume'],
-      ['history', { limit: 3, before: 5 }],
+      ['history', { limit: 3, before: 'lease-5' }],
       ['leave'],
     ])
     assert.match(client.page, /^http:\/\/127\.0\.0\.1:\d+\/#\/machine\?token=[\w-]{43}$/)

@@ -1,7 +1,7 @@
+import { existsSync, readFileSync } from 'node:fs'
 import { readdir, stat, statfs } from 'node:fs/promises'
-import { availableParallelism, freemem } from 'node:os'
+import { availableParallelism, freemem, hostname, totalmem } from 'node:os'
 import { dirname, join } from 'node:path'
-import { defaultName, memoryLimit } from '../offer.ts'
 import type { Machine } from './words.ts'
 
 /** Looks at this machine once; `home` says which disk is meant, and what is kept there counts as free. */
@@ -32,3 +32,14 @@ async function folderBytes(folder: string): Promise<number> {
     if (entry.isFile()) bytes += (await stat(join(entry.parentPath, entry.name)).catch(() => undefined))?.size ?? 0
   return bytes
 }
+
+/** Memory that this process may use: the machine's, or its cgroup's limit where that is less. */
+export function memoryLimit(): number {
+  for (const file of ['/sys/fs/cgroup/memory.max', '/sys/fs/cgroup/memory/memory.limit_in_bytes']) {
+    const limit = existsSync(file) ? Number(readFileSync(file, 'utf8')) : Number.NaN
+    if (limit > 0 && limit < totalmem()) return limit
+  }
+  return totalmem()
+}
+
+export const defaultName = (): string => hostname().slice(0, 100) || 'contributor'

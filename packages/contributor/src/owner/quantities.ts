@@ -45,9 +45,12 @@ export function parseSize(text: string): number | undefined {
   return Number.isSafeInteger(bytes) ? bytes : undefined
 }
 
-export function printSize(bytes: number): string {
-  const unit = BYTES.find(([, size]) => bytes >= size && bytes % size === 0)
-  return unit ? `${bytes / unit[1]}${unit[0]}` : String(bytes)
+export const printSize = (bytes: number): string => inShortest(bytes, BYTES)
+
+/** In the unit that makes the shortest exact number; bytes have none. */
+function inShortest(n: number, units: [unit: string, size: number][]): string {
+  const exact = units.filter(([, size]) => n >= size && n % size === 0).sort((a, b) => b[1] - a[1])[0]
+  return exact ? `${n / exact[1]}${exact[0]}` : String(n)
 }
 
 /** '2MB/s', '16Mbit/s' in bytes per second. */
@@ -57,9 +60,12 @@ export function parseRate(text: string): number | undefined {
   return Math.round((Number(match[1]) * FACTORS[match[2] ?? '']!) / (match[3] === 'B' ? 1 : 8))
 }
 
-export const printRate = (bytesPerSecond: number): string => {
-  const unit = BYTES.find(([name, size]) => name.endsWith('B') && bytesPerSecond >= size && bytesPerSecond % size === 0)
-  return unit ? `${bytesPerSecond / unit[1]}${unit[0]}/s` : `${bytesPerSecond}B/s`
+export function printRate(bytesPerSecond: number): string {
+  const text = inShortest(
+    bytesPerSecond,
+    BYTES.filter(([unit]) => unit.endsWith('B')),
+  )
+  return `${text}${text.endsWith('B') ? '' : 'B'}/s`
 }
 
 /** '3min', '90s', '1.5h' in ms. */

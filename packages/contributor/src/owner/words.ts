@@ -1,5 +1,11 @@
-import { isPinGoError, PinGoError } from '@pingo/wire'
-import { DEFAULT_KEEP_FREE_BYTES, LEAST_DISK_BYTES } from '../disk.ts'
+import { isPinGoError, PinGoError, type SettingsView } from '@pingo/wire'
+import {
+  DEFAULT_DISK_BYTES,
+  DEFAULT_KEEP_FREE_BYTES,
+  LEAST_CORES,
+  LEAST_DISK_BYTES,
+  LEAST_MEMORY_BYTES,
+} from './limits.ts'
 import {
   parsePercent,
   parseRate,
@@ -31,9 +37,6 @@ export type WordValue = string | number | boolean | string[]
 /** Settings as an owner writes them, `contributor.json`: those that were said; all else is by default. */
 export type Words = { [name in WordName]?: WordValue }
 
-export const LEAST_CORES = 0.05
-export const LEAST_MEMORY_BYTES = 256 * 2 ** 20
-const DEFAULT_DISK_BYTES = 10 * 2 ** 30
 const DEFAULT_MAX_TEMPERATURE_C = 85
 /** The owner keeps the rest of the free memory. */
 const MEMORY_SHARE = 0.7
@@ -322,8 +325,8 @@ export function defaultSettings(machine: Machine): OwnerSettings {
   return {
     name: machine.name,
     cores: machine.cores >= 2 ? machine.cores - 1 : machine.cores / 2,
-    memoryBytes: Math.max(LEAST_MEMORY_BYTES, Math.floor(free * MEMORY_SHARE)),
-    diskBytes: Math.max(LEAST_DISK_BYTES, Math.min(DEFAULT_DISK_BYTES, Math.floor(machine.freeDiskBytes / 2))),
+    memoryBytes: Math.max(LEAST_MEMORY_BYTES, wholeMib(free * MEMORY_SHARE)),
+    diskBytes: Math.max(LEAST_DISK_BYTES, Math.min(DEFAULT_DISK_BYTES, wholeMib(machine.freeDiskBytes / 2))),
     keepFreeBytes: DEFAULT_KEEP_FREE_BYTES,
     slices: 0,
     when: 'idle',
@@ -341,9 +344,25 @@ export function defaultSettings(machine: Machine): OwnerSettings {
   }
 }
 
+/** Defaults are round, so that they read well. */
+const wholeMib = (bytes: number): number => Math.floor(bytes / 2 ** 20) * 2 ** 20
+
 /** Whole settings in words; `resolveSettings` gives them back. */
 export const printSettings = (settings: OwnerSettings): Required<Words> =>
   Object.fromEntries(WORD_NAMES.map((name) => [name, (WORDS[name] as Word).print(settings)])) as Required<Words>
+
+/** Settings as the control API tells them. */
+export const settingsView = (
+  said: Words,
+  machine: Machine,
+  o: { file: string; trouble?: string | undefined },
+): SettingsView => ({
+  said: { ...said } as SettingsView['said'],
+  settings: printSettings(resolveSettings(said, machine)),
+  machine: { cores: machine.cores, memoryBytes: machine.memoryBytes, freeDiskBytes: machine.freeDiskBytes },
+  file: o.file,
+  ...(o.trouble === undefined ? {} : { trouble: o.trouble }),
+})
 
 /** A word's value on one line, as a command takes it. */
 export const wordText = (value: WordValue): string =>
