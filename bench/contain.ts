@@ -7,6 +7,7 @@ import { LIMITS, type Outcome, screened, Target, unscreened } from '../packages/
 import { type Hostile, hostileGraphs } from '../packages/engine/src/testing/hostile.ts'
 import { byteMutant, honest, random, structureMutant } from '../packages/engine/src/testing/mutants.ts'
 import { neighbour } from '../packages/engine/src/testing/neighbour.ts'
+import { costOfWalls } from './engine/walls.ts'
 import type { Row } from './run.ts'
 
 export const summary =
@@ -93,6 +94,7 @@ export default async function contain(args: string[]): Promise<Row[]> {
         holds: same && steps > 0,
       },
     )
+    rows.push(...(await costOfWalls()))
     return rows
   } finally {
     await Promise.all([through.close(), past.close(), other.close()])
