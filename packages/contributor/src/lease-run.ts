@@ -1,10 +1,12 @@
 import { sampleOrder } from '@pingo/data'
 import type { TrainBatch, Training } from '@pingo/engine'
 import { batchSeed } from '@pingo/graph'
-import { encodeDelta } from '@pingo/training'
+import { encodeDelta, latestUpdateMs } from '@pingo/training'
 import {
   bytesView,
   type Lease,
+  PinGoError,
+  type ProgramManifest,
   readSafetensors,
   type Signer,
   seal,
@@ -22,6 +24,10 @@ export type LeaseBench = Pick<Workbench, 'prepare'>
  * grace waits. Later leases find everything open.
  */
 const LEAST_TRAINING_SHARE = 0.5
+/** Where sending takes long by the owner's limit, training gets this part of a round at least. */
+const LEAST_SHARE_BEFORE_UPLOAD = 0.25
+/** An update's bytes beside its delta and buffers: names, numbers, the signature. */
+const ENVELOPE_BYTES = 1024
 
 export interface LeaseProgress {
   state: 'fetching' | 'training' | 'submitting'
@@ -67,6 +73,8 @@ export class LeaseRun {
     identity: Signer
     send: (body: Uint8Array, deadline: number) => Promise<UpdateAnswer>
     signal: AbortSignal
+    /** How long an update of so many bytes is under way at the owner's rate, ms; undefined: too long. Absent: there is no rate. */
+    uploadMs?: (bytes: number) => number | undefined
   }): Promise<LeaseOutcome> {
     const { lease } = this
     const { program, trainer, data } = await o.bench.prepare(lease, o.signal)
@@ -83,12 +91,16 @@ export class LeaseRun {
     const [base, first] = await Promise.all([this.#readBase(o.read, o.signal), batchAt(0)])
     if (this.#stopped) return { kind: 'nothing-done' }
 
+    const forUpload = this.#trainingMsBeforeUpload(program, o.uploadMs)
     this.progress.state = 'training'
     this.#training = trainer.train({
       ...base,
       steps: batches.length,
       learningRate: lease.learningRate,
-      softMs: Math.max(lease.softMs * LEAST_TRAINING_SHARE, lease.softMs - (this.#clock() - this.startedAt)),
+      softMs: Math.min(
+        forUpload,
+        Math.max(lease.softMs * LEAST_TRAINING_SHARE, lease.softMs - (this.#clock() - this.startedAt)),
+      ),
       signal: o.signal,
       batch: async (step) => (step === 0 ? first : batchAt(step)),
       onStep: ({ steps, samples, loss }) => Object.assign(this.progress, { steps, samples, loss }),
@@ -118,8 +130,30 @@ export class LeaseRun {
     return { kind: 'submitted', answer, samples: done.samples }
   }
 
+  /**
+   * Training ends so early that the update, sent at the owner's rate, is there at the round's soft end; for a large one a round waits a while longer.
+   * @throws PinGoError BANDWIDTH_TOO_LOW: it would come too late to count
+   */
+  #trainingMsBeforeUpload(program: ProgramManifest, uploadMs?: (bytes: number) => number | undefined): number {
+    const { softMs } = this.lease
+    const delta = elements(program.parameters) * (1 + 4 / 256) // int8 and a scale for each 256
+    const takesMs = uploadMs?.(delta + elements(program.buffers) * 4 + ENVELOPE_BYTES)
+    if (!uploadMs || takesMs === 0) return Number.POSITIVE_INFINITY
+    const least = softMs * LEAST_SHARE_BEFORE_UPLOAD
+    if (takesMs !== undefined && least + takesMs <= latestUpdateMs(this.lease))
+      return Math.max(least, softMs - (this.#clock() - this.startedAt) - takesMs)
+    throw new PinGoError(
+      'BANDWIDTH_TOO_LOW',
+      'At the rate that the owner lends, an update of this model cannot be sent before its round ends.',
+      { hint: 'Lend more bandwidth; until then this machine trains smaller models.' },
+    )
+  }
+
   async #readBase(read: ReadFile, signal: AbortSignal): Promise<{ theta: Float32Array; buffers: Float32Array }> {
     const { tensors } = readSafetensors(await read(this.lease.base, signal))
     return { theta: tensors.get('theta')!.data as Float32Array, buffers: tensors.get('buffers')!.data as Float32Array }
   }
 }
+
+const elements = (tensors: readonly { shape: readonly number[] }[]) =>
+  tensors.reduce((sum, { shape }) => sum + shape.reduce((product, size) => product * size, 1), 0)

@@ -21,6 +21,7 @@ export function machineView(o: {
   /** Of this month, bytes. */
   volume: { sent: number; received: number }
   credit: MachineView['credit']
+  forecast: MachineView['forecast']
 }): MachineView {
   const { settings, watch, governor, disk } = o
   const slices = o.slices.map((slice) => sliceView(slice, governor))
@@ -75,6 +76,7 @@ export function machineView(o: {
     },
     slowed: watch.slowed,
     credit: o.credit,
+    forecast: o.forecast,
   }
 }
 

@@ -7,6 +7,7 @@ import type { Source } from '@pingo/storage'
 import {
   type ContributorMessage,
   contributorChannel,
+  encode,
   type FogMessage,
   type Hardware,
   HEARTBEAT_MS,
@@ -21,10 +22,11 @@ import {
   sentence,
 } from '@pingo/wire'
 import { type Logger, pino } from 'pino'
-import { Bandwidth } from './bandwidth/bandwidth.ts'
+import { Bandwidth, capReached } from './bandwidth/bandwidth.ts'
 import { benchmark } from './benchmark.ts'
 import { ContributorDisk, type DiskStatus } from './disk.ts'
 import { Files } from './files.ts'
+import { ForecastFile } from './forecast/forecast-file.ts'
 import { Governor } from './governor.ts'
 import { History } from './history.ts'
 import { machineView } from './machine-view.ts'
@@ -33,13 +35,17 @@ import type { OwnerSettings } from './owner/settings.ts'
 import type { OwnerWatch } from './owner/verdict.ts'
 import { watchOwner } from './owner/watch.ts'
 import { Slice, type SlicePorts } from './slice.ts'
-import { sendUpdate } from './upload.ts'
+import { sendUpdate, uploadMs } from './upload.ts'
 import { VERSION } from './version.ts'
 
 const FIRST_RETRY_MS = 250
 const LONGEST_RETRY_MS = 10_000
 const TRAINING_HEARTBEAT_MS = 1_000
 const LEAVE_TIMEOUT_MS = 20_000
+/** What carries a control message: TLS, the multiplexer, acknowledgements, now and then a ping. */
+const FRAME_BYTES = 200
+/** The month's volume is used up: looked at again so often. */
+const CAPPED_LOOK_MS = 10_000
 
 export interface ContributorOptions {
   /** Folder of all state: identity, disk cache, history. */
@@ -82,6 +88,7 @@ type Parts = {
   identity: Identity
   history: History
   bandwidth: Bandwidth
+  forecast: ForecastFile
   unregister: () => void
 }
 type ContributorChannel = Channel<ContributorMessage, FogMessage>
@@ -112,6 +119,8 @@ export class Contributor {
   #leaving: Promise<void> | undefined
   #accepted = 0
   #included = 0
+  /** The connection over which the forecast was told. */
+  #toldOn: ContributorChannel | undefined
 
   /** @throws PinGoError OFFER_INVALID, IDENTITY_UNREADABLE, DISK_FULL, ENGINE_START_FAILED, HISTORY_UNREADABLE */
   static async start(options: ContributorOptions): Promise<Contributor> {
@@ -140,6 +149,10 @@ export class Contributor {
       onCap: () => logger.warn({ monthlyBytes: settings.monthlyBytes }, "the month's data volume is used up"),
       onFailure: (error) => logger.warn({ error: sentence(error) }, 'the data volume cannot be kept'),
     })
+    const forecast = await ForecastFile.open(join(options.home, 'forecast.json'), {
+      now: Date.now(),
+      onFailure: (error) => logger.warn({ error: sentence(error) }, 'the forecast cannot be kept'),
+    })
     const unregister = registerNode()
     const watch =
       options.watch ??
@@ -153,7 +166,7 @@ export class Contributor {
       })
     const contributor = new Contributor(
       { ...options, logger },
-      { identity, host, disk, history, bandwidth, unregister },
+      { identity, host, disk, history, bandwidth, forecast, unregister },
       { offer, hardware, flops, watch },
     )
     diskChanged = () => contributor.#diskChanged()
@@ -226,6 +239,7 @@ export class Contributor {
       disk: this.#parts.disk.status(),
       volume: this.#parts.bandwidth.volume(),
       credit: this.#parts.history.credit(),
+      forecast: this.#parts.forecast.view(Date.now()),
     })
   }
 
@@ -285,6 +299,8 @@ export class Contributor {
     await this.#parts.disk.close()
     this.#parts.history.close()
     this.#parts.bandwidth.close()
+    this.#files.close()
+    await this.#parts.forecast.save()
     this.#parts.unregister()
     this.#ended.resolve()
   }
@@ -318,6 +334,7 @@ export class Contributor {
           bandwidth,
           signal: AbortSignal.any([signal, this.#stopping.signal]),
         }),
+      uploadMs: (bytes) => uploadMs(bandwidth, bytes),
       tell: (message) => this.#send(message),
       accepted: (_, samples) => {
         this.#accepted += samples
@@ -357,6 +374,7 @@ export class Contributor {
     for (let turn = 0; !this.#leaving && !signal.aborted; turn++) {
       const address = this.#o.fog[turn % this.#o.fog.length]!
       try {
+        await this.#volumeLeft()
         await this.#serve(address)
         pause = FIRST_RETRY_MS
       } catch (error) {
@@ -369,13 +387,23 @@ export class Contributor {
     }
   }
 
+  /** Even to be connected takes some of the month's volume: waits until there is some. */
+  async #volumeLeft(): Promise<void> {
+    const { bandwidth } = this.#parts
+    while (bandwidth.isCapped) {
+      this.#reason = sentence(capReached(this.#settings.monthlyBytes))
+      this.#changed()
+      await sleep(CAPPED_LOOK_MS, undefined, { signal: this.#stopping.signal })
+    }
+  }
+
   /** One connection, from the dial to its end. Work goes on across connections. */
   async #serve(address: string): Promise<void> {
     const channel: ContributorChannel = await this.#parts.host.openChannel(address, contributorChannel, {
       signal: this.#stopping.signal,
     })
     try {
-      await channel.send({
+      const hello: ContributorMessage = {
         type: 'hello',
         version: VERSION,
         name: this.#settings.name,
@@ -383,8 +411,13 @@ export class Contributor {
         hardware: this.#hardware,
         flops: this.#flops,
         leases: this.#slices.flatMap(({ index, run }) => (run ? [{ lease: run.lease.id, slice: index }] : [])),
-      })
-      for await (const message of channel.messages) this.#receive(channel, address, message)
+      }
+      this.#count(hello, 'sent')
+      await channel.send(hello)
+      for await (const message of channel.messages) {
+        this.#count(message, 'received')
+        this.#receive(channel, address, message)
+      }
     } finally {
       if (this.#channel === channel) this.#channel = undefined
       channel.abort(new Error('over'))
@@ -426,7 +459,13 @@ export class Contributor {
   }
 
   #send(message: ContributorMessage): void {
-    void this.#channel?.send(message).catch(() => undefined)
+    if (!this.#channel) return
+    this.#count(message, 'sent')
+    void this.#channel.send(message).catch(() => undefined)
+  }
+
+  #count(message: ContributorMessage | FogMessage, direction: 'sent' | 'received'): void {
+    this.#parts.bandwidth.count(encode(message).byteLength + FRAME_BYTES, direction)
   }
 
   #heart: NodeJS.Timeout | undefined
@@ -436,6 +475,7 @@ export class Contributor {
     for (const slice of this.#slices) slice.look()
     this.#changed()
     const isWorking = this.#slices.some(({ run }) => run)
+    if (this.#channel && !isWorking && this.#parts.bandwidth.isCapped) void this.#channel.close().catch(() => undefined)
     this.#heart = setTimeout(() => this.#beat(), isWorking ? TRAINING_HEARTBEAT_MS : HEARTBEAT_MS)
   }
 
@@ -447,11 +487,17 @@ export class Contributor {
       return isLow && report.state === 'idle' ? { state: 'paused' } : report
     })
     const { reason, since, until } = this.#watch.verdict.pause ?? {}
+    const now = Date.now()
+    const { forecast } = this.#parts
+    const isNews = reason !== 'starting' && forecast.observe(now, reason === undefined)
+    const isFirst = this.#toldOn !== this.#channel
+    this.#toldOn = this.#channel
     this.#send({
       type: 'heartbeat',
       rssBytes: process.memoryUsage.rss(),
       slices,
       ...(reason && since !== undefined ? { pause: { reason, since, until } } : {}),
+      ...(isNews || isFirst ? { survival: forecast.survival(now) } : {}),
     })
   }
 

@@ -32,6 +32,8 @@ export interface SlicePorts {
   startEngine(offer: SliceOffer): Promise<Engine>
   /** Sends an update until it is answered. */
   deliver(lease: Lease, body: Uint8Array, deadline: number, signal: AbortSignal): Promise<UpdateAnswer>
+  /** How long an update of so many bytes is under way at the owner's rate, ms; undefined: too long. */
+  uploadMs(bytes: number): number | undefined
   /** To the fog node, when there is a connection. */
   tell(message: ContributorMessage): void
   /** A lease is over: what it held on to may go. */
@@ -176,6 +178,7 @@ export class Slice {
         bench: this.#bench,
         identity,
         signal,
+        uploadMs: this.#ports.uploadMs,
         send: async (body, deadline) => {
           if (this.#abandoned.has(run)) return { accepted: false, code: 'LEASE_REVOKED' }
           this.#ports.changed()
@@ -227,6 +230,6 @@ export class Slice {
 
 function reasonOf(error: unknown): Reason {
   if (isPinGoError(error, 'TRAINING_DIVERGED')) return 'diverged'
-  if (isPinGoError(error, 'GRAPH_REFUSED')) return 'refused'
-  return isPinGoError(error, 'DISK_LOW') ? 'paused' : 'failed'
+  if (isPinGoError(error, 'GRAPH_REFUSED') || isPinGoError(error, 'BANDWIDTH_TOO_LOW')) return 'refused'
+  return isPinGoError(error, 'DISK_LOW') || isPinGoError(error, 'DATA_CAP_REACHED') ? 'paused' : 'failed'
 }

@@ -28,7 +28,7 @@ export {
 } from './ledger.ts'
 export { GATHER_MS, RECONNECT_MS, TTL_MARGIN_MS, TTL_ROUNDS } from './limits.ts'
 export { type Merged, type MergeInput, type MergeUpdate, mergeRound, type OuterSettings } from './merge.ts'
-export { deviation, graceOf, median } from './pace.ts'
+export { deviation, graceOf, latestUpdateMs, median } from './pace.ts'
 export { speedsOf } from './plan.ts'
 export { countOf, splitAt, subtract, unite } from './ranges.ts'
 export { learningRateAt } from './schedule.ts'

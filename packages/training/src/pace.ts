@@ -1,4 +1,4 @@
-import { MAX_GRACE_PART, MIN_GRACE_MS } from './limits.ts'
+import { MAX_GRACE_PART, MIN_GRACE_MS, TTL_MARGIN_MS, TTL_ROUNDS } from './limits.ts'
 
 /** The middle value; the mean of the two middle ones of an even count; 0 of nothing. */
 export function median(values: readonly number[]): number {
@@ -30,4 +30,10 @@ export function graceOf(
   const spread = 4 * deviation(lateness)
   const bounded = (ms: number): number => Math.ceil(lateness.length === 0 ? most : Math.min(most, Math.max(least, ms)))
   return { graceMs: bounded(median(lateness) + spread), spreadMs: bounded(spread) }
+}
+
+/** Time after a lease's grant, ms, at which its update may come at the latest to be waited for, where all else are in time. */
+export function latestUpdateMs({ softMs, ttlMs }: { softMs: number; ttlMs: number }): number {
+  const roundMs = Math.max(0, ttlMs - TTL_MARGIN_MS) / TTL_ROUNDS
+  return softMs + Math.max(MIN_GRACE_MS, MAX_GRACE_PART * roundMs)
 }

@@ -61,9 +61,9 @@ export function change(draft: Draft, event: Extract<FogEvent, { type: 'contribut
   draft.changed = true
 }
 
-/** The same for all slices of a contributor; those that it does not speak of are paused. */
+/** The same for all slices of a contributor; those that it does not speak of are paused. A forecast holds until the next one. */
 export function hear(draft: Draft, event: Extract<FogEvent, { type: 'contributor-heartbeat' }>): void {
-  const { contributor: peer, slices, survival = [] } = event
+  const { contributor: peer, slices } = event
   const { now } = draft
   const known = slicesOf(draft, peer)
   if (known.length === 0) {
@@ -77,6 +77,7 @@ export function hear(draft: Draft, event: Extract<FogEvent, { type: 'contributor
   const named = new Set(slices.map(({ lease }) => lease))
   for (const before of known) {
     const { id } = before
+    const survival = event.survival ?? before.survival
     const { state, lease = null, steps = 0, samples = 0 } = slices[before.slice] ?? { state: 'paused' as const }
     changeContributor(draft, id, { lastSeenAt: now, state, lease, steps, samples, survival })
     if ((state === 'paused') !== (before.state === 'paused')) draft.changed = true
