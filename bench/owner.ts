@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { availableParallelism, constants, setPriority } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { type Load, loadSensor } from '../packages/contributor/src/owner/cpu.ts'
 import type { OwnerSettings } from '../packages/contributor/src/owner/settings.ts'
 import { simulate } from '../packages/contributor/src/owner/simulation/simulate.ts'
 import { desktopTrace, seeded } from '../packages/contributor/src/owner/simulation/traces.ts'
@@ -12,7 +13,6 @@ export const summary =
   'giving way to the owner: eight hours of simulated desktops through the real gate, limits on random settings, and real load [--seeds 20] [--hogs 20]'
 
 const SETTLE_MS = 60_000
-const LOOKS_MS = 10_000
 
 /** All of a machine is lent, with the defaults of the rest. */
 const lent = (cores: number): OwnerSettings => ({
@@ -84,12 +84,24 @@ async function realLoad(times: number): Promise<Row[]> {
   const cores = availableParallelism()
   const latencies: number[] = []
   const work = Array.from({ length: cores }, () => spinning(constants.priority.PRIORITY_LOW))
-  const watch = watchOwner({ settings: lent(cores), own: () => [process.pid, ...work.map(({ pid }) => pid!)] })
+  const own = (): number[] => [process.pid, ...work.map(({ pid }) => pid!)]
+  const sensor = loadSensor({ own })
+  let looks = 0
+  let looksUs = 0
+  // the looks alone: what a timer of the runtime takes would be taken without them too
+  const load = (): Load => {
+    const before = process.cpuUsage()
+    const said = sensor()
+    const { user, system } = process.cpuUsage(before)
+    looks += 1
+    looksUs += user + system
+    return said
+  }
+  const watch = watchOwner({ settings: lent(cores), own, load })
   watch.onChange(({ pause }) => {
     for (const worker of work) worker.kill(pause ? 'SIGSTOP' : 'SIGCONT')
   })
   const hogs = await Hogs.start(cores)
-  let perLookMs = 0
   try {
     for (let i = 0; i < times; i++) {
       // settings that change end a pause as soon as the CPU is calm
@@ -103,17 +115,13 @@ async function realLoad(times: number): Promise<Row[]> {
       if (await until(() => watch.verdict.cores === 0, SETTLE_MS)) latencies.push(performance.now() - from)
       hogs.say('stop')
     }
-    const before = process.cpuUsage()
-    const from = performance.now()
-    await sleep(LOOKS_MS)
-    const { user, system } = process.cpuUsage(before)
-    perLookMs = (user + system) / 1_000 / ((performance.now() - from) / 200)
   } finally {
     watch.close()
     for (const worker of work) worker.kill('SIGKILL')
     hogs.end()
   }
   const p95 = percentile(latencies, 0.95)
+  const perLookMs = looksUs / looks / 1_000
   const isEnough = latencies.length >= times / 2
   return [
     row(
@@ -122,7 +130,7 @@ async function realLoad(times: number): Promise<Row[]> {
       '≤ 1000',
       isEnough ? p95 <= 1_000 : null,
     ),
-    row('CPU time of a look, all of it (ms)', perLookMs, '≤ 1', perLookMs <= 1),
+    row(`CPU time of a look at CPU and memory, mean of ${looks} (ms)`, perLookMs, '≤ 1', perLookMs <= 1),
   ]
 }
 
