@@ -67,11 +67,17 @@ describe('contributing in a browser', { timeout: 300_000 }, () => {
     await until(() => contributor(name), `${name} to be connected`)
   }
 
-  async function submit(name: string, train: string): Promise<string> {
+  /** @returns the job's id */
+  async function submit(name: string, train: string, o: { hidden?: string; data?: string } = {}): Promise<string> {
     const file = place.path(`${name}.yaml`)
     await writeFile(
       file,
-      `version: 1\nname: ${name}\nmodel: { template: mlp, hidden: [64] }\ndata: { train: data.csv, test: data.csv }\ntrain: { ${train} }\n`,
+      `version: 1
+name: ${name}
+model: { template: mlp, hidden: [${o.hidden ?? '64'}] }
+data: { train: data.csv, test: data.csv${o.data ?? ''} }
+train: { ${train} }
+`,
     )
     const { url, token } = fog
     const submitted = await place.run(['train', file, '--detach', '--json', '--fog', url, '--token', token])
@@ -80,21 +86,28 @@ describe('contributing in a browser', { timeout: 300_000 }, () => {
     return jobs.find((each) => each.name === name)!.id
   }
 
+  const isOver = async (id: string) => ['done', 'failed', 'stopped'].includes((await job(id)).state)
+  const inFlight = async (id: string) => (await job(id)).samplesInFlight > 0
+  async function verify(id: string): Promise<void> {
+    const { url, token } = fog
+    const verified = await place.run(['job', 'verify', id, '--fog', url, '--token', token])
+    assert.equal(verified.code, 0, `${verified.lines.join('\n')} ${verified.stderr}`)
+  }
+  async function native(name: string): Promise<() => Promise<unknown>> {
+    const home = place.path(name)
+    const node = await place.node(['contribute', '--always', '--home', home, '--name', name, '--fog', fog.multiaddrs[0]!])
+    return () => {
+      node.child.kill('SIGTERM')
+      return node.ended
+    }
+  }
+
   test('works beside a native contributor: one ledger, counted again by job verify', async () => {
-    const native = await place.node([
-      'contribute',
-      '--always',
-      '--home',
-      place.path('ada'),
-      '--name',
-      'ada',
-      '--fog',
-      fog.multiaddrs[0]!,
-    ])
+    const leave = await native('ada')
     const { page, errors } = await open()
     await start(page, 'pocket')
     const id = await submit('together', 'epochs: 60, batch: 16, round: 1s')
-    await until(async () => ['done', 'failed'].includes((await job(id)).state), 'the job to be done')
+    await until(() => isOver(id), 'the job to be done')
     const done = await job(id)
     assert.equal(done.state, 'done', JSON.stringify(done))
     assert.ok(done.testMetric! > 0.95, `test accuracy ${done.testMetric}`)
@@ -111,20 +124,80 @@ describe('contributing in a browser', { timeout: 300_000 }, () => {
       ledger.entries.some((entry) => entry.contributor !== peer),
       'and so is the native contributor',
     )
-    const { url, token } = fog
-    const verified = await place.run(['job', 'verify', id, '--fog', url, '--token', token])
-    assert.equal(verified.code, 0, `${verified.lines.join('\n')} ${verified.stderr}`)
+    await verify(id)
     const share = (await job(id)).shares.find((each) => each.contributor === peer)!
     await page.getByText('in all, in the ledger').waitFor()
     await until(async () => Number(digits(await credited(page))) === share.samples, 'the page to show its credit')
     assert.deepEqual(errors, [])
     await page.context().close()
-    native.child.kill('SIGTERM')
-    await native.ended
+    await leave()
+  })
+
+  test('a stop in mid-lease hands in what is done; a closed tab gives the lease back; others finish, every batch once', async () => {
+    const { page, errors } = await open()
+    await start(page, 'coming and going')
+    const id = await submit('long', 'epochs: 60, batch: 64, round: 10s', { hidden: '256, 256' })
+    await until(() => inFlight(id), 'the browser to train')
+    await page.getByRole('heading', { name: 'Training' }).waitFor()
+    await page.getByRole('button', { name: 'Stop' }).click()
+    await page.getByRole('button', { name: 'Start' }).waitFor()
+    await until(async () => (await job(id)).samplesDone > 0, 'what was done to be committed')
+    assert.equal(await contributor('coming and going'), undefined)
+    const { samplesDone, samplesTotal } = await job(id)
+    assert.ok(samplesDone < samplesTotal, 'it was in the middle')
+
+    // the same identity again, whose tab is closed in the middle
+    await start(page, 'closing')
+    await until(() => inFlight(id), 'the browser to train again')
+    await page.close()
+    await until(async () => !(await contributor('closing')), 'the fog node to notice')
+    assert.deepEqual(errors, [])
+    const leave = await native('grace')
+    await until(() => isOver(id), 'the job to be done')
+    assert.equal((await job(id)).state, 'done')
+    await verify(id)
+    const { shares } = await job(id)
+    assert.equal(shares.length, 2, 'both visits of the browser are one contributor')
+    await page.context().close()
+    await leave()
+  })
+
+  test('pauses out of sight when its owner wants that, with what is done handed in, and goes on by itself', async () => {
+    const { page, errors } = await open()
+    await start(page, 'shy')
+    const id = await submit('glimpsed', 'epochs: 30, batch: 64, round: 60s', { hidden: '256, 256' })
+    await until(() => inFlight(id), 'the browser to train')
+    const show = (isHidden: boolean) =>
+      page.evaluate((hidden) => {
+        Object.defineProperty(document, 'hidden', { configurable: true, get: () => hidden })
+        document.dispatchEvent(new Event('visibilitychange'))
+      }, isHidden)
+    await show(true)
+    await until(async () => (await contributor('shy'))?.state === 'paused', 'the fog node to see it paused')
+    await until(async () => (await job(id)).samplesDone > 0, 'what was done to be committed')
+    await page.getByText('The page is not in view.').waitFor()
+    await show(false)
+    await page.getByLabel('Intensity').fill('100')
+    await until(() => isOver(id), 'the job to be done')
+    assert.equal((await job(id)).state, 'done')
+    await verify(id)
+    assert.deepEqual(errors, [])
+    await page.context().close()
+  })
+
+  test('trains on private data: the key comes with the lease, and what lies in the browser is ciphertext', async () => {
+    const { page, errors } = await open()
+    await start(page, 'discreet')
+    const id = await submit('secret', 'epochs: 5, batch: 16, round: 60s', { data: ', private: true' })
+    await until(() => isOver(id), 'the job to be done')
+    assert.equal((await job(id)).state, 'done')
+    assert.deepEqual(errors, [])
+    await page.context().close()
   })
 })
 
 const digits = (text: string) => text.replace(/\D/g, '')
 
-/** The number under "Credited". */
-const credited = (page: Page) => page.locator('.stat', { hasText: 'Credited' }).locator('.stat-value').innerText()
+/** The number under "Samples credited". */
+const credited = (page: Page) =>
+  page.locator('.stat', { hasText: 'Samples credited' }).locator('.stat-value').innerText()

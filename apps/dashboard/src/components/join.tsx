@@ -13,6 +13,13 @@ export function Join({ join }: { join: JoinCommand }) {
             : 'This fog node listens on its own machine only, so this works there. Others can join one that was started with npx pingo fog --host 0.0.0.0.'}
         </p>
         <Command text={join.text} what="the command that adds a machine" />
+        <p className="muted">
+          Or without installing anything, on a phone too:{' '}
+          <a className="text-link" href="/contribute">
+            contribute in this browser
+          </a>
+          .
+        </p>
       </div>
     </Section>
   )

@@ -6,6 +6,7 @@ import { Wordmark } from '../components/wordmark.tsx'
 import { useTheme } from '../hooks/use-theme.ts'
 import { Facts } from './facts.tsx'
 import { OwnerChoices } from './owner-choices.tsx'
+import { useCalm } from './use-calm.ts'
 import { useContributor } from './use-contributor.ts'
 import { useLedger } from './use-ledger.ts'
 import { useSigns } from './use-signs.ts'
@@ -23,7 +24,7 @@ export function ContributePage() {
   const contributing = useContributor(decide(wishes, signs))
   const { isOn, isLeaving, view } = contributing
   const ledger = useLedger(isOn ? view?.peerId : undefined)
-  const words = wordsOf(contributing)
+  const words = useCalm(wordsOf(contributing))
   useWakeLock(isOn && wishes.keepAwake, signs.isHidden)
   useEffect(() => {
     document.title = isOn ? `${words.title} – PinGo` : 'Contribute – PinGo'
@@ -109,7 +110,8 @@ export function ContributePage() {
               kind of browser and your network address, as any web server does.
             </li>
             <li>
-              Stop, or close the page, and nothing goes on. What was done until then is handed in when you press Stop.
+              Stop, or close the page, and nothing goes on. Stop hands in what is done; a page that is closed loses the
+              piece it works on.
             </li>
           </ul>
         </Section>

@@ -11,17 +11,11 @@ export function Facts({ view, ledger }: { view: BrowserView; ledger: Ledger | un
       <dl className="contribute-stats">
         <Stat label="Speed" value={speed(view.samplesPerSecond)} unit="samples/s" note="of the last seconds" />
         <Stat
-          label="Handed in"
+          label="Samples handed in"
           value={whole(view.samplesAccepted)}
-          unit="samples"
           note={`in ${plural(view.leases, 'lease')}`}
         />
-        <Stat
-          label="Credited"
-          value={ledger ? whole(ledger.samples) : NONE}
-          unit="samples"
-          note="in all, in the ledger"
-        />
+        <Stat label="Samples credited" value={ledger ? whole(ledger.samples) : NONE} note="in all, in the ledger" />
       </dl>
       <dl className="facts">
         <div>
@@ -50,7 +44,7 @@ export function Facts({ view, ledger }: { view: BrowserView; ledger: Ledger | un
         </div>
         <div>
           <dt>Runs in</dt>
-          <dd>{view.runtime === undefined ? NONE : `WebAssembly, ${view.runtime}`}</dd>
+          <dd>{view.runtime === undefined ? NONE : view.runtime}</dd>
         </div>
       </dl>
       {!view.isKept && (

@@ -237,10 +237,12 @@ export class BrowserContributor {
     const cancel = new AbortController()
     this.#run = run
     this.#cancel = cancel
-    this.#working = before.then(() => {
-      this.#bench.grant(lease, run.deadline)
-      return this.#work(run, cancel.signal)
-    })
+    this.#working = before
+      .then(() => {
+        this.#bench.grant(lease, run.deadline)
+        return this.#work(run, cancel.signal)
+      })
+      .finally(() => this.#bench.endGrant())
   }
 
   #abandon(): void {

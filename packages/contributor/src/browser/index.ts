@@ -34,6 +34,11 @@ export function contribute(o: {
   /** It ended by itself: a sentence. */
   onEnd: (why: string) => void
 }): WebContributor {
+  if (!isSecureContext) {
+    // no signatures, no checked hashes: browsers give WebCrypto to pages that came safely alone
+    queueMicrotask(() => o.onEnd('Browsers compute safely only on pages that came by https://. Open it so.'))
+    return { allow: () => undefined, leave: async () => undefined }
+  }
   const worker = new Worker(new URL('./worker.ts', import.meta.url), { type: 'module', name: 'pingo-contributor' })
   const left = Promise.withResolvers<void>()
   const end = () => {

@@ -28,7 +28,7 @@ export class WebWorkbench {
   #share: number
   #engine: BrowserEngine | undefined
   #open: { job: string; key: string; prepared: Prepared } | undefined
-  /** Of the private data of the lease that runs, in memory alone; zeros when it is over. */
+  /** Of the private data of the lease that runs, in memory alone; zeros once that is over. */
   #grant: { job: string; dataset: string; key: Uint8Array; until: number } | undefined
 
   constructor(o: {
@@ -57,16 +57,21 @@ export class WebWorkbench {
 
   /** Takes the key that came with a lease; the lease's own copy is overwritten. `until`: ms since epoch. */
   grant(lease: { job: string; dataset: FileRef; key?: Uint8Array | undefined }, until: number): void {
-    this.#grant?.key.fill(0)
-    this.#grant = undefined
+    this.endGrant()
     if (!lease.key) return
     this.#grant = { job: lease.job, dataset: lease.dataset.cid, key: Uint8Array.from(lease.key), until }
     lease.key.fill(0)
   }
 
+  /** The lease is over, and with it the right to its key. */
+  endGrant(): void {
+    this.#grant?.key.fill(0)
+    this.#grant = undefined
+  }
+
   /** Forgets a job that is over: its key, and all that is open of it. */
   async forget(job: string): Promise<void> {
-    if (this.#grant?.job === job) this.grant({ job, dataset: { cid: '', bytes: 0 } }, 0)
+    if (this.#grant?.job === job) this.endGrant()
     if (this.#open?.job === job) await this.clear()
   }
 

@@ -132,7 +132,7 @@ describe('the door for contributors by WebSocket', { timeout: 60_000 }, () => {
   })
 
   test('a flood is slowed down to the rate, in bounded memory, and the channel still works', async () => {
-    const { dial, next } = await stage()
+    const { dial, next } = await stage({ messages: { perSecond: 20, burst: 100 } })
     const coming = next()
     const client = dial()
     await client.prove(ada)

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
-import { RateLimiter } from '@pingo/network'
+import { type Rate, RateLimiter } from '@pingo/network'
 import {
   CONTRIBUTE_PATH,
   contributorChannel,
@@ -28,7 +28,9 @@ export interface SocketLimits {
   /** Sockets that have not proven yet whose they are. */
   maxPending: number
   /** New sockets of one address. */
-  opening: { perSecond: number; burst: number }
+  opening: Rate
+  /** Messages of one contributor: beyond it they wait. */
+  messages: Rate
   proofTimeoutMs: number
   /** Each socket is pinged so often, and dropped when the answer has not come by the next one: a dead peer is noticed after two. */
   pingMs: number
@@ -40,6 +42,7 @@ export const SOCKET_LIMITS: Readonly<SocketLimits> = {
   maxSocketsPerAddress: 64,
   maxPending: 128,
   opening: { perSecond: 5, burst: 40 },
+  messages: contributorChannel.rate,
   proofTimeoutMs: SOCKET_PROOF_TIMEOUT_MS,
   pingMs: 10_000,
   stallMs: 30_000,
@@ -146,9 +149,8 @@ export class SocketDoor {
       socket.send(encode({ type: 'challenge', fog: this.#fog, nonce } satisfies SocketChallenge))
       const peer = await this.#proof(await firstFrame(inbox, this.#limits.proofTimeoutMs), nonce)
       proven()
-      const { rate } = contributorChannel
-      const delay = () => this.#rates.reserve(`messages ${peer}`, rate)
-      const { stallMs } = this.#limits
+      const { stallMs, messages } = this.#limits
+      const delay = () => this.#rates.reserve(`messages ${peer}`, messages)
       this.#serve(new SocketChannel({ socket, inbox, peer, remoteAddress: address, stallMs, delay }))
     } catch (error) {
       socket.close(FAULT, reasonOf(isPinGoError(error) ? error.code : 'INTERNAL'))
