@@ -67,6 +67,7 @@ describe('the door for contributors by WebSocket', { timeout: 60_000 }, () => {
     client.send({ type: 'leave' })
     const channel = await coming
     assert.equal(channel.peer, ada.peerId)
+    assert.match(channel.remoteAddress, /^\/ip4\/127\.0\.0\.1\/tcp\//)
     const seen: ContributorMessage[] = []
     for await (const message of channel.messages) {
       seen.push(message)

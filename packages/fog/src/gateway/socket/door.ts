@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
+import { isIP } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { type Rate, RateLimiter } from '@pingo/network'
 import {
@@ -151,7 +152,7 @@ export class SocketDoor {
       proven()
       const { stallMs, messages } = this.#limits
       const delay = () => this.#rates.reserve(`messages ${peer}`, messages)
-      this.#serve(new SocketChannel({ socket, inbox, peer, remoteAddress: address, stallMs, delay }))
+      this.#serve(new SocketChannel({ socket, inbox, peer, remoteAddress: multiaddrOf(address), stallMs, delay }))
     } catch (error) {
       socket.close(FAULT, reasonOf(isPinGoError(error) ? error.code : 'INTERNAL'))
       setTimeout(() => socket.terminate(), 1_000).unref()
@@ -188,6 +189,12 @@ async function firstFrame(inbox: Inbox, timeoutMs: number): Promise<Uint8Array> 
   } finally {
     clearTimeout(timer)
   }
+}
+
+/** As channels over libp2p tell it; an IPv4 address that came in by IPv6 is one of IPv4. */
+function multiaddrOf(address: string): string {
+  const plain = address.replace(/^::ffff:(?=\d+\.)/, '')
+  return `/${isIP(plain) === 6 ? 'ip6' : 'ip4'}/${plain}/tcp/0/ws`
 }
 
 function keepAlive(socket: WebSocket, everyMs: number): () => void {
