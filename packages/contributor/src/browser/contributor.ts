@@ -218,6 +218,10 @@ export class BrowserContributor {
       case 'ended':
         void this.#forget(message.job)
         break
+      case 'challenge': // not answered in browsers yet: said at once, so that nobody waits
+        for (const slice of message.slices)
+          socket.send({ type: 'answer', challenge: message.id, slice, state: 'failed' })
+        break
       case 'included':
         this.#included += message.samples
         break
