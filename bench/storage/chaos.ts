@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util'
 import { DEFAULT_CODE, paddedBytes } from '@pingo/storage'
 import { MAX_COPIED_BYTES, SHARD_BYTES, SHARD_ROW_BYTES } from '@pingo/wire'
 import { repairAt } from '../../packages/storage/src/durability/policy.ts'
+import type { ProcessStats } from '../../packages/storage/src/testing/stats.ts'
 import type { Row } from '../run.ts'
 import { StorageClients } from '../support/storage-clients.ts'
 import { StorageNetwork } from '../support/storage-network.ts'
@@ -67,19 +68,17 @@ export async function wreak(o: ChaosOptions): Promise<Row[]> {
     if (told.type === 'read' || told.type === 'unread' || told.type === 'wrong') counts[told.type] += 1
     if (told.type === 'unread') process.stderr.write(`${told.id}: ${told.why}\n`)
   }
+  const asked = {
+    seeds: network.nodes.map(({ url }) => url),
+    token: network.nodes[0]!.token,
+    aheadMs: 0,
+    nodes: NODES,
+    lanes: Math.ceil(o.clients / o.workers),
+    maxBytes: o.maxBytes,
+    seed: o.seed * 1_000,
+  }
   const workers = Array.from({ length: o.workers }, (_, n) =>
-    StorageClients.begin(
-      {
-        seeds: network.nodes.map(({ url }) => url),
-        token: network.nodes[0]!.token,
-        aheadMs: 0,
-        nodes: NODES,
-        lanes: Math.ceil(o.clients / o.workers),
-        maxBytes: o.maxBytes,
-        seed: o.seed * 1_000 + n,
-      },
-      hear,
-    ),
+    StorageClients.begin({ ...asked, seed: asked.seed + n }, hear),
   )
   await Promise.all(workers.map((worker) => worker.until('ready')))
   await network.order({ do: 'tick' })
@@ -107,6 +106,13 @@ export async function wreak(o: ChaosOptions): Promise<Row[]> {
   for (let n = 0; n < DEAD + 1; n++) await network.add()
   const whole = await repaired(network, acked)
   const verdict = await judge(network)
+  const thoughts = sum(await Promise.all(network.live.map((node) => node.stats())), 'standings')
+  Object.assign(counts, { read: 0, unread: 0, wrong: 0 })
+  const now = { aheadMs: network.aheadMs, nodes: network.live.length, seeds: network.live.map(({ url }) => url) }
+  const reader = StorageClients.begin({ ...asked, ...now, lanes: 0 }, hear)
+  await reader.until('ready')
+  await reader.check(acked)
+  await reader.kill()
   const rows: Row[] = [
     {
       name: 'objects acknowledged, after the kill',
@@ -115,7 +121,7 @@ export async function wreak(o: ChaosOptions): Promise<Row[]> {
       holds: true,
     },
     { name: 'reads meanwhile', measured: during.read, bar: 'printed', holds: true },
-    zero('reads that gave wrong bytes', during.wrong + maimed.wrong),
+    zero('reads that gave wrong bytes', during.wrong + maimed.wrong + counts.wrong),
     zero('acknowledged objects that ten nodes cannot give back', acked.length - maimed.read),
     zero('writes acknowledged with fewer shards than they should have', during.weak),
     zero('… begun when fewer nodes lived than they have shards', during.lateAcks),
@@ -132,6 +138,8 @@ export async function wreak(o: ChaosOptions): Promise<Row[]> {
       holds: whole === acked.length,
     },
     { name: 'shards that lack then', measured: verdict.lacking, bar: 'printed', holds: true },
+    zero('acknowledged objects that cannot be read after the repair', acked.length - counts.read),
+    zero('honest nodes that another one ejected for good', thoughts.ejected ?? 0),
   ]
   return rows
 }
@@ -147,12 +155,17 @@ function nodesFor({ bytes, isPublic }: Acked): number {
 
 const zero = (name: string, measured: number): Row => ({ name, measured, bar: '0', holds: measured === 0 })
 
-/** The caretakers see to all, again and again. @returns acknowledged objects whose newest check found more shards in each stripe than are repaired (15 of 16 are not) */
+/**
+ * The caretakers see to all, again and again: first at once, as they do with every fresh object, whose chunks have an upload's lease of a day
+ * until then; then when the dead ones were silent for longer than a restart takes; and then each day.
+ * @returns acknowledged objects whose newest check found more shards in each stripe than are repaired (15 of 16 are not)
+ */
 async function repaired(network: StorageNetwork, acked: readonly Acked[]): Promise<number> {
   let whole = 0
   for (let turn = 0; turn < 8 && whole < acked.length; turn++) {
-    await network.order({ ms: DAY_MS + HOUR_MS }) // each object is looked after once a day
-    await sleep(3_000) // they find each other again
+    const ms = [0, 2 * HOUR_MS][turn] ?? DAY_MS + HOUR_MS
+    if (ms > 0) await network.order({ ms })
+    await network.meet()
     await network.order({ do: 'tick' })
     const stats = await Promise.all(network.live.map((node) => node.stats()))
     const isWhole = ({ id, code }: Acked) => {
@@ -168,7 +181,16 @@ async function repaired(network: StorageNetwork, acked: readonly Acked[]): Promi
       return left.length > 0 && left.every((shards) => Number(shards) > enough) && there!.every((n) => n > enough)
     }
     whole = acked.filter(isWhole).length
-    process.stderr.write(`after ${turn + 1} rounds of checks ${whole} of ${acked.length} objects need no repair\n`)
+    const told = (['events', 'reasons', 'standings'] as const).map((what) => JSON.stringify(sum(stats, what))).join(' ')
+    process.stderr.write(
+      `after ${turn + 1} rounds of checks ${whole} of ${acked.length} objects need no repair; ${told}\n`,
+    )
   }
   return whole
+}
+
+function sum(stats: ProcessStats[], what: 'events' | 'reasons' | 'standings'): Record<string, number> {
+  const all: Record<string, number> = {}
+  for (const each of stats) for (const [name, n] of Object.entries(each[what])) all[name] = (all[name] ?? 0) + n
+  return all
 }

@@ -4,8 +4,9 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import type { NodeStats } from '../../packages/storage/src/testing/stats.ts'
+import type { ProcessStats } from '../../packages/storage/src/testing/stats.ts'
 
 const NODE = fileURLToPath(new URL('../../packages/storage/src/testing/storage-node.ts', import.meta.url))
 
@@ -54,8 +55,8 @@ export class StorageProcess {
     return answered
   }
 
-  async stats(): Promise<NodeStats> {
-    const stats = await this.order<NodeStats & { error?: string }>({ do: 'stats' })
+  async stats(): Promise<ProcessStats> {
+    const stats = await this.order<ProcessStats & { error?: string }>({ do: 'stats' })
     if (!stats || stats.error) throw new Error(`${this.url} tells nothing of itself: ${stats?.error}`)
     return stats
   }
@@ -122,6 +123,18 @@ export class StorageNetwork implements AsyncDisposable {
     this.aheadMs += order.ms ?? 0
     const answers = await Promise.all(this.live.map((node) => node.order(order)))
     for (const answer of answers) if (answer?.error) throw new Error(`A node could not ${order.do}: ${answer.error}`)
+  }
+
+  /** Waits until each node that lives knows all others. @throws Error when they do not find each other within `withinMs` */
+  async meet(withinMs = 120_000): Promise<void> {
+    const until = Date.now() + withinMs
+    for (;;) {
+      const { live } = this
+      const known = await Promise.all(live.map((node) => node.order<{ members: number }>({ do: 'members' })))
+      if (known.every((answer) => answer && answer.members >= live.length - 1)) return
+      if (Date.now() > until) throw new Error('The nodes do not find each other.')
+      await sleep(200)
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

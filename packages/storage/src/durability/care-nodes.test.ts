@@ -92,6 +92,30 @@ describe('caretakers over HTTP and on disk', () => {
     await assertReads(network, put, data)
   })
 
+  it('blame a holder once for a chunk that it lost, though nobody brings it back while enough others are left', async () => {
+    const code = { k: 2, m: 4 } // five of six shards are enough
+    await using network = await CaringNetwork.of(6)
+    const { owner, clock } = network
+    const put = await putObject(bytesOf(MIB), { nodes: await network.map(), owner, clock, code })
+    await network.tick()
+    const first = network.caretakers(put.id)[0]!
+    const { stripes } = await knownBy(first, put.id)
+    const [key, holder] = stripes[0]!.find(([, holder]) => holder !== first.peerId)!
+    await network.byId(holder!)!.blocks.delete(cidOfKey(key))
+    for (let day = 0; day < 4; day++) {
+      await network.advance(DAY_MS)
+      await network.tick()
+    }
+    assert.equal(of(network, 'rebuilt').length, 0)
+    const { beta } = first.reputation.standing(holder!)
+    assert.ok(beta > 1 && beta < 2, `half a failure to begin with, and one: ${beta}`)
+    const after = await knownBy(first, put.id)
+    assert.deepEqual(
+      after.stripes[0]!.filter(([, holder]) => holder === undefined).map(([lost]) => lost),
+      [key],
+    )
+  })
+
   it('fetch again what their own disk lost of a manifest', async () => {
     await using network = await CaringNetwork.of(7)
     const { owner, clock } = network

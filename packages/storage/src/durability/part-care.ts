@@ -71,6 +71,8 @@ export class PartCare {
   #saving: Promise<void> = Promise.resolve()
   #changed = false
   #isUnfinished = false
+  /** Where shards are said to be is not where they were found: to be written down. */
+  #isPlaceChanged = false
 
   constructor(o: PartCareOptions) {
     this.#o = o
@@ -86,6 +88,7 @@ export class PartCare {
   async run(): Promise<PartOutcome> {
     await this.#ask()
     await this.#search()
+    if (this.#isPlaceChanged) await this.#queued(this.#save())
     const plans = this.#states.map((states) => planRepair(this.#code, states))
     const isWaiting = this.#states.some((states) => states.includes('away'))
     const work = plans.map((plan, stripe) => this.#repair(stripe, plan))
@@ -121,7 +124,10 @@ export class PartCare {
       if (missing === undefined) return silent()
       const here = shards.filter(({ cid }) => !missing.has(cid.toString()))
       mark('here', here)
-      if (here.length < shards.length && this.#wasCheckedLately()) peers.failed(peerId)
+      if (here.length < shards.length) {
+        if (this.#wasCheckedLately()) peers.failed(peerId)
+        this.#unplace(shards.filter((shard) => !here.includes(shard)))
+      }
       if (here.length === 0) return peers.answered(peerId)
       const drawn = here[peers.below(here.length)]!
       const ref = { stripe: this.#stripes[drawn.stripe]!, shard: drawn.shard, code: this.#code }
@@ -131,6 +137,15 @@ export class PartCare {
       if (outcome === 'no-answer' || outcome === 'offline') silent()
       if (peers.isEjected(peerId)) mark('gone')
     })
+  }
+
+  /**
+   * Nobody has these any more: their holder is not asked for them again. What it lost is one failure of its, not one more each day that
+   * passes until somebody repairs it, which with 15 of 16 shards left nobody does.
+   */
+  #unplace(shards: readonly { stripe: number; shard: number }[]): void {
+    for (const { stripe, shard } of shards) this.#holders[stripe]![shard] = undefined
+    this.#isPlaceChanged = true
   }
 
   /**
@@ -176,7 +191,7 @@ export class PartCare {
         isFound = true
       }
     })
-    if (isFound) await this.#queued(this.#save())
+    if (isFound) this.#isPlaceChanged = true
   }
 
   /** @returns CIDs that are not there; undefined when it did not answer, or does not keep them */

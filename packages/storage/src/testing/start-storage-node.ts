@@ -116,6 +116,8 @@ export async function startStorageNode(o: StorageNodeOptions) {
     membership,
     /** Sees to what is due by now, once; what it does by itself waits for that, and the other way round. */
     tick: caretaking.tick,
+    /** What it thinks of the others. */
+    reputation: caretaking.reputation,
     async close(): Promise<void> {
       clearInterval(collecting)
       await caretaking.close()
@@ -182,6 +184,7 @@ async function caretakingOf(
   next()
   return {
     tick,
+    reputation,
     async close() {
       clearTimeout(timer)
       stop.abort()

@@ -15,6 +15,16 @@ export interface NodeStats {
   objects: Record<string, ObjectStats>
 }
 
+/** … and what a node in a process of its own tells besides. */
+export interface ProcessStats extends NodeStats {
+  /** What happened while it saw to objects, by type. */
+  events: Record<string, number>
+  /** Why something could not be repaired. */
+  reasons: Record<string, number>
+  /** How many of the others are in which standing. */
+  standings: Record<string, number>
+}
+
 export interface ObjectStats {
   checkedAt: number | undefined
   stripesByShards: Record<number, number>

@@ -10,7 +10,8 @@
  *
  * It does what lines on stdin say, one after another, and answers each by a line of JSON: `{"ms":3600000}` sets its clock further
  * ahead, `{"do":"tick"}` sees to what is due, `{"do":"collect"}` collects what nobody wants any more, `{"do":"leave"}` says that it
- * leaves, `{"do":"corrupt"}` and `{"do":"honest"}` begin and end wrong answers, `{"do":"stats"}` tells what it has and what happened.
+ * leaves, `{"do":"corrupt"}` and `{"do":"honest"}` begin and end wrong answers, `{"do":"members"}` tells how many others it knows,
+ * `{"do":"stats"}` what it has, what happened, and what it thinks of the others.
  */
 import { createInterface } from 'node:readline'
 import { parseArgs } from 'node:util'
@@ -38,6 +39,7 @@ let aheadMs = Number(values.clock)
 let isCorrupt = values.corrupt
 const answerWrong = corruptAnswers(() => node)
 const events: Record<string, number> = {}
+const reasons = new Map<string, number>()
 const lost: CareEvent[] = []
 const node = await startStorageNode({
   folder: positionals[0]!,
@@ -54,7 +56,9 @@ const node = await startStorageNode({
 })
 
 function note(event: CareEvent): void {
-  events[event.type] = (events[event.type] ?? 0) + 1
+  const type = event.type === 'challenged' ? `challenged: ${event.outcome}` : event.type
+  events[type] = (events[type] ?? 0) + 1
+  if (event.type === 'unrepaired') reasons.set(event.reason, (reasons.get(event.reason) ?? 0) + 1)
   if (event.type === 'lost') lost.push(event)
   if (event.type === 'failed' && process.env.PINGO_DEBUG) console.error(event)
 }
@@ -65,7 +69,20 @@ async function obey(order: { do?: string; ms?: number }): Promise<object> {
   if (order.do === 'collect') await node.service.collect({ orphansMs: 0 })
   if (order.do === 'corrupt' || order.do === 'honest') isCorrupt = order.do === 'corrupt'
   if (order.do === 'leave') node.service.set({ state: 'leaving' })
-  return order.do === 'stats' ? { ...(await statsOf(node, positionals[0]!)), events, lost } : {}
+  if (order.do === 'members') return { members: node.membership.book.list().length }
+  if (order.do !== 'stats') return {}
+  const standings: Record<string, number> = {}
+  for (const { record } of node.membership.book.list()) {
+    const { state } = node.reputation.standing(record.peerId)
+    standings[state] = (standings[state] ?? 0) + 1
+  }
+  return {
+    ...(await statsOf(node, positionals[0]!)),
+    events,
+    reasons: Object.fromEntries(reasons),
+    lost,
+    standings,
+  }
 }
 
 let obeying: Promise<void> = Promise.resolve()
