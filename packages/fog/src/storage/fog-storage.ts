@@ -15,6 +15,7 @@ import {
   NetworkFinder,
   nameHandler,
   type Providers,
+  publicLookup,
   ReadThrough,
   ReputationBook,
   type Source,
@@ -164,13 +165,15 @@ export class FogStorage {
   /** @throws PinGoError DATABASE_UNREADABLE */
   static async open(o: FogStorageOptions): Promise<FogStorage> {
     const { identity, settings, clock, logger, home } = o
-    const pool = new HttpPool()
+    const seeds = settings.peers ?? []
+    const named = seeds.flatMap(({ url }) => URL.parse(url)?.hostname ?? [])
+    const pool = new HttpPool(o.isPublic ? { lookup: publicLookup(named) } : {})
     const cache = DiskCache.open(home, o.blocks, { maxBytes: cacheBytesOf(o) })
     const damaged = new Set<string>()
     const membership: Membership = new Membership({
       peerId: identity.peerId,
       record: () => service.record(),
-      seeds: settings.peers ?? [],
+      seeds,
       opinions: () => opinionsOf(reputation, membership),
       known: () => service.known,
       mayBePrivate: !o.isPublic,

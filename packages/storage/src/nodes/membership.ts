@@ -1,8 +1,11 @@
+import { lookup } from 'node:dns/promises'
+import { isIP } from 'node:net'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import {
   decode,
   encode,
   MAX_EXCHANGE_BYTES,
+  MAX_NODES,
   MAX_NODES_PER_EXCHANGE,
   type NodeRecord,
   NodesExchangeSchema,
@@ -10,9 +13,11 @@ import {
 } from '@pingo/wire'
 import { mayCareFor } from '../placement/caretakers.ts'
 import { type HttpPool, request, type Source, sharedPool } from '../transfer/http-client.ts'
-import { hello, isPrivateHost } from './hello.ts'
+import { isPrivateHost } from '../transfer/private-host.ts'
+import { hello } from './hello.ts'
 import type { KnownNodes } from './known-nodes.ts'
 import { type KnownNode, NodeBook, openNodeRecord } from './node-book.ts'
+import { networkOf } from './rate.ts'
 import type { NodesPort } from './storage-handler.ts'
 
 /** Fog nodes that are told news in each turn. */
@@ -27,6 +32,11 @@ const READ_PER_TURN = 16
 /** New nodes that are being called back, and that wait for it: the rest comes again with a later turn. */
 const MAX_CALLS = 8
 const MAX_WAITING = 256
+/**
+ * Nodes of one address block (a /24 of IPv4, a /56 of IPv6) that a node on the internet takes: identities cost nothing, addresses do. Whoever has
+ * one block cannot be most of the network (Douceur, The Sybil Attack, IPTPS 2002).
+ */
+export const MAX_NODES_PER_NETWORK = 16
 
 export interface MembershipOptions {
   peerId: string
@@ -42,6 +52,8 @@ export interface MembershipOptions {
   known?: () => KnownNodes
   /** True when records may name private addresses: a node that is on the internet itself does not call into its own network. */
   mayBePrivate: boolean
+  /** The address that a name leads to; as the system finds it by default. */
+  addressOf?: (host: string) => Promise<string>
   pool?: HttpPool
   clock?: () => number
   /** 0 … 1. */
@@ -61,6 +73,8 @@ export class Membership implements NodesPort {
   readonly #random: () => number
   readonly #calling = new Set<string>()
   readonly #waiting: KnownNode[] = []
+  /** Address blocks of members, by peer; on the internet alone. */
+  readonly #networks = new Map<string, string>()
   readonly #stopping = new AbortController()
   /** Seeds, and where nodes of an earlier life were. */
   #seeds: readonly Source[]
@@ -172,8 +186,11 @@ export class Membership implements NodesPort {
     }
   }
 
-  #take(node: KnownNode): boolean {
+  #take(node: KnownNode, network?: string): boolean {
     if (!this.book.take(node)) return false
+    if (network !== undefined) this.#networks.set(node.record.peerId, network)
+    if (this.#networks.size > 2 * MAX_NODES)
+      for (const peerId of this.#networks.keys()) if (!this.has(peerId)) this.#networks.delete(peerId)
     void this.#o
       .known?.()
       .note(node.record.peerId, node.sealed)
@@ -187,8 +204,10 @@ export class Membership implements NodesPort {
     for (const sealed of this.#o.known?.().records() ?? []) {
       const record = await openNodeRecord(sealed).catch(() => undefined)
       if (!record || record.peerId === this.#o.peerId) continue
-      this.book.take({ record, sealed })
       before.push({ url: record.url, pin: record.pin })
+      const host = hostOf(record.url) // names were looked up when it proved itself
+      const network = isIP(host) > 0 && !this.#o.mayBePrivate ? networkOf(host) : undefined
+      if (!this.#isCrowded(record.peerId, network)) this.#take({ record, sealed }, network)
     }
     this.#seeds = [...this.#o.seeds, ...before]
   }
@@ -202,10 +221,14 @@ export class Membership implements NodesPort {
       return
     }
     this.#calling.add(peerId)
-    void hello({ url, pin }, { peerId, pool: this.#pool, signal: this.#stopping.signal })
-      .then((proven) => {
+    void this.#networkOf(url)
+      .then(async (network) => {
+        if (this.#isCrowded(peerId, network)) return
+        const proven = await hello({ url, pin }, { peerId, pool: this.#pool, signal: this.#stopping.signal })
+        // others of the block may have come meanwhile
+        if (this.#isCrowded(peerId, network)) return
         const isNew = !this.has(peerId)
-        if (this.#take(proven) && isNew) this.#o.onJoin?.(proven.record)
+        if (this.#take(proven, network) && isNew) this.#o.onJoin?.(proven.record)
       })
       .catch(() => undefined)
       .finally(() => {
@@ -213,6 +236,19 @@ export class Membership implements NodesPort {
         const next = this.#waiting.shift()
         if (next && !this.#stopping.signal.aborted) this.#callBack(next)
       })
+  }
+
+  /** The address block of a node, for a node on the internet. */
+  async #networkOf(url: string): Promise<string | undefined> {
+    if (this.#o.mayBePrivate) return undefined
+    const addressOf = this.#o.addressOf ?? (async (host) => (await lookup(host)).address)
+    return networkOf(await addressOf(hostOf(url)))
+  }
+
+  #isCrowded(peerId: string, network: string | undefined): boolean {
+    if (network === undefined) return false
+    const others = this.book.list().filter(({ record }) => record.peerId !== peerId)
+    return others.filter((other) => this.#networks.get(other.record.peerId) === network).length >= MAX_NODES_PER_NETWORK
   }
 
   /** Up to `n` of them, at random. */
@@ -225,3 +261,5 @@ export class Membership implements NodesPort {
     return rest.slice(0, n)
   }
 }
+
+const hostOf = (url: string): string => new URL(url).hostname.replace(/^\[|\]$/g, '')

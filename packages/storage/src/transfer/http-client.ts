@@ -1,5 +1,6 @@
 import * as http from 'node:http'
 import * as https from 'node:https'
+import type { LookupFunction } from 'node:net'
 import * as tls from 'node:tls'
 import { isPinGoError, PinGoError } from '@pingo/wire'
 import { EarlyLeaves } from './early-leaves.ts'
@@ -62,6 +63,12 @@ export class HttpPool {
   readonly early = new EarlyLeaves()
   readonly #agents = new Map<string, http.Agent>()
   readonly #lanes = new Map<string, Lanes>()
+  readonly #lookup: LookupFunction | undefined
+
+  /** @param o.lookup resolves names; as the system does by default, see {@link publicLookup} */
+  constructor(o: { lookup?: LookupFunction } = {}) {
+    this.#lookup = o.lookup
+  }
 
   /** Sends a request; resolves with the head of the answer, whose body must be read or destroyed. @throws PinGoError SOURCE_* */
   async open(source: Source, path: string, o: HttpRequest = {}): Promise<http.IncomingMessage> {
@@ -164,6 +171,7 @@ export class HttpPool {
       host: base.hostname.replace(/^\[|\]$/g, ''),
       port: Number(base.port || (base.protocol === 'https:' ? 443 : 80)),
       pin,
+      lookup: this.#lookup,
     })
     this.#lanes.set(key, lanes)
     if (this.#lanes.size > MAX_SOURCES) {
@@ -219,6 +227,7 @@ export class HttpPool {
       maxSockets: MAX_SOCKETS,
       maxFreeSockets: MAX_IDLE_SOCKETS,
       timeout: KEEP_ALIVE_MS,
+      ...(this.#lookup ? { lookup: this.#lookup } : {}),
     }
     const agent =
       base.protocol === 'http:'

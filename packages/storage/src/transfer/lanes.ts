@@ -16,6 +16,8 @@ export interface LaneTarget {
   host: string
   port: number
   pin: string | undefined
+  /** Resolves its name; as the system does by default. */
+  lookup?: net.LookupFunction
 }
 
 export interface LaneRequest {
@@ -161,7 +163,7 @@ class Lane {
     }
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     // what TLS takes beyond what its types say: `onread` (nodejs.org/api/tls, tls.connect)
-    const options = { host, port, onread }
+    const options = { host, port, onread, lookup: target.lookup }
     const trust =
       target.pin === undefined
         ? net.isIP(host)
