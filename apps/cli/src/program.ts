@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
 import { contributeCommand } from './commands/contribute/index.ts'
 import { dataCommand } from './commands/data.ts'
@@ -13,6 +12,7 @@ import { storeCommand } from './commands/store/index.ts'
 import { trainCommand } from './commands/train.ts'
 import { upCommand } from './commands/up.ts'
 import type { Context } from './context.ts'
+import { version } from './version.ts'
 
 /** The `pingo` command and all below it. */
 export function createProgram(context: Context): Command {
@@ -72,6 +72,3 @@ function usageSentence(text: string): string {
     .replace(/\s*\n\(Did you mean (.*)\?\)$/s, '; did you mean $1?')
   return /[.?]$/.test(sentence) ? sentence : `${sentence}.`
 }
-
-const version = (): string =>
-  (JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }).version

@@ -74,6 +74,21 @@ test('an owner changes, pauses, resumes, looks at and ends a contributor that ru
   ])
     assert.ok(!said.includes(token), 'the token stays in its file')
 
+  // a report has what runs, and no secret of this home
+  await pingo('diagnostics', '--output', 'report.json')
+  const report = await readFile(place.path('report.json'), 'utf8')
+  const { peerId } = await view()
+  const key = await readFile(place.path('home', 'contributor', 'identity.key'))
+  for (const secret of [token, peerId, key.toString('hex'), key.toString('base64'), '127.0.0.1'])
+    assert.ok(!report.includes(secret), `${secret} in the report`)
+  assert.match(report, /"state": "(?:idle|working|paused)"/)
+  assert.match(report, /connected to the fog node/)
+
+  const doctor = await pingo('doctor', '--json')
+  const { checks } = JSON.parse(doctor.stdout) as { checks: { name: string; state: string }[] }
+  for (const name of ['settings', 'contributor', 'fog node', 'version'])
+    assert.equal(checks.find((check) => check.name === name)?.state, 'ok', doctor.stdout)
+
   assert.equal((await pingo('leave')).stdout, 'The contributor has left.\n')
   const ended = await node.ended
   assert.deepEqual([ended.code, ended.signal], [0, null])
@@ -111,4 +126,22 @@ test('settings are written without a contributor that runs, and hold when one st
     /^cpu .*\(default\)\nWritten to .*contributor\.json/,
   )
   assert.match((await place.run(['contribute', 'get'])).stdout, /^schedule +sat-sun$/m)
+})
+
+test('what is wrong is found by the doctor, who ends with 1; a service is printed, and not installed where nothing would run it', async () => {
+  await using place = await Place.create()
+  const doctor = await place.run(['contribute', 'doctor', '--fog', '/ip4/127.0.0.1/tcp/1/p2p/x'])
+  assert.equal(doctor.code, 1)
+  assert.match(doctor.stdout, /^fail +fog node +None of \/ip4\/127\.0\.0\.1\/tcp\/1\/p2p\/x can be reached\. Check/m)
+  assert.match(doctor.stdout, /^warn +contributor +None runs\. Start it with `pingo contribute`\.$/m)
+  const printed = await place.run(['contribute', 'install-service', '--print', '--fog', '/ip4/1.2.3.4/tcp/1'])
+  assert.equal(printed.code, 0, printed.stderr)
+  assert.match(printed.stdout, /pingo\.js.*\/ip4\/1\.2\.3\.4\/tcp\/1/s)
+  if (process.platform !== 'linux') return
+  const env = { PATH: place.folder, HOME: place.folder, XDG_CONFIG_HOME: '' }
+  const refused = await place.run(['contribute', 'install-service'], { env })
+  assert.equal(refused.code, 1)
+  assert.match(refused.stderr, /^pingo: There is no service manager of yours here \(systemctl does not answer\)\.\n/)
+  const absent = await place.run(['contribute', 'uninstall-service'], { env })
+  assert.match(absent.stderr, /^pingo: No service of a contributor is installed here\./)
 })

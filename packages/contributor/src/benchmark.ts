@@ -18,13 +18,14 @@ export async function benchmark(file: string, hardware: Hardware): Promise<numbe
   const key = JSON.stringify([hardware.platform, hardware.cpu, hardware.runtime])
   const cached = CacheSchema.safeParse(await readJson(file))
   if (cached.success && cached.data.hardware === key) return cached.data.flops
-  const flops = await measure()
+  const flops = await measureFlops()
   await writeFile(`${file}.${process.pid}`, JSON.stringify({ hardware: key, flops }))
   await rename(`${file}.${process.pid}`, file)
   return flops
 }
 
-async function measure(): Promise<number> {
+/** FLOP/s of one thread, measured now. */
+export async function measureFlops(): Promise<number> {
   const engine = await Engine.start({ niceness: 10 })
   try {
     const session = await engine.open(chain())

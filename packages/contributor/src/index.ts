@@ -10,11 +10,13 @@
  * @module
  */
 export { Bandwidth, type BandwidthLimits } from './bandwidth/bandwidth.ts'
+export { benchMachine, type MachineBench } from './bench-machine.ts'
 export type { ControlPort } from './control/port.ts'
 export { type ControlServer, serveControl } from './control/server.ts'
 export { Forecast } from './forecast/forecast.ts'
 export { ForecastFile } from './forecast/forecast-file.ts'
 export { History } from './history.ts'
+export { inspectMachine, type MachineInspection } from './inspect-machine.ts'
 export * from './local.ts'
 export { Contributor, type ContributorOptions, type ContributorStatus } from './node.ts'
 export { readHardware, resolveOffer } from './offer.ts'

@@ -1,8 +1,12 @@
 import { type Command, Option } from 'commander'
 import { type Context, command } from '../../context.ts'
 import { leaveCommand, pauseCommand, resumeCommand } from './act.ts'
+import { benchCommand } from './bench.ts'
+import { diagnosticsCommand } from './diagnostics.ts'
+import { doctorCommand } from './doctor.ts'
 import { earningsCommand, historyCommand } from './history.ts'
 import { type RunOptions, run, settingOptions } from './run.ts'
+import { installServiceCommand, uninstallServiceCommand } from './service.ts'
 import { getCommand, setCommand } from './settings.ts'
 import { statusCommand } from './status.ts'
 
@@ -35,5 +39,10 @@ export function contributeCommand(context: Context): Command {
     .addCommand(resumeCommand(context))
     .addCommand(historyCommand(context))
     .addCommand(earningsCommand(context))
+    .addCommand(doctorCommand(context))
+    .addCommand(benchCommand(context))
+    .addCommand(installServiceCommand(context))
+    .addCommand(uninstallServiceCommand(context))
+    .addCommand(diagnosticsCommand(context))
     .addCommand(leaveCommand(context))
 }
