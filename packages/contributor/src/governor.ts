@@ -147,7 +147,7 @@ export class Governor {
     const demands = slices.map(({ offer, run }): Demand => ({ cores: offer.cores, isWorking: run !== undefined }))
     const allowed = this.allowedCores
     const own = this.#budget.look({ ...seconds, allowed, isWorking: demands.some(({ isWorking }) => isWorking) })
-    for (const [index, share] of paces(demands, allowed, own).entries()) this.#pace(slices[index]!.engine, share)
+    for (const [index, share] of paces(demands, allowed, own).entries()) this.#pace(slices[index]!, share)
   }
 
   /** The owner is busy: after a while what is done is handed in, later memory is given back. */
@@ -179,10 +179,11 @@ export class Governor {
     }
   }
 
-  #pace(engine: Engine | undefined, share: number): void {
+  #pace(slice: Slice, share: number): void {
+    const { engine } = slice
     if (!engine?.alive || this.#paced.get(engine) === share) return
     this.#paced.set(engine, share)
-    engine.pace(share)
+    slice.pace(share)
   }
 }
 

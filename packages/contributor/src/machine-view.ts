@@ -22,6 +22,7 @@ export function machineView(o: {
   volume: { sent: number; received: number }
   credit: MachineView['credit']
   forecast: MachineView['forecast']
+  capacity: MachineView['capacity']
 }): MachineView {
   const { settings, watch, governor, disk } = o
   const slices = o.slices.map((slice) => sliceView(slice, governor))
@@ -77,6 +78,7 @@ export function machineView(o: {
     slowed: watch.slowed,
     credit: o.credit,
     forecast: o.forecast,
+    capacity: o.capacity,
   }
 }
 

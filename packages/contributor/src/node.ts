@@ -24,6 +24,7 @@ import {
 import { type Logger, pino } from 'pino'
 import { Bandwidth, capReached } from './bandwidth/bandwidth.ts'
 import { benchmark } from './benchmark.ts'
+import { Challenged, type ChallengedSlice } from './capacity/challenged.ts'
 import { ContributorDisk, type DiskStatus } from './disk.ts'
 import { Files } from './files.ts'
 import { ForecastFile } from './forecast/forecast-file.ts'
@@ -111,6 +112,7 @@ export class Contributor {
   readonly #governor: Governor
   readonly #startedAt = Date.now()
   #settings: OwnerSettings
+  readonly #challenged: Challenged
   #offer: Offer & { slices: SliceOffer[] }
   #channel: ContributorChannel | undefined
   #source: Source | undefined
@@ -202,6 +204,21 @@ export class Contributor {
         this.#changed()
       },
     })
+    this.#challenged = new Challenged({
+      peerId: this.peerId,
+      slice: (index) => this.#challengedSlice(index),
+      cores: () => this.#offer.cores,
+      send: (answer) => this.#send(answer),
+      logger: o.logger,
+      clock: () => performance.now(),
+    })
+  }
+
+  #challengedSlice(index: number): ChallengedSlice | undefined {
+    const slice = this.#slices[index]
+    if (!slice) return undefined
+    const isPaused = this.#leaving !== undefined || this.#governor.isPaused || slice.report().state === 'paused'
+    return { cores: slice.offer.cores, isPaused, lend: () => slice.lend() }
   }
 
   status(): ContributorStatus {
@@ -240,6 +257,7 @@ export class Contributor {
       volume: this.#parts.bandwidth.volume(),
       credit: this.#parts.history.credit(),
       forecast: this.#parts.forecast.view(Date.now()),
+      capacity: this.#challenged.view(),
     })
   }
 
@@ -266,6 +284,7 @@ export class Contributor {
     this.#parts.bandwidth.change(settings)
     this.#watch.change(settings)
     this.#governor.touch()
+    if (isOther) this.#challenged.changed()
     this.#tell()
     this.#changed()
   }
@@ -420,6 +439,7 @@ export class Contributor {
       }
     } finally {
       if (this.#channel === channel) this.#channel = undefined
+      this.#challenged.end()
       channel.abort(new Error('over'))
     }
   }
@@ -447,6 +467,12 @@ export class Contributor {
       case 'included':
         this.#included += message.samples
         this.#parts.history.included(message.lease, message.samples)
+        break
+      case 'challenge':
+        this.#challenged.receive(message)
+        break
+      case 'credited':
+        this.#challenged.credited(message)
         break
     }
     this.#changed()

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { availableParallelism } from 'node:os'
 import { test } from 'node:test'
 import { isPinGoError } from '@pingo/wire'
-import { resolveOffer } from './offer.ts'
+
+import { isaOf, resolveOffer } from './offer.ts'
 import { memoryLimit } from './owner/machine.ts'
 
 test('what the owner says is offered, the rest has defaults that leave memory to the owner', () => {
@@ -23,4 +24,14 @@ test('more than the machine has cannot be offered', () => {
       (error) => isPinGoError(error, 'OFFER_INVALID'),
       JSON.stringify(said),
     )
+})
+
+test('vector instructions are read from what Linux says of x86 and ARM, and are not guessed elsewhere', () => {
+  assert.equal(
+    isaOf('processor : 0\nflags\t\t: fpu sse2 avx fma avx2 avx512f bmi2\nbugs : x', 'x64'),
+    'avx512f avx2 fma',
+  )
+  assert.equal(isaOf('Features\t: fp asimd aes asimddp', 'arm64'), 'asimddp asimd')
+  assert.equal(isaOf(undefined, 'arm64'), 'neon')
+  assert.equal(isaOf(undefined, 'x64'), undefined)
 })

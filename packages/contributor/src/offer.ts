@@ -1,3 +1,4 @@
+import { existsSync, readFileSync } from 'node:fs'
 import { availableParallelism, cpus, freemem } from 'node:os'
 import { engineInfo } from '@pingo/engine'
 import { type Hardware, MAX_SLICES, type Offer, PinGoError, type Slice } from '@pingo/wire'
@@ -57,13 +58,38 @@ export function resolveOffer(said: Partial<Offer>, wanted = 0): Offer & { slices
   return { ...offer, slices: divide(offer.cores, offer.memoryBytes, wanted) }
 }
 
+/** Flags that decide which kernels ONNX Runtime takes, the widest first: as Linux writes them for x86 and ARM. */
+const ISA_FLAGS = [
+  'avx512f',
+  'avx512_vnni',
+  'avx_vnni',
+  'avx2',
+  'fma',
+  'sve',
+  'i8mm',
+  'bf16',
+  'asimddp',
+  'asimd',
+  'neon',
+]
+
+/** Vector instructions of this machine: from the text of /proc/cpuinfo; elsewhere what every processor of the architecture has, or nothing. */
+export function isaOf(cpuinfo: string | undefined, arch: string): string | undefined {
+  const flags = new Set(/^(?:flags|Features)\s*:\s*(.*)$/m.exec(cpuinfo ?? '')?.[1]?.split(' '))
+  const known = ISA_FLAGS.filter((flag) => flags.has(flag)).join(' ')
+  return known || (arch === 'arm64' ? 'neon' : undefined)
+}
+
 export function readHardware(): Hardware {
   const { runtime, version } = engineInfo()
+  const cpuinfo = existsSync('/proc/cpuinfo') ? readFileSync('/proc/cpuinfo', 'utf8') : undefined
   return {
     platform: `${process.platform}-${process.arch}`,
     cpu: (cpus()[0]?.model ?? 'unknown').slice(0, 200),
     cores: availableParallelism(),
     memoryBytes: memoryLimit(),
     runtime: `${runtime} ${version}`,
+    isa: isaOf(cpuinfo, process.arch),
+    threads: 1,
   }
 }

@@ -23,6 +23,7 @@ export class Workbench {
   /** Keys of private data, each until its lease ends. */
   readonly #grants = new GrantBook()
   #engine: Engine | undefined
+  #starting: Promise<Engine> | undefined
   #open: { job: string; key: string; prepared: Prepared } | undefined
 
   constructor(read: ReadFile, startEngine: () => Promise<Engine>) {
@@ -48,9 +49,9 @@ export class Workbench {
     const key = `${lease.job} ${lease.program.cid} ${lease.dataset.cid}`
     if (this.#open?.key === key && this.#engine?.alive) return this.#open.prepared
     await this.#closeProgram()
-    const starting = this.#engine?.alive ? Promise.resolve(this.#engine) : this.#startEngine()
-    // known at once, so that a failed fetch does not leave it behind; its own failure is said below
-    void starting.then((engine) => (this.#engine = engine)).catch(() => undefined)
+    const starting = this.start()
+    // its failure is said below
+    starting.catch(() => undefined)
     const readFile = (file: FileRef, cancel?: AbortSignal) => this.#read(file, cancel ?? signal)
     const unseal = (sealed: Uint8Array) =>
       openSealedFile(this.#grants.key(lease.job, lease.dataset.cid, Date.now()), sealed)
@@ -66,6 +67,16 @@ export class Workbench {
     const prepared = { program, trainer, data }
     this.#open = { job: lease.job, key, prepared }
     return prepared
+  }
+
+  /** The engine, started when there is none. @throws PinGoError ENGINE_START_FAILED … */
+  start(): Promise<Engine> {
+    if (this.#engine?.alive) return Promise.resolve(this.#engine)
+    // known at once, so that a failed fetch does not leave it behind
+    this.#starting ??= this.#startEngine()
+      .then((engine) => (this.#engine = engine))
+      .finally(() => (this.#starting = undefined))
+    return this.#starting
   }
 
   /** Lets everything go, the child too: after a failure, or when there has been no work for a while. */

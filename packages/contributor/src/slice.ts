@@ -12,11 +12,17 @@ import {
   type UpdateAnswer,
 } from '@pingo/wire'
 import type { Logger } from 'pino'
+import type { Loan } from './capacity/challenged.ts'
 import { LeaseRun } from './lease-run.ts'
 import { type ReadFile, Workbench } from './program.ts'
 
 /** With no work for so long the engine's child is ended: its memory is the owner's. */
 const IDLE_CLEAR_MS = 60_000
+
+/** Pace of training while a challenge runs: next to nothing, but not 0, at which the challenge would wait too. */
+const HELD_PACE = 0.001
+/** An engine that was started for a challenge stays so long for a lease that may follow. */
+const AFTER_CHALLENGE_MS = 3_000
 
 type Reason = Extract<ContributorMessage, { type: 'release' }>['reason']
 
@@ -58,6 +64,9 @@ export class Slice {
   /** Why it takes no lease now. */
   #closedFor: 'leaving' | 'paused' | undefined
   #idleSince: number
+  /** CPU share of its engine while it trains, when no challenge holds it. */
+  #pace = 1
+  #holds = 0
 
   constructor(index: number, offer: SliceOffer, ports: SlicePorts) {
     this.index = index
@@ -138,6 +147,36 @@ export class Slice {
     const other = offer.memoryBytes !== this.#offer.memoryBytes
     this.#offer = offer
     if (other) this.#working = this.#working.then(() => this.clear())
+  }
+
+  /** CPU share of its engine while it trains, 0 … 1; holds from now on. */
+  pace(share: number): void {
+    this.#pace = share
+    this.engine?.pace(this.#holds > 0 ? Math.min(share, HELD_PACE) : share)
+  }
+
+  /** Lends its engine, started when there is none, for a challenge of the fog node. @throws PinGoError ENGINE_START_FAILED … */
+  async lend(): Promise<Loan> {
+    const hadEngine = this.engine !== undefined
+    const engine = await this.#bench.start()
+    let state: 'lent' | 'held' | 'back' = 'lent'
+    return {
+      engine,
+      hold: () => {
+        if (state !== 'lent') return
+        state = 'held'
+        this.#holds++
+        this.pace(this.#pace)
+      },
+      giveBack: () => {
+        if (state === 'back') return
+        if (state === 'held') this.#holds--
+        state = 'back'
+        this.pace(this.#pace)
+        this.#idleSince = this.#ports.clock()
+        if (!hadEngine) setTimeout(() => void this.clear(), AFTER_CHALLENGE_MS).unref()
+      },
+    }
   }
 
   /** Ends the engine, whose memory is the owner's when there is no work. */

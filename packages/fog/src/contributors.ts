@@ -6,13 +6,16 @@ type Hello = Extract<ContributorMessage, { type: 'hello' }>
 type Heartbeat = Extract<ContributorMessage, { type: 'heartbeat' }>
 type Offered = Extract<ContributorMessage, { type: 'offer' }>
 type Release = Extract<ContributorMessage, { type: 'release' }>
+type Answer = Extract<ContributorMessage, { type: 'answer' }>
 
 /** What a connected contributor tells; crew.ts turns it into events of the core. */
 export interface ContributorEvents {
-  joined(id: string, hello: Hello): void
+  /** `address`: the multiaddr that it comes from. */
+  joined(id: string, hello: Hello, address: string): void
   heartbeat(id: string, heartbeat: Heartbeat): void
   offered(id: string, offered: Offered): void
   released(id: string, release: Release): void
+  answered(id: string, answer: Answer): void
   left(id: string, reason: string): void
 }
 
@@ -52,7 +55,7 @@ export class Contributors {
         } else if (message.type === 'hello') {
           member = this.#join(channel, message)
           await channel.send(welcome)
-          this.#events.joined(member.id, message)
+          this.#events.joined(member.id, message, channel.remoteAddress)
         } else break
       }
     } catch {
@@ -85,12 +88,16 @@ export class Contributors {
     return this.#members.get(id)?.name
   }
 
+  offerOf(id: string): Offer | undefined {
+    return this.#members.get(id)?.offer
+  }
+
   get size(): number {
     return this.#members.size
   }
 
   views(
-    details: (id: string) => Pick<ContributorView, 'job' | 'samplesPerSecond' | 'samples'>,
+    details: (id: string) => Pick<ContributorView, 'job' | 'samplesPerSecond' | 'samples' | 'credited'>,
     jobOf: (lease: string) => string | undefined,
   ): ContributorView[] {
     return [...this.#members.values()]
@@ -144,6 +151,9 @@ export class Contributors {
         return
       case 'release':
         this.#events.released(member.id, message)
+        return
+      case 'answer':
+        this.#events.answered(member.id, message)
     }
   }
 }

@@ -1,4 +1,4 @@
-import { slicesOf } from '@pingo/wire'
+import { type Offer, slicesOf } from '@pingo/wire'
 import type { Logger } from 'pino'
 import type { ContributorEvents } from './contributors.ts'
 import type { Database } from './database.ts'
@@ -7,8 +7,8 @@ import type { Scheduler } from './scheduler.ts'
 import { Speed } from './speed.ts'
 
 /** Who works here: what contributors tell becomes events of the core, and what is known of their speed. */
-export class Crew implements ContributorEvents {
-  /** By peer: a window over its samples, those in committed rounds, and the throughput that it claims for all that it lends, FLOP/s. */
+export class Crew implements Omit<ContributorEvents, 'answered'> {
+  /** By peer: a window over its samples, those in committed rounds, and the throughput that it showed, or claims until it did, for all that it lends, FLOP/s. */
   readonly speeds = new Map<string, Speed>()
   readonly done = new Map<string, number>()
   readonly flops = new Map<string, number>()
@@ -66,6 +66,16 @@ export class Crew implements ContributorEvents {
     for (const each of [this.speeds, this.done, this.flops]) each.delete(id)
     this.#o.logger.info({ contributor: id, reason }, 'contributor left')
     this.#o.scheduler().dispatch({ type: 'contributor-left', at: this.#o.clock(), contributor: id })
+  }
+
+  /** What it showed counts from now on, not what it claims; `flops` of all that it lends. */
+  credited(id: string, offer: Offer, flops: number): void {
+    if (!this.flops.has(id)) return
+    this.flops.set(id, flops)
+    const core = flops / offer.cores
+    this.#o
+      .scheduler()
+      .dispatch({ type: 'contributor-offer', at: this.#o.clock(), contributor: id, offer, flops: core })
   }
 
   /** A round was committed: what its contributors have in trained models. */

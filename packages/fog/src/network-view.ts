@@ -1,6 +1,6 @@
 import type { Host } from '@pingo/network'
 import type { BlockStore } from '@pingo/storage'
-import type { Identity, NetworkView } from '@pingo/wire'
+import type { Credit, Identity, NetworkView } from '@pingo/wire'
 import type { Contributors } from './contributors.ts'
 import type { Crew } from './crew.ts'
 import type { Database } from './database.ts'
@@ -17,6 +17,7 @@ export function networkView(o: {
   db: Database
   startedAt: number
   crew: Crew
+  creditOf: (contributor: string) => Credit | undefined
   jobOf: (lease: string) => string | undefined
 }): NetworkView {
   const jobs = o.jobs.all()
@@ -28,6 +29,7 @@ export function networkView(o: {
       job: working.get(id),
       samplesPerSecond: working.has(id) ? (o.crew.speeds.get(id)?.perSecond ?? 0) : 0,
       samples: o.crew.done.get(id) ?? 0,
+      credited: o.creditOf(id),
     }),
     o.jobOf,
   )

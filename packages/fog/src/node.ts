@@ -14,6 +14,8 @@ import {
   type NetworkView,
 } from '@pingo/wire'
 import { type Logger, pino } from 'pino'
+import type { CapacityPace } from './capacity/core.ts'
+import { CapacityDesk } from './capacity/desk.ts'
 import { loadToken, writeConnection } from './connection-file.ts'
 import { Contributors } from './contributors.ts'
 import { Crew } from './crew.ts'
@@ -61,6 +63,8 @@ export interface FogOptions {
   connectionHome?: string
   /** Its part in the storage network. */
   storage?: StorageSettings
+  /** How often contributors are challenged to show what they can do. */
+  challenges?: CapacityPace
   logger?: Logger
 }
 
@@ -134,7 +138,21 @@ export class FogNode {
       )
 
       const crew = new Crew({ db, jobs, clock, logger, scheduler: () => scheduler })
-      const contributors: Contributors = new Contributors(crew, clock)
+      const capacity = stack.adopt(
+        new CapacityDesk(
+          {
+            send: (id, message) => contributors.send(id, message),
+            credited: (id, { flops }) => {
+              const offer = contributors.offerOf(id)
+              if (offer) crew.credited(id, offer, flops)
+            },
+            logger,
+          },
+          o.challenges,
+        ),
+        (open) => open.close(),
+      )
+      const contributors: Contributors = new Contributors(capacity.beside(crew), clock)
       const scheduler: Scheduler = new Scheduler({
         db,
         jobs,
@@ -175,7 +193,18 @@ export class FogNode {
       stack.defer(() => contributors.close())
 
       const view = (): NetworkView =>
-        networkView({ p2p, identity, blocks, contributors, jobs, db, startedAt, crew, jobOf: scheduler.jobOfLease })
+        networkView({
+          p2p,
+          identity,
+          blocks,
+          contributors,
+          jobs,
+          db,
+          startedAt,
+          crew,
+          creditOf: (id) => capacity.creditOf(id),
+          jobOf: scheduler.jobOfLease,
+        })
       const startedAt = clock()
       const certificate = isLoopback(host) ? undefined : await makeCertificate(identity)
       const updates = updateHandler(

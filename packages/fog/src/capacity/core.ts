@@ -2,10 +2,15 @@ import { ask, begin, type Chance, conclude, hear, isAnswered, longMsOf } from '.
 import type { CapacityCommand, CapacityEvent, Cluster, Member, Peer } from './types.ts'
 import { creditsOf, note, REMEMBERED, shownBy, totalOf } from './verdict.ts'
 
-/** Mean time between the sessions of one address block, ms; the time itself is drawn at random, so that nobody can be ready for it. */
-export const MEAN_GAP_MS = 600_000
-/** A session takes at most this part of the time of those who were challenged before. */
-export const COST_SHARE = 0.01
+/** How often there are challenges. */
+export interface CapacityPace {
+  /** Mean time between the sessions of one address block, ms; the time itself is drawn at random, so that nobody can be ready for it. */
+  meanGapMs: number
+  /** Sessions take at most this part of the time of those who were challenged before. */
+  costShare: number
+}
+
+export const CAPACITY_PACE: Readonly<CapacityPace> = { meanGapMs: 600_000, costShare: 0.01 }
 /** Who joins waits so long for others of its block, which are challenged with it. */
 const GATHER_MS = 200
 const RETRY_MS = 30_000
@@ -22,9 +27,11 @@ export interface CapacityState {
   clusters: Map<string, Cluster>
   distrusted: Map<string, number>
   sessions: number
+  pace: CapacityPace
 }
 
-export const createCapacity = (): CapacityState => ({
+export const createCapacity = (pace: CapacityPace = CAPACITY_PACE): CapacityState => ({
+  pace,
   peers: new Map(),
   clusters: new Map(),
   distrusted: new Map(),
@@ -146,7 +153,7 @@ function advance(state: CapacityState, key: string, at: number, chance: Chance, 
     const resting = at < cluster.restUntil
     const members = resting ? able.filter(({ fresh }) => fresh) : able
     // those who were challenged lately are left alone; together with who is new they follow as soon as that is due
-    cluster.nextAt = resting ? cluster.restUntil : at - MEAN_GAP_MS * Math.log(1 - chance.random())
+    cluster.nextAt = resting ? cluster.restUntil : at - state.pace.meanGapMs * Math.log(1 - chance.random())
     if (members.length === 0) return
     cluster.session = begin(++state.sessions, members, !resting, at)
     ask(cluster.session, at, 0, chance, send)
@@ -156,6 +163,8 @@ function advance(state: CapacityState, key: string, at: number, chance: Chance, 
   if (session.members.size > 0 && !isAnswered(session) && at < session.deadline) return
   const stage = session.members.size === 0 ? undefined : conclude(session)
   if (stage) {
+    // until all are ready their leases go on
+    if (session.stage === 'prepare') session.startedAt = at
     session.stage = stage
     const isFirst = [...session.members.keys()].some((id) => state.peers.get(id)!.fresh)
     ask(session, at, longMsOf(session, cluster, isFirst), chance, send)
@@ -163,7 +172,7 @@ function advance(state: CapacityState, key: string, at: number, chance: Chance, 
   }
   cluster.session = undefined
   finish(state, key, session.members, commands)
-  if (session.withAll) cluster.restUntil = at + (at - session.startedAt) / COST_SHARE
+  if (session.withAll) cluster.restUntil = at + (at - session.startedAt) / state.pace.costShare
   cluster.nextAt = Math.max(cluster.nextAt, session.members.size === 0 ? at + RETRY_MS : cluster.restUntil)
 }
 
@@ -177,7 +186,10 @@ function finish(state: CapacityState, key: string, members: Map<string, Member>,
     const shown = shownBy(member, peer)
     if (member.claim > 0) peer.claim = { ...peer.claim, flops: member.claim }
     if (shown) note(peer, member, shown)
-    else if (++peer.silent >= REMEMBERED) peer.shown = []
+    else {
+      peer.silent += member.paused ? 0.5 : 1
+      if (peer.silent >= REMEMBERED) peer.shown = []
+    }
     over.push([id, shown?.flops ?? 0])
   }
   const credits = creditsOf(peersOf(state, key), cluster.totals)

@@ -15,7 +15,7 @@ const SHORT_MS = [12, 25] as const
 const LONGEST_SHORT_LINK_MS = 40
 /** Answers later than this many times what is expected, and a second, do not count. */
 const PATIENCE = 8
-/** Slower than this in one core: the small graphs. More slices than this: large ones, so that who feeds them keeps up. */
+/** Slower than this in one core, or not known: the small graphs. More slices than this: large ones, so that who feeds them keeps up. */
 const SLOW_FLOPS = 8e9
 const MANY_SLICES = 16
 
@@ -30,9 +30,8 @@ export type Send = (peer: string, challenge: Challenge) => void
 
 export function begin(number: number, peers: readonly Peer[], withAll: boolean, at: number): Session {
   const members = peers.map((peer): [string, Member] => {
-    const one = peer.claim.flops / coresOf(peer)
-    const products =
-      one > 0 && one < SLOW_FLOPS ? [4, 16] : peer.claim.slices.length > MANY_SLICES ? [16, 256] : [16, 64]
+    const one = peer.shown.at(-1)?.solo || peer.claim.flops / coresOf(peer)
+    const products = one < SLOW_FLOPS ? [4, 16] : peer.claim.slices.length > MANY_SLICES ? [16, 256] : [16, 64]
     return [
       peer.id,
       {
@@ -51,6 +50,7 @@ export function begin(number: number, peers: readonly Peer[], withAll: boolean, 
         short: [],
         detours: [],
         claim: peer.claim.flops,
+        paused: false,
       },
     ]
   })
@@ -155,6 +155,7 @@ export function hear(
   if (answer.state !== 'done' && answer.state !== 'ready') {
     // a slice that pauses or fails takes no more part; what it does not show is not held against it
     member.slices = member.slices.filter((slice) => slice !== answer.slice)
+    member.paused ||= answer.state === 'paused'
     return true
   }
   member.lastAt = Math.max(member.lastAt, answer.at)

@@ -36,7 +36,7 @@ export interface Peer {
   below: number
   /** Of the last sessions, whether short rounds took much longer than long ones explain. */
   distant: boolean[]
-  /** Sessions in a row in which it showed nothing although it did not say that it pauses. */
+  /** Sessions in a row in which it showed nothing; half a one where it answered that it pauses. */
   silent: number
   /** Wrong answers were found; sessions that must be right until that is forgotten. */
   distrust: number
@@ -91,6 +91,8 @@ export interface Member {
   short: number[]
   detours: number[]
   claim: number
+  /** It answered that it pauses. */
+  paused: boolean
 }
 
 export type CapacityEvent = { at: number } & (

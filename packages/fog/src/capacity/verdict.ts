@@ -76,7 +76,7 @@ export function creditsOf(peers: readonly Peer[], totals: readonly number[]): Ma
   const scale = active.length > 1 && sum > bound ? bound / sum : 1
   return new Map(
     peers
-      .filter(({ shown, distrust, silent }) => shown.length > 0 || distrust > 0 || silent > 0)
+      .filter(({ shown, distrust, silent }) => shown.length > 0 || distrust > 0 || silent >= REMEMBERED)
       .map((peer) => {
         const flops = wanted.get(peer)! * scale
         const cores = core > 0 ? Math.min(coresOf(peer), flops / core) : 0
