@@ -24,6 +24,8 @@ const SAMPLE_MS = 50
 /** So long is watched after the owner began, and rested between trials. */
 const WATCH_MS = 3_000
 const REST_MS = 3_000
+/** After so long a long lease has been kept once at least, and not at this very moment. */
+const KEPT_MS = 15_000
 
 interface Flags {
   seconds: number
@@ -40,6 +42,7 @@ const PARTS: Record<string, (flags: Flags) => Promise<Row[]>> = {
   start: firstLease,
   memory,
   lost: workLost,
+  killed: workKilled,
 }
 
 export default async function contribute(args: string[]): Promise<Row[]> {
@@ -74,7 +77,7 @@ async function makingWay({ trials }: Flags): Promise<Row[]> {
   const gone: number[] = []
   const lost: number[] = []
   for (let trial = 0; trial < trials; trial++) {
-    await stage.working(contributor, CORES)
+    await stage.working()
     using owner = await OwnerProgram.start({ busy: WATCH_MS, every: WATCH_MS, total: WATCH_MS })
     const before = await stage.view()
     const began = performance.now()
@@ -129,7 +132,7 @@ async function slowdown({ seconds, pairs }: Flags): Promise<Row[]> {
       // the fog node and its job are there both times: only the contributor is not
       const alone = await ownersWork(habit)
       const contributor = await stage.net.contribute('lent', ['--cores', String(CORES)])
-      await stage.working(contributor, CORES)
+      await stage.working()
       const beside = await ownersWork(habit)
       await stage.net.leave(contributor)
       losses.push(1 - beside / alone)
@@ -263,7 +266,7 @@ async function workLost({ pairs }: Flags): Promise<Row[]> {
   const gone: number[] = []
   for (let i = 0; i < Math.max(3, pairs); i++) {
     const contributor = await stage.net.contribute('lent', ['--cores', '1', '--always'])
-    await stage.working(contributor, 1)
+    await stage.working()
     let before = await stage.view()
     for (; before.samplesInFlight === 0; before = await stage.view()) await sleep(SAMPLE_MS)
     gone.push(await stage.net.leave(contributor))
@@ -286,6 +289,38 @@ async function workLost({ pairs }: Flags): Promise<Row[]> {
       measured: Math.max(...gone) / 1000,
       bar: 'printed',
       holds: true,
+      unit: 's',
+    },
+  ]
+}
+
+/** Length of rounds in which a killed process would lose much,. */
+const LONG_ROUND = '60s'
+/** Between two looks at a lease's progress, ms. */
+const SPEED_MS = 3_000
+
+/** kill -9 in the middle of a long lease, and a start soon after: how much of the work is not in the model. */
+async function workKilled(): Promise<Row[]> {
+  await using stage = await Stage.set('mlp', LONG_ROUND)
+  const args = ['--cores', '1', '--always']
+  const contributor = await stage.net.contribute('lent', args)
+  await stage.committed()
+  await stage.working()
+  await sleep(KEPT_MS)
+  const slower = await stage.view()
+  await sleep(SPEED_MS)
+  const before = await stage.view()
+  const perSecond = (before.samplesInFlight - slower.samplesInFlight) / (SPEED_MS / 1000)
+  await stage.net.kill(contributor)
+  await stage.net.contribute('lent', args)
+  await stage.committed(before.samplesDone + 1)
+  const lost = before.samplesInFlight - ((await stage.view()).samplesDone - before.samplesDone)
+  return [
+    {
+      name: `work lost at kill -9 in the middle of a round of ${LONG_ROUND}, seconds of it`,
+      measured: Math.max(0, lost / perSecond),
+      bar: '≤ 10',
+      holds: perSecond > 0 ? lost / perSecond <= 10 : null,
       unit: 's',
     },
   ]

@@ -3,14 +3,13 @@ import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Client, connect } from '@pingo/client'
 import type { JobView } from '@pingo/wire'
-import { LocalNetwork, type Process } from '../support/local-network.ts'
-import { cpuMsOf } from '../support/process-tree.ts'
+import { LocalNetwork } from '../support/local-network.ts'
 
 /** Length of the endless job's rounds. */
 const ROUND = '4s'
 const POLL_MS = 50
-/** A contributor works when its tree uses at least this part of what it lends for a second. */
-const WORKING_SHARE = 0.6
+/** Contributors tell of their progress each second. */
+const PROGRESS_MS = 1_500
 const WAIT_MS = 180_000
 
 /** A fog node with a job that does not end while a benchmark runs. Contributors come and go. */
@@ -48,23 +47,23 @@ export class Stage implements AsyncDisposable {
     return (await this.#pingo.job(this.job)) as JobView
   }
 
-  /** Waits until a contributor works. @param cores that it lends */
-  async working({ child }: Process, cores: number): Promise<void> {
-    const pid = child.pid!
+  /** Waits until the contributors work: from one look to the next there are more samples. */
+  async working(): Promise<void> {
     for (const end = performance.now() + WAIT_MS; performance.now() < end; ) {
-      const before = cpuMsOf(pid)
-      const began = performance.now()
-      await sleep(1_000)
-      if ((cpuMsOf(pid) - before) / (performance.now() - began) >= WORKING_SHARE * cores) return
+      const before = await this.view()
+      await sleep(PROGRESS_MS)
+      const { samplesInFlight, samplesDone } = await this.view()
+      if (before.samplesInFlight > 0 && samplesDone + samplesInFlight > before.samplesDone + before.samplesInFlight)
+        return
     }
     throw new Error(`the contributor did not work within ${WAIT_MS / 1000} s`)
   }
 
-  /** Waits until samples of this job are in a committed round. @returns when, by `performance.now` */
-  async committed(): Promise<number> {
+  /** Waits until so many samples are in committed rounds. @returns when, by `performance.now` */
+  async committed(samples = 1): Promise<number> {
     for (const end = performance.now() + WAIT_MS; performance.now() < end; await sleep(POLL_MS))
-      if ((await this.view()).samplesDone > 0) return performance.now()
-    throw new Error(`nothing was committed within ${WAIT_MS / 1000} s`)
+      if ((await this.view()).samplesDone >= samples) return performance.now()
+    throw new Error(`no ${samples} samples were committed within ${WAIT_MS / 1000} s`)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -54,6 +54,14 @@ export class LocalNetwork implements AsyncDisposable {
     return performance.now() - began
   }
 
+  /** Kills a contributor: its folder stays. */
+  async kill(contributor: Process): Promise<void> {
+    const exit = once(contributor.child, 'exit')
+    contributor.child.kill('SIGKILL')
+    await exit
+    this.contributors.splice(this.contributors.indexOf(contributor), 1)
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     for (const { child } of [...this.contributors, this.fog]) await end(child)
     await rm(this.folder, { recursive: true, force: true })

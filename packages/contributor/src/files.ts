@@ -29,12 +29,8 @@ export class Files {
 
   /**
    * Files that have no room beside each other are read one after the other.
-<<<<<<< HEAD
    * @param slice whose lease holds on to them
-   * @throws PinGoError FETCH_FAILED, QUOTA_EXCEEDED, DISK_LOW, and as {@link fetchFile}
-=======
    * @throws PinGoError FETCH_FAILED, QUOTA_EXCEEDED, DISK_LOW, DATA_CAP_REACHED, and as {@link fetchFile}
->>>>>>> 72a03f2 (An owner's limits on what is sent and received: a rate each way over any five seconds, and a month's volume that is counted durably and never passed; bodies are pulled by ranges and sent in pieces)
    */
   async read(ref: FileRef, signal: AbortSignal, slice = 0): Promise<Uint8Array> {
     while (this.#reading > 0 && this.#reading + ref.bytes > this.#disk.readingBytes) {
@@ -49,6 +45,19 @@ export class Files {
       this.#done.resolve()
       this.#done = Promise.withResolvers()
     }
+  }
+
+  /** Keeps a file of this machine's own, one of the cache's as long as it lies there. @throws PinGoError QUOTA_EXCEEDED, DISK_LOW */
+  async put(bytes: Uint8Array, slice: number): Promise<FileRef> {
+    if (this.#disk.isLow) throw this.#disk.low()
+    const ref = await this.#store.put(bytes)
+    await this.#disk.use(await this.#store.chunks(ref.cid), slice)
+    return ref
+  }
+
+  /** A file that {@link Files.put} kept, without asking anybody for it. @throws PinGoError BLOCK_MISSING, BLOCK_CORRUPT */
+  readKept(ref: FileRef): Promise<Uint8Array> {
+    return this.#store.readAll(ref.cid)
   }
 
   /** Drops a file that will not be wanted again. */

@@ -29,6 +29,18 @@ const LEAST_SHARE_BEFORE_UPLOAD = 0.25
 /** An update's bytes beside its delta and buffers: names, numbers, the signature. */
 const ENVELOPE_BYTES = 1024
 
+/** Work that a killed process may lose, ms. */
+const KEEP_MS = 10_000
+
+type Trained = Pick<
+  Awaited<Training['result']>,
+  'theta' | 'buffers' | 'steps' | 'samples' | 'lossSum' | 'metricSum' | 'millis'
+>
+
+/** A lease's rates lie in a line over its steps. */
+const rateOf = ({ learningRate: { from, to } }: Lease, step: number, steps: number): number =>
+  from + ((to - from) * step) / steps
+
 export interface LeaseProgress {
   state: 'fetching' | 'training' | 'submitting'
   steps: number
@@ -75,6 +87,9 @@ export class LeaseRun {
     signal: AbortSignal
     /** How long an update of so many bytes is under way at the owner's rate, ms; undefined: too long. Absent: there is no rate. */
     uploadMs?: (bytes: number) => number | undefined
+    /** Keeps the update of what is done so far, in leases that last longer than `keepMs` (10 s): as much is lost at most when the process is killed. */
+    keep?: (body: Uint8Array, deadline: number) => Promise<void>
+    keepMs?: number
   }): Promise<LeaseOutcome> {
     const { lease } = this
     const { program, trainer, data } = await o.bench.prepare(lease, o.signal)
@@ -93,38 +108,60 @@ export class LeaseRun {
 
     const forUpload = this.#trainingMsBeforeUpload(program, o.uploadMs)
     this.progress.state = 'training'
-    this.#training = trainer.train({
-      ...base,
-      steps: batches.length,
-      learningRate: lease.learningRate,
-      softMs: Math.min(
-        forUpload,
-        Math.max(lease.softMs * LEAST_TRAINING_SHARE, lease.softMs - (this.#clock() - this.startedAt)),
-      ),
-      signal: o.signal,
-      batch: async (step) => (step === 0 ? first : batchAt(step)),
-      onStep: ({ steps, samples, loss }) => Object.assign(this.progress, { steps, samples, loss }),
-    })
-    const done = await this.#training.result
+    const trained = (done: Trained): Promise<Uint8Array> =>
+      seal(o.identity, UPDATE_TYPE, {
+        job: lease.job,
+        round: lease.round,
+        lease: lease.id,
+        fence: lease.fence,
+        base: lease.base.cid,
+        steps: done.steps,
+        samples: done.samples,
+        lossSum: done.lossSum,
+        metricSum: done.metricSum,
+        millis: done.millis,
+        codec: lease.codec,
+        delta: encodeDelta(base.theta, done.theta),
+        buffers: bytesView(done.buffers),
+      } satisfies Update)
+    const softMs = Math.min(
+      forUpload,
+      Math.max(lease.softMs * LEAST_TRAINING_SHARE, lease.softMs - (this.#clock() - this.startedAt)),
+    )
+    const parts = o.keep ? Math.ceil(softMs / (o.keepMs ?? KEEP_MS)) : 1
+    const endsAt = this.#clock() + softMs
+    let done: Trained = { ...base, steps: 0, samples: 0, lossSum: 0, metricSum: 0, millis: 0 }
+    for (let part = 0; part < parts && done.steps < batches.length && !this.#stopped; part++) {
+      const { theta, buffers, steps: before, samples, lossSum, metricSum, millis } = done
+      this.#training = trainer.train({
+        theta,
+        buffers,
+        steps: batches.length - before,
+        learningRate: (i) => rateOf(lease, before + i, batches.length),
+        softMs: Math.max(1, (endsAt - this.#clock()) / (parts - part)),
+        signal: o.signal,
+        batch: async (i) => (before + i === 0 ? first : batchAt(before + i)),
+        onStep: (now) =>
+          Object.assign(this.progress, { steps: before + now.steps, samples: samples + now.samples, loss: now.loss }),
+      })
+      const more = await this.#training.result
+      if (more.steps === 0) continue
+      done = {
+        theta: more.theta,
+        buffers: more.buffers,
+        steps: before + more.steps,
+        samples: samples + more.samples,
+        lossSum: lossSum + more.lossSum,
+        metricSum: metricSum + more.metricSum,
+        millis: millis + more.millis,
+      }
+      // what cannot be kept is only not kept
+      if (part < parts - 1 && !this.#stopped) await o.keep?.(await trained(done), this.deadline).catch(() => undefined)
+    }
     if (done.steps === 0) return { kind: 'nothing-done' }
 
     this.progress.state = 'submitting'
-    const update: Update = {
-      job: lease.job,
-      round: lease.round,
-      lease: lease.id,
-      fence: lease.fence,
-      base: lease.base.cid,
-      steps: done.steps,
-      samples: done.samples,
-      lossSum: done.lossSum,
-      metricSum: done.metricSum,
-      millis: done.millis,
-      codec: lease.codec,
-      delta: encodeDelta(base.theta, done.theta),
-      buffers: bytesView(done.buffers),
-    }
-    const body = await seal(o.identity, UPDATE_TYPE, update)
+    const body = await trained(done)
     this.sentBytes = body.byteLength
     const answer = await o.send(body, this.deadline)
     return { kind: 'submitted', answer, samples: done.samples }

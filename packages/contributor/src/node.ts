@@ -30,6 +30,7 @@ import { Files } from './files.ts'
 import { ForecastFile } from './forecast/forecast-file.ts'
 import { Governor } from './governor.ts'
 import { History } from './history.ts'
+import { KeptWork } from './kept-work.ts'
 import { machineView } from './machine-view.ts'
 import { readHardware, resolveOffer } from './offer.ts'
 import type { OwnerSettings } from './owner/settings.ts'
@@ -102,6 +103,7 @@ export class Contributor {
   readonly #o: Settled
   readonly #parts: Parts
   readonly #files: Files
+  #kept: KeptWork | undefined
   readonly #hardware: Hardware
   readonly #flops: number
   readonly #stopping = new AbortController()
@@ -171,6 +173,7 @@ export class Contributor {
       { identity, host, disk, history, bandwidth, forecast, unregister },
       { offer, hardware, flops, watch },
     )
+    contributor.#kept = await KeptWork.open(options.home, contributor.#files, Date.now())
     diskChanged = () => contributor.#diskChanged()
     void contributor.#stayConnected()
     contributor.#beat()
@@ -354,6 +357,8 @@ export class Contributor {
           signal: AbortSignal.any([signal, this.#stopping.signal]),
         }),
       uploadMs: (bytes) => uploadMs(bandwidth, bytes),
+      keep: async (lease, body, deadline) =>
+        this.#kept?.keep({ slice: index, lease, fog: this.#fogPeer, deadline }, body),
       tell: (message) => this.#send(message),
       accepted: (_, samples) => {
         this.#accepted += samples
@@ -365,13 +370,14 @@ export class Contributor {
           lease: lease.id,
           job: lease.job,
           jobName: lease.jobName,
-          fog: this.#fog?.split('/p2p/')[1] ?? 'unknown',
+          fog: this.#fogPeer,
           round: lease.round,
           ...what,
         })
         if (disk.isLow) this.#tell()
         const isRead = this.#slices.some(({ run }) => run?.lease.base.cid === base.cid)
         void (isRead ? Promise.resolve() : this.#files.drop(base))
+          .then(() => this.#kept?.drop(index, lease.id))
           .then(() => disk.endLease(index))
           .catch(() => undefined)
       },
@@ -429,7 +435,10 @@ export class Contributor {
         offer: this.#offer,
         hardware: this.#hardware,
         flops: this.#flops,
-        leases: this.#slices.flatMap(({ index, run }) => (run ? [{ lease: run.lease.id, slice: index }] : [])),
+        leases: [
+          ...this.#slices.flatMap(({ index, run }) => (run ? [{ lease: run.lease.id, slice: index }] : [])),
+          ...(this.#kept?.leases() ?? []),
+        ],
       }
       this.#count(hello, 'sent')
       await channel.send(hello)
@@ -453,6 +462,7 @@ export class Contributor {
         this.#reason = undefined
         this.#source = { url: url ?? `${tls ? 'https' : 'http'}://${hostOf(channel.remoteAddress)}:${port}`, pin }
         this.#o.logger.info({ fog: address }, 'connected to the fog node')
+        void this.#handInKept()
         break
       }
       case 'lease':
@@ -476,6 +486,28 @@ export class Contributor {
         break
     }
     this.#changed()
+  }
+
+  get #fogPeer(): string {
+    return this.#fog?.split('/p2p/')[1] ?? 'unknown'
+  }
+
+  /** What a process before, which was killed, has kept of its long leases. */
+  async #handInKept(): Promise<void> {
+    const accepted = await this.#kept?.handIn(this.#fogPeer, ({ id, ticket }, body, deadline) =>
+      sendUpdate({
+        source: () => this.#source!,
+        lease: id,
+        ticket,
+        body,
+        deadline,
+        clock: Date.now,
+        bandwidth: this.#parts.bandwidth,
+        signal: this.#stopping.signal,
+      }),
+    )
+    if (accepted?.length) this.#o.logger.info({ leases: accepted }, 'handed in what a process before had kept')
+    this.#tell()
   }
 
   #take(lease: Lease): void {
@@ -509,7 +541,7 @@ export class Contributor {
   #tell(): void {
     const { isLow } = this.#parts.disk
     const slices = this.#slices.map((slice): SliceReport => {
-      const report = slice.report()
+      const report = slice.run ? slice.report() : (this.#kept?.reportOf(slice.index) ?? slice.report())
       return isLow && report.state === 'idle' ? { state: 'paused' } : report
     })
     const { reason, since, until } = this.#watch.verdict.pause ?? {}

@@ -40,6 +40,8 @@ export interface SlicePorts {
   deliver(lease: Lease, body: Uint8Array, deadline: number, signal: AbortSignal): Promise<UpdateAnswer>
   /** How long an update of so many bytes is under way at the owner's rate, ms; undefined: too long. */
   uploadMs(bytes: number): number | undefined
+  /** Keeps what a long lease has done so far, for a process that comes after this one. */
+  keep(lease: Lease, body: Uint8Array, deadline: number): Promise<void>
   /** To the fog node, when there is a connection. */
   tell(message: ContributorMessage): void
   /** A lease is over: what it held on to may go. */
@@ -218,6 +220,7 @@ export class Slice {
         identity,
         signal,
         uploadMs: this.#ports.uploadMs,
+        keep: (body, deadline) => this.#ports.keep(lease, body, deadline),
         send: async (body, deadline) => {
           if (this.#abandoned.has(run)) return { accepted: false, code: 'LEASE_REVOKED' }
           this.#ports.changed()
