@@ -19,10 +19,11 @@ import {
   unseal,
   writeSafetensors,
 } from '@pingo/wire'
-import { ContributorDisk, LEAST_DISK_BYTES } from './disk.ts'
+import { ContributorDisk } from './disk.ts'
 import { Files } from './files.ts'
 import { KeptWork } from './kept-work.ts'
 import { type LeaseBench, LeaseRun } from './lease-run.ts'
+import { LEAST_DISK_BYTES } from './owner/limits.ts'
 
 const BATCH = 8
 const STEPS = 2_000
