@@ -59,6 +59,7 @@ export default defineConfig({
       input: {
         index: join(import.meta.dirname, 'index.html'),
         contribute: join(import.meta.dirname, 'contribute.html'),
+        machine: join(import.meta.dirname, 'machine.html'),
       },
       output: {
         entryFileNames: ({ name }) => `${isContributing(name) ? CONTRIBUTE : 'assets'}/[name]-[hash].js`,

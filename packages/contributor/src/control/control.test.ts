@@ -188,19 +188,26 @@ test('too many requests at once are refused, and not for long', () =>
     }
   }))
 
-test('the pages are served as they were at the start, marked, without a way to other files', () =>
+test('the page of the owner is served, without a way to other files', () =>
   withHome(async (folder) => {
     await mkdir(join(folder, 'assets'))
-    await writeFile(join(folder, 'index.html'), '<html><head></head></html>')
+    await writeFile(join(folder, 'machine.html'), '<p>machine</p>')
+    await writeFile(join(folder, 'index.html'), '<p>fog</p>')
     await writeFile(join(folder, 'assets', 'a.js'), '1')
     await withServer(
       async ({ server }) => {
         const index = await raw(server, '/')
         assert.equal(index.status, 200)
-        assert.match(index.text, /<meta name="pingo-node" content="contributor" \/>/)
+        assert.equal(index.text, '<p>machine</p>')
         assert.match(String(index.headers['content-security-policy']), /default-src 'self'/)
         assert.equal((await raw(server, '/assets/a.js')).headers['content-type'], 'text/javascript; charset=utf-8')
-        for (const path of ['/../../index.htm', '/assets/..%2f..%2fetc/passwd', '/control.json', '//etc/passwd'])
+        for (const path of [
+          '/index.html',
+          '/../../index.htm',
+          '/assets/..%2f..%2fetc/passwd',
+          '/control.json',
+          '//etc/passwd',
+        ])
           assert.equal((await raw(server, path)).status, 404, path)
         assert.equal((await raw(server, '/', { method: 'POST' })).status, 404)
       },

@@ -223,7 +223,7 @@ class Desk {
       response.writeHead(304, headers).end()
       return
     }
-    const body = page.body ?? (await readFile(page.file))
+    const body = await readFile(page.file)
     response.writeHead(200, { ...headers, 'content-type': page.type, 'content-length': body.byteLength })
     response.end(request.method === 'HEAD' ? undefined : body)
   }
