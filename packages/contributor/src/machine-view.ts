@@ -1,4 +1,5 @@
 import type { MachineSlice, MachineView, Offer } from '@pingo/wire'
+import type { Connection } from './connection.ts'
 import type { DiskStatus } from './disk.ts'
 import type { Governor } from './governor.ts'
 import type { OwnerSettings } from './owner/settings.ts'
@@ -13,7 +14,7 @@ export function machineView(o: {
   settings: OwnerSettings
   offer: Offer
   isLeaving: boolean
-  connection: { connected: boolean; address: string | undefined; reason: string | undefined }
+  connection: Pick<Connection, 'current' | 'address' | 'reason'>
   slices: readonly Slice[]
   governor: Governor
   watch: OwnerWatch
@@ -27,7 +28,8 @@ export function machineView(o: {
   const { settings, watch, governor, disk } = o
   const slices = o.slices.map((slice) => sliceView(slice, governor))
   const { pause } = watch.verdict
-  const { connected } = o.connection
+  const { current, address, reason } = o.connection
+  const connected = current !== undefined
   const isWorking = slices.some(({ state }) => state !== 'idle' && state !== 'paused')
   const engines = slices.reduce((sum, { rssBytes }) => sum + rssBytes, 0)
   const isolation = o.slices.find(({ engine }) => engine)?.engine?.isolation
@@ -48,7 +50,7 @@ export function machineView(o: {
     version: VERSION,
     pid: process.pid,
     startedAt: o.startedAt,
-    fog: o.connection,
+    fog: { connected, address, reason },
     state: o.isLeaving ? 'leaving' : pause ? 'paused' : !connected ? 'offline' : isWorking ? 'working' : 'idle',
     pause,
     offer: o.offer,

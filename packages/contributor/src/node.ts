@@ -1,19 +1,10 @@
-import { mkdir } from 'node:fs/promises'
-import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Engine } from '@pingo/engine'
-import { type Channel, Host, registerNode } from '@pingo/network'
-import type { Source } from '@pingo/storage'
 import {
   type ContributorMessage,
-  contributorChannel,
-  encode,
   type FogMessage,
-  type Hardware,
   HEARTBEAT_MS,
-  type Identity,
   type Lease,
-  loadIdentity,
   type MachineView,
   type Offer,
   PinGoError,
@@ -22,32 +13,24 @@ import {
   sentence,
 } from '@pingo/wire'
 import { type Logger, pino } from 'pino'
-import { Bandwidth, capReached } from './bandwidth/bandwidth.ts'
-import { benchmark } from './benchmark.ts'
 import { Challenged, type ChallengedSlice } from './capacity/challenged.ts'
-import { ContributorDisk, type DiskStatus } from './disk.ts'
+import { Connection } from './connection.ts'
+import type { DiskStatus } from './disk.ts'
 import { Files } from './files.ts'
-import { ForecastFile } from './forecast/forecast-file.ts'
 import { Governor } from './governor.ts'
-import { History } from './history.ts'
+import type { History } from './history.ts'
 import { KeptWork } from './kept-work.ts'
 import { machineView } from './machine-view.ts'
-import { readHardware, resolveOffer } from './offer.ts'
+import { resolveOffer } from './offer.ts'
 import type { OwnerSettings } from './owner/settings.ts'
 import type { OwnerWatch } from './owner/verdict.ts'
-import { watchOwner } from './owner/watch.ts'
+import { closeParts, openParts, type Parts } from './parts.ts'
 import { Slice, type SlicePorts } from './slice.ts'
 import { sendUpdate, uploadMs } from './upload.ts'
 import { VERSION } from './version.ts'
 
-const FIRST_RETRY_MS = 250
-const LONGEST_RETRY_MS = 10_000
 const TRAINING_HEARTBEAT_MS = 1_000
 const LEAVE_TIMEOUT_MS = 20_000
-/** What carries a control message: TLS, the multiplexer, acknowledgements, now and then a ping. */
-const FRAME_BYTES = 200
-/** The month's volume is used up: looked at again so often. */
-const CAPPED_LOOK_MS = 10_000
 
 export interface ContributorOptions {
   /** Folder of all state: identity, disk cache, history. */
@@ -84,17 +67,6 @@ export interface ContributorStatus {
 }
 
 type Settled = ContributorOptions & { logger: Logger }
-type Parts = {
-  host: Host
-  disk: ContributorDisk
-  identity: Identity
-  history: History
-  bandwidth: Bandwidth
-  forecast: ForecastFile
-  unregister: () => void
-}
-type ContributorChannel = Channel<ContributorMessage, FogMessage>
-
 /** The node on an idle machine: dials a fog node, runs leases in its slices at low priority, leaves with its partial work handed in. */
 export class Contributor {
   readonly peerId: string
@@ -104,8 +76,6 @@ export class Contributor {
   readonly #parts: Parts
   readonly #files: Files
   #kept: KeptWork | undefined
-  readonly #hardware: Hardware
-  readonly #flops: number
   readonly #stopping = new AbortController()
   readonly #ended = Promise.withResolvers<void>()
   /** By index. Those past the offer's count hand in what they have, and go. */
@@ -116,89 +86,53 @@ export class Contributor {
   #settings: OwnerSettings
   readonly #challenged: Challenged
   #offer: Offer & { slices: SliceOffer[] }
-  #channel: ContributorChannel | undefined
-  #source: Source | undefined
-  #fog: string | undefined
-  #reason: string | undefined
+  readonly #connection: Connection
   #leaving: Promise<void> | undefined
   #accepted = 0
   #included = 0
   /** The connection over which the forecast was told. */
-  #toldOn: ContributorChannel | undefined
+  #toldOn: object | undefined
 
   /** @throws PinGoError OFFER_INVALID, IDENTITY_UNREADABLE, DISK_FULL, ENGINE_START_FAILED, HISTORY_UNREADABLE */
   static async start(options: ContributorOptions): Promise<Contributor> {
-    const { settings } = options
-    const offer = offerOf(settings)
     const logger = options.logger ?? pino({ level: 'silent' })
     if (options.fog.length === 0)
       throw new PinGoError('FOG_UNKNOWN', 'No fog node is given.', { hint: 'Pass its multiaddr with --fog.' })
-    await mkdir(options.home, { recursive: true, mode: 0o700 })
-    const identity = await loadIdentity(join(options.home, 'identity.key'))
-    const hardware = readHardware()
-    const flops = await benchmark(join(options.home, 'benchmark.json'), hardware)
+    const offer = offerOf(options.settings)
     let diskChanged = () => {}
-    const disk = await ContributorDisk.open(join(options.home, 'cache'), {
-      quotaBytes: offer.diskBytes,
-      keepFreeBytes: settings.keepFreeBytes,
-      onChange: () => diskChanged(),
-    })
-    const history = History.open(join(options.home, 'history.sqlite'), {
-      onFailure: (error) => logger.warn({ error: sentence(error) }, 'the history cannot be written'),
-    })
-    const host = await Host.start({ identity })
-    const bandwidth = new Bandwidth({
-      file: join(options.home, 'bandwidth.json'),
-      limits: settings,
-      onCap: () => logger.warn({ monthlyBytes: settings.monthlyBytes }, "the month's data volume is used up"),
-      onFailure: (error) => logger.warn({ error: sentence(error) }, 'the data volume cannot be kept'),
-    })
-    const forecast = await ForecastFile.open(join(options.home, 'forecast.json'), {
-      now: Date.now(),
-      onFailure: (error) => logger.warn({ error: sentence(error) }, 'the forecast cannot be kept'),
-    })
-    const unregister = registerNode()
-    const watch =
-      options.watch ??
-      watchOwner({
-        settings,
-        own: () => [process.pid],
-        home: options.home,
-        month: () => bandwidth.month(),
-        isDiskLow: () => disk.isLow,
-        logger,
-      })
-    const contributor = new Contributor(
-      { ...options, logger },
-      { identity, host, disk, history, bandwidth, forecast, unregister },
-      { offer, hardware, flops, watch },
-    )
+    const parts = await openParts({ ...options, logger, onDiskChange: () => diskChanged() })
+    const contributor = new Contributor({ ...options, logger }, parts, offer)
     contributor.#kept = await KeptWork.open(options.home, contributor.#files, Date.now())
     diskChanged = () => contributor.#diskChanged()
-    void contributor.#stayConnected()
+    void contributor.#connection.stay()
     contributor.#beat()
     return contributor
   }
 
-  private constructor(
-    o: Settled,
-    parts: Parts,
-    machine: { offer: Offer & { slices: SliceOffer[] }; hardware: Hardware; flops: number; watch: OwnerWatch },
-  ) {
+  private constructor(o: Settled, parts: Parts, offer: Offer & { slices: SliceOffer[] }) {
     this.#o = o
     this.peerId = parts.identity.peerId
     this.closed = this.#ended.promise
     this.#settings = o.settings
-    this.#offer = machine.offer
-    this.#hardware = machine.hardware
-    this.#flops = machine.flops
+    this.#offer = offer
     this.#parts = parts
-    this.#files = new Files(parts.disk, () => (this.#source ? [this.#source] : []), parts.bandwidth)
-    this.#slices = machine.offer.slices.map((slice, index) => new Slice(index, slice, this.#portsOf(index)))
-    this.#watch = machine.watch
+    this.#connection = new Connection({
+      host: parts.host,
+      fog: o.fog,
+      bandwidth: parts.bandwidth,
+      monthlyBytes: () => this.#settings.monthlyBytes,
+      logger: o.logger,
+      hello: () => this.#hello(),
+      receive: (message) => this.#receive(message),
+      changed: () => this.#connectionChanged(),
+    })
+    const sources = () => (this.#connection.source ? [this.#connection.source] : [])
+    this.#files = new Files(parts.disk, sources, parts.bandwidth)
+    this.#slices = offer.slices.map((slice, index) => new Slice(index, slice, this.#portsOf(index)))
+    this.#watch = parts.watch
     this.#governor = new Governor({
       slices: () => this.#slices,
-      watch: machine.watch,
+      watch: parts.watch,
       cores: () => this.#offer.cores,
       residentBytes: (engine) => engine.residentBytes(),
       ownBytes: () => process.memoryUsage.rss(),
@@ -228,8 +162,8 @@ export class Contributor {
     const run = this.#slices.find((slice) => slice.run)?.run
     return {
       peerId: this.peerId,
-      connected: this.#channel !== undefined,
-      fog: this.#fog,
+      connected: this.#connection.current !== undefined,
+      fog: this.#connection.address,
       state: run?.progress.state ?? 'idle',
       slices: this.#slices.map((slice) => slice.report()),
       job: run?.lease.job,
@@ -239,7 +173,7 @@ export class Contributor {
       loss: run?.progress.loss,
       samplesAccepted: this.#accepted,
       samplesIncluded: this.#included,
-      reason: this.#reason,
+      reason: this.#connection.reason,
       disk: this.#parts.disk.status(),
     }
   }
@@ -252,7 +186,7 @@ export class Contributor {
       settings: this.#settings,
       offer: this.#offer,
       isLeaving: this.#leaving !== undefined,
-      connection: { connected: this.#channel !== undefined, address: this.#fog, reason: this.#reason },
+      connection: this.#connection,
       slices: this.#slices,
       governor: this.#governor,
       watch: this.#watch,
@@ -283,7 +217,7 @@ export class Contributor {
     void this.#parts.disk
       .limit({ quotaBytes: offer.diskBytes, keepFreeBytes: settings.keepFreeBytes })
       .catch((error) => this.#o.logger.warn({ error: sentence(error) }, 'the disk cannot be given back'))
-    if (isOther) this.#send({ type: 'offer', offer, flops: this.#flops })
+    if (isOther) this.#send({ type: 'offer', offer, flops: this.#parts.flops })
     this.#parts.bandwidth.change(settings)
     this.#watch.change(settings)
     this.#governor.touch()
@@ -312,18 +246,12 @@ export class Contributor {
     this.#watch.close()
     const done = Promise.all(this.#slices.map((slice) => slice.stop('leaving')))
     await Promise.race([done, sleep(LEAVE_TIMEOUT_MS, undefined, { ref: false })])
-    await this.#channel?.send({ type: 'leave' }).catch(() => undefined)
-    await this.#channel?.close().catch(() => undefined)
+    await this.#connection.leave()
     this.#stopping.abort()
     clearTimeout(this.#heart)
     await Promise.all(this.#slices.map((slice) => slice.close()))
-    await this.#parts.host.stop()
-    await this.#parts.disk.close()
-    this.#parts.history.close()
-    this.#parts.bandwidth.close()
     this.#files.close()
-    await this.#parts.forecast.save()
-    this.#parts.unregister()
+    await closeParts(this.#parts)
     this.#ended.resolve()
   }
 
@@ -347,7 +275,7 @@ export class Contributor {
         }),
       deliver: ({ id, ticket }, body, deadline, signal) =>
         sendUpdate({
-          source: () => this.#source!,
+          source: () => this.#connection.source!,
           lease: id,
           ticket,
           body,
@@ -358,7 +286,7 @@ export class Contributor {
         }),
       uploadMs: (bytes) => uploadMs(bandwidth, bytes),
       keep: async (lease, body, deadline) =>
-        this.#kept?.keep({ slice: index, lease, fog: this.#fogPeer, deadline }, body),
+        this.#kept?.keep({ slice: index, lease, fog: this.#connection.fogPeer, deadline }, body),
       tell: (message) => this.#send(message),
       accepted: (_, samples) => {
         this.#accepted += samples
@@ -370,7 +298,7 @@ export class Contributor {
           lease: lease.id,
           job: lease.job,
           jobName: lease.jobName,
-          fog: this.#fogPeer,
+          fog: this.#connection.fogPeer,
           round: lease.round,
           ...what,
         })
@@ -388,83 +316,29 @@ export class Contributor {
   /** Jobs of this machine's own fog node are its owner's: they run natively also where nothing keeps them apart. */
   #isolation(): OwnerSettings['isolation'] {
     const { isolation } = this.#settings
-    const isOwn = /^\/ip4\/127\.|^\/ip6\/::1\//.test(this.#fog ?? '')
-    return isolation === 'auto' && isOwn ? 'native' : isolation
+    return isolation === 'auto' && this.#connection.isOwn ? 'native' : isolation
   }
 
-  /** Dials the fog nodes in turn for as long as the contributor lives; pauses grow and are spread by chance. */
-  async #stayConnected(): Promise<void> {
-    const { signal } = this.#stopping
-    let pause = FIRST_RETRY_MS
-    for (let turn = 0; !this.#leaving && !signal.aborted; turn++) {
-      const address = this.#o.fog[turn % this.#o.fog.length]!
-      try {
-        await this.#volumeLeft()
-        await this.#serve(address)
-        pause = FIRST_RETRY_MS
-      } catch (error) {
-        this.#reason = sentence(error)
-        this.#o.logger.warn({ fog: address, reason: this.#reason }, 'no connection to the fog node')
-      }
-      this.#changed()
-      await sleep(pause * (0.5 + Math.random()), undefined, { signal }).catch(() => undefined)
-      pause = Math.min(pause * 2, LONGEST_RETRY_MS)
+  #hello(): ContributorMessage {
+    return {
+      type: 'hello',
+      version: VERSION,
+      name: this.#settings.name,
+      offer: this.#offer,
+      hardware: this.#parts.hardware,
+      flops: this.#parts.flops,
+      leases: [
+        ...this.#slices.flatMap(({ index, run }) => (run ? [{ lease: run.lease.id, slice: index }] : [])),
+        ...(this.#kept?.leases() ?? []),
+      ],
     }
   }
 
-  /** Even to be connected takes some of the month's volume: waits until there is some. */
-  async #volumeLeft(): Promise<void> {
-    const { bandwidth } = this.#parts
-    while (bandwidth.isCapped) {
-      this.#reason = sentence(capReached(this.#settings.monthlyBytes))
-      this.#changed()
-      await sleep(CAPPED_LOOK_MS, undefined, { signal: this.#stopping.signal })
-    }
-  }
-
-  /** One connection, from the dial to its end. Work goes on across connections. */
-  async #serve(address: string): Promise<void> {
-    const channel: ContributorChannel = await this.#parts.host.openChannel(address, contributorChannel, {
-      signal: this.#stopping.signal,
-    })
-    try {
-      const hello: ContributorMessage = {
-        type: 'hello',
-        version: VERSION,
-        name: this.#settings.name,
-        offer: this.#offer,
-        hardware: this.#hardware,
-        flops: this.#flops,
-        leases: [
-          ...this.#slices.flatMap(({ index, run }) => (run ? [{ lease: run.lease.id, slice: index }] : [])),
-          ...(this.#kept?.leases() ?? []),
-        ],
-      }
-      this.#count(hello, 'sent')
-      await channel.send(hello)
-      for await (const message of channel.messages) {
-        this.#count(message, 'received')
-        this.#receive(channel, address, message)
-      }
-    } finally {
-      if (this.#channel === channel) this.#channel = undefined
-      this.#challenged.end()
-      channel.abort(new Error('over'))
-    }
-  }
-
-  #receive(channel: ContributorChannel, address: string, message: FogMessage): void {
+  #receive(message: FogMessage): void {
     switch (message.type) {
-      case 'welcome': {
-        const { url, port, tls, pin } = message.data
-        this.#channel = channel
-        this.#fog = address
-        this.#reason = undefined
-        this.#source = { url: url ?? `${tls ? 'https' : 'http'}://${hostOf(channel.remoteAddress)}:${port}`, pin }
-        this.#o.logger.info({ fog: address }, 'connected to the fog node')
+      case 'welcome':
         void this.#handInKept()
         break
-      }
       case 'lease':
         this.#take(message.lease)
         break
@@ -488,15 +362,11 @@ export class Contributor {
     this.#changed()
   }
 
-  get #fogPeer(): string {
-    return this.#fog?.split('/p2p/')[1] ?? 'unknown'
-  }
-
   /** What a process before, which was killed, has kept of its long leases. */
   async #handInKept(): Promise<void> {
-    const accepted = await this.#kept?.handIn(this.#fogPeer, ({ id, ticket }, body, deadline) =>
+    const accepted = await this.#kept?.handIn(this.#connection.fogPeer, ({ id, ticket }, body, deadline) =>
       sendUpdate({
-        source: () => this.#source!,
+        source: () => this.#connection.source!,
         lease: id,
         ticket,
         body,
@@ -517,13 +387,12 @@ export class Contributor {
   }
 
   #send(message: ContributorMessage): void {
-    if (!this.#channel) return
-    this.#count(message, 'sent')
-    void this.#channel.send(message).catch(() => undefined)
+    this.#connection.send(message)
   }
 
-  #count(message: ContributorMessage | FogMessage, direction: 'sent' | 'received'): void {
-    this.#parts.bandwidth.count(encode(message).byteLength + FRAME_BYTES, direction)
+  #connectionChanged(): void {
+    if (!this.#connection.current) this.#challenged.end()
+    this.#changed()
   }
 
   #heart: NodeJS.Timeout | undefined
@@ -533,7 +402,7 @@ export class Contributor {
     for (const slice of this.#slices) slice.look()
     this.#changed()
     const isWorking = this.#slices.some(({ run }) => run)
-    if (this.#channel && !isWorking && this.#parts.bandwidth.isCapped) void this.#channel.close().catch(() => undefined)
+    if (!isWorking && this.#parts.bandwidth.isCapped) this.#connection.drop()
     this.#heart = setTimeout(() => this.#beat(), isWorking ? TRAINING_HEARTBEAT_MS : HEARTBEAT_MS)
   }
 
@@ -548,8 +417,8 @@ export class Contributor {
     const now = Date.now()
     const { forecast } = this.#parts
     const isNews = reason !== 'starting' && forecast.observe(now, reason === undefined)
-    const isFirst = this.#toldOn !== this.#channel
-    this.#toldOn = this.#channel
+    const isFirst = this.#toldOn !== this.#connection.current
+    this.#toldOn = this.#connection.current
     this.#send({
       type: 'heartbeat',
       rssBytes: process.memoryUsage.rss(),
@@ -573,9 +442,3 @@ export class Contributor {
 
 const offerOf = ({ cores, memoryBytes, diskBytes, slices }: OwnerSettings): Offer & { slices: SliceOffer[] } =>
   resolveOffer({ cores, memoryBytes, diskBytes }, slices)
-
-/** The host part of a multiaddr, as a URL wants it. */
-function hostOf(multiaddr: string): string {
-  const [, kind, host = '127.0.0.1'] = multiaddr.split('/')
-  return kind === 'ip6' ? `[${host}]` : host
-}

@@ -225,11 +225,6 @@ export class BrowserContributor {
       case 'included':
         this.#included += message.samples
         break
-      case 'challenge':
-        // browsers do not take part yet: said at once, so that nobody waits
-        for (const slice of message.slices)
-          socket.send({ type: 'answer', challenge: message.id, slice, state: 'paused' })
-        break
     }
     this.#changed()
   }
