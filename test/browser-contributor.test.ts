@@ -95,7 +95,16 @@ train: { ${train} }
   }
   async function native(name: string): Promise<() => Promise<unknown>> {
     const home = place.path(name)
-    const node = await place.node(['contribute', '--always', '--home', home, '--name', name, '--fog', fog.multiaddrs[0]!])
+    const node = await place.node([
+      'contribute',
+      '--always',
+      '--home',
+      home,
+      '--name',
+      name,
+      '--fog',
+      fog.multiaddrs[0]!,
+    ])
     return () => {
       node.child.kill('SIGTERM')
       return node.ended
