@@ -145,3 +145,14 @@ test('what is wrong is found by the doctor, who ends with 1; a service is printe
   const absent = await place.run(['contribute', 'uninstall-service'], { env })
   assert.match(absent.stderr, /^pingo: No service of a contributor is installed here\./)
 })
+
+test('without release keys an update asks for nothing and says so', async () => {
+  await using place = await Place.create()
+  const check = await place.run(['contribute', 'update', '--check', '--json', '--from', 'http://127.0.0.1:1/release'])
+  assert.equal(check.code, 0, check.stderr)
+  assert.equal(JSON.parse(check.stdout).state, 'off')
+  const update = await place.run(['contribute', 'update'])
+  assert.equal(update.code, 1)
+  assert.match(update.stderr, /^pingo: Updates are off: .*\nNothing is asked for and nothing is installed\./)
+  assert.ok(!existsSync(place.path('home', 'contributor')))
+})

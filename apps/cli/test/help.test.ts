@@ -23,6 +23,7 @@ const COMMANDS = [
   'contribute install-service',
   'contribute uninstall-service',
   'contribute diagnostics',
+  'contribute update',
   'contribute leave',
   'new',
   'data import',

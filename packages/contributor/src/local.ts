@@ -24,3 +24,14 @@ export {
   wordName,
   wordText,
 } from './owner/words.ts'
+export { RELEASE_POLICY, type ReleasePolicy } from './update/keys.ts'
+export {
+  cameUp,
+  checkUpdate,
+  newestProven,
+  startInstalled,
+  type UpdateCheck,
+  type UpdateOptions,
+  type UpdateResult,
+  update,
+} from './update/update.ts'

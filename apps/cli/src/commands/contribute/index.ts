@@ -9,6 +9,7 @@ import { type RunOptions, run, settingOptions } from './run.ts'
 import { installServiceCommand, uninstallServiceCommand } from './service.ts'
 import { getCommand, setCommand } from './settings.ts'
 import { statusCommand } from './status.ts'
+import { updateCommand } from './update.ts'
 
 export function contributeCommand(context: Context): Command {
   const contribute = command('contribute', 'Lend CPU, memory and disk of this machine to the network.', [
@@ -44,5 +45,6 @@ export function contributeCommand(context: Context): Command {
     .addCommand(installServiceCommand(context))
     .addCommand(uninstallServiceCommand(context))
     .addCommand(diagnosticsCommand(context))
+    .addCommand(updateCommand(context))
     .addCommand(leaveCommand(context))
 }

@@ -2,21 +2,27 @@ import { join } from 'node:path'
 import { findEndpoint } from '@pingo/client/local'
 import type { Contributor, ContributorStatus, ControlPort } from '@pingo/contributor'
 import {
+  cameUp,
+  findContributor,
+  RELEASE_POLICY,
   readMachine,
   readWords,
   SettingsFile,
   settingsView,
+  startInstalled,
   WORD_NAMES,
   WORDS,
   type WordName,
 } from '@pingo/contributor/local'
-import { type MachineView, PinGoError } from '@pingo/wire'
+import { type MachineView, PinGoError, sentence } from '@pingo/wire'
 import { Option } from 'commander'
 import type { JsonOption } from '../../context.ts'
 import { bytes, count } from '../../format.ts'
+import { handOver } from '../../local/hand-over.ts'
 import { askedToEnd } from '../../local/node-life.ts'
 import { createFileLogger } from '../../local/rotating-log.ts'
 import { Output } from '../../output.ts'
+import { version } from '../../version.ts'
 import { pauseSentence } from '../../view/machine-lines.ts'
 import { MachineLive, watchKeys } from '../../view/machine-live.ts'
 import { PAGES } from '../fog/index.ts'
@@ -60,6 +66,8 @@ export async function run(options: RunOptions, signal: AbortSignal): Promise<voi
   const overrides = overridesOf(options)
   readWords(overrides, machine)
   const fog = options.fog?.map(multiaddr) ?? (await knownFog())
+  // after what the owner may have mistyped, which is no fault of a new version
+  await handOver({ entry: () => newerVersion(home), args: process.argv.slice(2), signal })
   const { Contributor, serveControl } = await import('@pingo/contributor')
   const file = await SettingsFile.open(home, { machine, overrides })
   const logger = createFileLogger(join(home, 'log'), 'contributor', options.verbose)
@@ -75,6 +83,7 @@ export async function run(options: RunOptions, signal: AbortSignal): Promise<voi
     const leaving = Promise.withResolvers<void>()
     const view = () => withNotices(contributor!.view(), file)
     control.attach(portOf(contributor, file, view, () => leaving.resolve()))
+    await cameUp(home, version()).catch((error) => logger.warn({ error: sentence(error) }, 'update state not written'))
     file.onChange((settings) => contributor!.change(settings))
     const asked = Promise.race([askedToEnd(signal, options), leaving.promise])
     await firstConnection(connected.promise, asked, () => contributor!.status(), fog)
@@ -89,6 +98,10 @@ export async function run(options: RunOptions, signal: AbortSignal): Promise<voi
       output.note(`Left the network; ${count(credit)} samples of this machine are in trained models.`)
   }
 }
+
+/** What an update installed; not where a contributor runs already: that start fails whatever its version. */
+const newerVersion = async (home: string): Promise<string | undefined> =>
+  (await findContributor(home)) ? undefined : startInstalled(home, version(), RELEASE_POLICY)
 
 /** From the first connection until its end is asked for: says that it is ready, then what it does. */
 async function work(
