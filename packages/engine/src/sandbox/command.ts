@@ -28,7 +28,7 @@ export function bubblewrap(
   for (const sight of sights)
     if ('link' in sight) args.push('--symlink', sight.link, sight.path)
     else args.push('--ro-bind-try', sight.from, sight.path)
-  args.push('--dir', '/work', '--chdir', '/work', '--remount-ro', '/')
+  args.push('--dir', '/pingo-empty', '--chdir', '/pingo-empty', '--remount-ro', '/')
   if (options.isFiltered) args.push('--seccomp', String(FILTER_FD))
   return { file: bwrap, args: [...args, '--'] }
 }
