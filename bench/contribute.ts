@@ -21,6 +21,7 @@ const BATCH = 64
 /** What is still used after the owner has begun counts as gone below this part of the lent cores. */
 const GONE_SHARE = 0.1
 const SAMPLE_MS = 50
+const WINDOW_MS = 500
 /** So long is watched after the owner began, and rested between trials. */
 const WATCH_MS = 3_000
 const REST_MS = 3_000
@@ -82,15 +83,12 @@ async function makingWay({ trials }: Flags): Promise<Row[]> {
     const before = await stage.view()
     const began = performance.now()
     owner.begin()
-    let last = 0
-    let [cpu, at] = [cpuMsOf(pid), began]
-    while (at - began < WATCH_MS - SAMPLE_MS) {
+    const samples = [{ at: began, cpu: cpuMsOf(pid) }]
+    while (samples.at(-1)!.at - began < WATCH_MS - SAMPLE_MS) {
       await sleep(SAMPLE_MS)
-      const now = performance.now()
-      const used = cpuMsOf(pid)
-      if ((used - cpu) / (now - at) > GONE_SHARE * CORES) last = now - began
-      ;[cpu, at] = [used, now]
+      samples.push({ at: performance.now(), cpu: cpuMsOf(pid) })
     }
+    const last = lastOver(samples, GONE_SHARE * CORES) - began
     await owner.done()
     gone.push(last)
     await sleep(REST_MS)
@@ -115,6 +113,19 @@ async function makingWay({ trials }: Flags): Promise<Row[]> {
       holds: Math.max(...lost) <= CORES,
     },
   ]
+}
+
+/**
+ * When the use of the CPU was last above a limit: the end of the last sample that begins a window of half a second in which it was. The kernel counts in
+ * steps of 10 ms, so that single samples say little.
+ */
+function lastOver(samples: readonly { at: number; cpu: number }[], cores: number): number {
+  let last = samples[0]!.at
+  for (const [i, { at, cpu }] of samples.entries()) {
+    const end = samples.find((other) => other.at >= at + WINDOW_MS)
+    if (end && (end.cpu - cpu) / (end.at - at) > cores) last = samples[i + 1]!.at
+  }
+  return last
 }
 
 /** What the owner's program gets done with a contributor at work, against the same without one; pairs in one run. */
