@@ -1,3 +1,4 @@
+import { setPriority } from 'node:os'
 import { join } from 'node:path'
 import { findEndpoint } from '@pingo/client/local'
 import type { Contributor, ContributorStatus, ControlPort } from '@pingo/contributor'
@@ -29,6 +30,7 @@ import { PAGES } from '../fog/index.ts'
 import { contributorHome } from './home.ts'
 
 /** How long the first connection may take before the command gives up. */
+const NODE_NICENESS = 10
 const CONNECT_TIMEOUT_MS = 10_000
 const LOOK_MS = 1_000
 
@@ -78,6 +80,7 @@ export async function run(options: RunOptions, signal: AbortSignal): Promise<voi
   let contributor: Contributor | undefined
   try {
     const connected = Promise.withResolvers<void>()
+    if (file.settings.when === 'idle') giveWay()
     const onChange = (status: ContributorStatus) => status.connected && connected.resolve()
     contributor = await Contributor.start({ home, fog, settings: file.settings, logger, onChange })
     const leaving = Promise.withResolvers<void>()
@@ -226,4 +229,13 @@ export function multiaddr(text: string): string {
   throw new PinGoError('FOG_ADDRESS_INVALID', `'${text.slice(0, 200)}' is not what contributors dial.`, {
     hint: 'They dial a multiaddr such as /ip4/192.168.1.5/tcp/7071/p2p/12D3Koo…, which the fog node prints as `join`.',
   })
+}
+
+/** The node itself is no hurry either: while the owner's programs want the CPU it gets a tenth of a core, which is enough to hand in what is done. */
+function giveWay(): void {
+  try {
+    setPriority(NODE_NICENESS)
+  } catch {
+    // some systems forbid it
+  }
 }
