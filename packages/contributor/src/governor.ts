@@ -7,14 +7,17 @@ import { UsedCores } from './used-cores.ts'
 /** How often pace and use are looked at while something runs, and while nothing does. */
 const LOOK_MS = 200
 const LOOK_IDLE_MS = 1_000
-/** A step that has not ended by then is frozen in the middle: the CPU is the owner's. */
-export const FREEZE_MS = 600
-/** Then it goes on at the lowest priority, to end the step and hand in what is done. */
-export const THAW_MS = 5_000
+/** An engine that has not reached the end of a step by then is frozen in the middle of it: the CPU is the owner's. */
+export const PARK_MS = 250
+/** An owner who is busy for a shorter time costs no lease: the slices wait in the middle of it. Then what is done is handed in. */
+export const HOLD_MS = 2_500
 /** A pause of this length gives memory back: engines end. */
 export const CLEAR_MS = 10_000
 /** What a slice's engine takes at least, bytes: as much must be allowed for it to work. */
 const LEAST_ENGINE_BYTES = 192 << 20
+
+/** Reasons that may be over in a moment. Others are known to last: what is done is handed in at once. */
+const BRIEF = new Set(['cpu-busy', 'pressure', 'user-active', 'starting'])
 
 export interface GovernorOptions {
   slices: () => readonly Slice[]
@@ -32,8 +35,8 @@ export interface GovernorOptions {
 }
 
 /**
- * Carries out what the owner's watch says: the share of the CPU; in a pause, whose end the watch makes come not too soon, the step under way ends, what
- * is done is handed in, and memory is given back when it lasts. A step that is too long for that is frozen meanwhile.
+ * Carries out what the owner's watch says: the share of the CPU, parking and freezing when the owner is busy, handing in when that lasts, memory
+ * given back. Short bursts of the owner only stop the steps; what lasts ends the leases with their partial work handed in.
  */
 export class Governor {
   readonly #o: GovernorOptions
@@ -44,6 +47,7 @@ export class Governor {
   #verdict: Verdict
   /** Since when the owner has the CPU. */
   #pausedAt: number | undefined
+  #isHandedIn = false
   #timer: NodeJS.Timeout | undefined
   #freezing: NodeJS.Timeout | undefined
   #isClosed = false
@@ -90,9 +94,11 @@ export class Governor {
 
   #take(verdict: Verdict): void {
     if (this.#isClosed) return
+    const before = this.#verdict
     this.#verdict = verdict
     if (verdict.cores === 0) {
-      if (this.#pausedAt === undefined) this.#stop()
+      this.#pausedAt ??= this.#clock()
+      if (before.cores > 0 || before === verdict) this.#freezeSoon()
     } else if (this.#pausedAt !== undefined) this.#goOn()
     this.#look()
     this.#o.onChange()
@@ -100,6 +106,7 @@ export class Governor {
 
   #goOn(): void {
     this.#pausedAt = undefined
+    this.#isHandedIn = false
     clearTimeout(this.#freezing)
     for (const slice of this.#o.slices()) {
       slice.engine?.thaw()
@@ -107,17 +114,12 @@ export class Governor {
     }
   }
 
-  /** The owner is busy: the step under way is the last one, and what is done is handed in. */
-  #stop(): void {
-    this.#pausedAt = this.#clock()
-    for (const slice of this.#o.slices()) void slice.stop('paused').then(() => this.#o.onChange())
+  #freezeSoon(): void {
     clearTimeout(this.#freezing)
     this.#freezing = setTimeout(() => {
-      for (const { engine, run } of this.#o.slices()) if (engine && run?.progress.state === 'training') engine.freeze()
-      this.#freezing = setTimeout(() => {
-        for (const { engine } of this.#o.slices()) engine?.thaw()
-      }, THAW_MS)
-    }, FREEZE_MS)
+      if (!this.#isHeld || this.#isHandedIn) return
+      for (const { engine } of this.#o.slices()) if (engine && !engine.parked) engine.freeze()
+    }, PARK_MS)
   }
 
   #plan(): void {
@@ -148,10 +150,20 @@ export class Governor {
     for (const [index, share] of paces(demands, allowed, own).entries()) this.#pace(slices[index]!, share)
   }
 
-  /** A pause that lasts: memory is given back. */
+  /** The owner is busy: after a while what is done is handed in, later memory is given back. */
   #hold(now: number, slices: readonly Slice[]): void {
     const lasted = now - (this.#pausedAt ?? now)
-    if (lasted >= CLEAR_MS || this.#verdict.pause?.reason === 'memory-low')
+    const { reason } = this.#verdict.pause ?? {}
+    if (!this.#isHandedIn && (lasted >= HOLD_MS || (reason !== undefined && !BRIEF.has(reason)))) {
+      this.#isHandedIn = true
+      clearTimeout(this.#freezing)
+      for (const slice of slices) {
+        slice.engine?.thaw() // to end the step under way, at the lowest priority
+        void slice.stop('paused').then(() => this.#o.onChange())
+      }
+      this.#o.onChange()
+    }
+    if (this.#isHandedIn && (lasted >= CLEAR_MS || reason === 'memory-low'))
       for (const slice of slices) if (!slice.run && slice.engine) void slice.clear()
   }
 
