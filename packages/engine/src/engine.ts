@@ -8,7 +8,7 @@ import { ProcessHost } from './process-host.ts'
 import type { OpenReply, RuntimeName } from './protocol.ts'
 import { type Cgroup, claimCgroup, enterCgroup } from './sandbox/cgroup.ts'
 import { isolationView, runtimeWithin } from './sandbox/isolation.ts'
-import { BARE, idleClass, type Sandbox, sandbox } from './sandbox/sandbox.ts'
+import { BARE, idleClass, niceSession, type Sandbox, sandbox } from './sandbox/sandbox.ts'
 import { admit } from './screen.ts'
 import { ChildSession, type Session } from './session.ts'
 import { ChildTrainer, type Trainer, type TrainerProgram } from './trainer.ts'
@@ -44,8 +44,10 @@ export class Engine {
       niceness,
       maxMemoryBytes,
       sandbox: walls,
+      ownSession: options.idleClass === true,
     })
     if (options.idleClass) idleClass(host.pid)
+    if (niceness !== undefined) niceSession(host.pid, niceness)
     const engine = new Engine(host, options, walls, ownCgroup(host, options))
     if (signal?.aborted) {
       engine.#onAbort()

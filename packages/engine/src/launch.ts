@@ -53,6 +53,7 @@ export async function launch(
   settings: ChildSettings,
   niceness: number | undefined,
   { wrapper, filter }: Pick<Sandbox, 'wrapper' | 'filter'>,
+  ownSession = false,
 ): Promise<Launched> {
   const folder = await realpath(await mkdtemp(join(tmpdir(), 'pingo-engine-')))
   let child: ChildProcess
@@ -64,6 +65,8 @@ export async function launch(
       serialization: 'advanced',
       stdio: ['ignore', 'ignore', 'pipe', 'ipc', 'pipe', 'pipe', ...(filter ? ['pipe' as const] : [])],
       windowsHide: true,
+      // on Windows that is a console of its own
+      detached: ownSession && process.platform !== 'win32',
     })
   } catch (cause) {
     rmSync(folder, REMOVE)

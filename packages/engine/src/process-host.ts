@@ -17,6 +17,8 @@ export interface ProcessHostOptions {
   /** Resident memory at which the child is killed, bytes. */
   maxMemoryBytes: number | undefined
   sandbox: Sandbox
+  /** In a session of its own, where the system has such. */
+  ownSession?: boolean
 }
 
 /** A child process in an empty folder with an empty environment. It keeps its parent alive, and its memory is watched, while busy. */
@@ -37,7 +39,10 @@ export class ProcessHost implements Host {
 
   /** @throws PinGoError ENGINE_START_FAILED, ENGINE_TIMEOUT */
   static async start(options: ProcessHostOptions): Promise<ProcessHost> {
-    return new ProcessHost(await launch(options.settings, options.niceness, options.sandbox), options.maxMemoryBytes)
+    return new ProcessHost(
+      await launch(options.settings, options.niceness, options.sandbox, options.ownSession),
+      options.maxMemoryBytes,
+    )
   }
 
   private constructor(

@@ -1,5 +1,7 @@
 import { execFile, spawn } from 'node:child_process'
+import { readFileSync, writeFileSync } from 'node:fs'
 import type { Socket } from 'node:net'
+import { join } from 'node:path'
 import { getuid } from 'node:process'
 import type { IsolationView } from '@pingo/wire'
 import { bubblewrap, FILTER_FD, limited, namespaces, type Wrapper } from './command.ts'
@@ -108,4 +110,18 @@ export function feed(stdio: ArrayLike<unknown>, filter: Uint8Array): void {
  */
 export function idleClass(pid: number, chrt = findTools().chrt): void {
   if (chrt) execFile(chrt, ['--all-tasks', '--idle', '--pid', '0', String(pid)], { env: {} }, () => {})
+}
+
+/**
+ * Linux divides the CPU among sessions first where autogroups are on, as they are on most desktops (sched(7)): a nice value, and the idle class too, then count only
+ * within a session. So a process that has a session of its own has that made nice as well. Silent where it shares the session of this process,
+ * whose other programs are the owner's, and where it cannot be done.
+ */
+export function niceSession(pid: number, niceness: number, proc = '/proc'): void {
+  try {
+    const group = (of: string): string => readFileSync(join(proc, of, 'autogroup'), 'latin1').split(' ')[0]!
+    if (group(String(pid)) !== group('self')) writeFileSync(join(proc, String(pid), 'autogroup'), String(niceness))
+  } catch {
+    // no autogroups here
+  }
 }
