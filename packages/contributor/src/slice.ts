@@ -21,8 +21,6 @@ const IDLE_CLEAR_MS = 60_000
 
 /** Pace of training while a challenge runs: next to nothing, but not 0, at which the challenge would wait too. */
 const HELD_PACE = 0.001
-/** An engine that was started for a challenge stays so long for a lease that may follow. */
-const AFTER_CHALLENGE_MS = 3_000
 
 type Reason = Extract<ContributorMessage, { type: 'release' }>['reason']
 
@@ -176,7 +174,8 @@ export class Slice {
         state = 'back'
         this.pace(this.#pace)
         this.#idleSince = this.#ports.clock()
-        if (!hadEngine) setTimeout(() => void this.clear(), AFTER_CHALLENGE_MS).unref()
+        // a challenge leaves a large heap: the next lease is better off with an engine of its own
+        if (!hadEngine) void this.clear()
       },
     }
   }
