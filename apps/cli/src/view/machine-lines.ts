@@ -54,7 +54,7 @@ export function machineLines(view: MachineView, { now, width, colour }: Look): s
   if (view.capacity)
     put(
       'credited',
-      `${cores(view.capacity.creditedCores)} of ${cores(view.capacity.claimedCores)} cores shown in ${plural(view.capacity.challenges, 'challenge')}`,
+      `${view.capacity.creditedCores.toFixed(2)} of ${cores(view.capacity.claimedCores)} shown in ${plural(view.capacity.challenges, 'challenge')}`,
     )
   const forecast = forecastText(view)
   if (forecast) put('forecast', forecast)
