@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { availableParallelism, constants, setPriority } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Load, loadSensor } from '../packages/contributor/src/owner/cpu.ts'
-import type { OwnerSettings } from '../packages/contributor/src/owner/settings.ts'
+import { lent } from '../packages/contributor/src/owner/simulation/lent.ts'
 import { simulate } from '../packages/contributor/src/owner/simulation/simulate.ts'
 import { desktopTrace, seeded } from '../packages/contributor/src/owner/simulation/traces.ts'
 import { violations } from '../packages/contributor/src/owner/simulation/violations.ts'
@@ -13,28 +13,6 @@ export const summary =
   'giving way to the owner: eight hours of simulated desktops through the real gate, limits on random settings, and real load [--seeds 20] [--hogs 20]'
 
 const SETTLE_MS = 60_000
-
-/** All of a machine is lent, with the defaults of the rest. */
-const lent = (cores: number): OwnerSettings => ({
-  name: 'bench',
-  cores,
-  memoryBytes: 2 ** 33,
-  diskBytes: 2 ** 30,
-  keepFreeBytes: 0,
-  slices: 0,
-  when: 'idle',
-  pauseAtShare: 0.25,
-  inputIdleMs: 0,
-  schedule: [],
-  onBattery: false,
-  leastBatteryShare: 0,
-  maxTemperatureC: 0,
-  onMetered: false,
-  bytesPerSecond: 0,
-  monthlyBytes: 0,
-  applications: [],
-  isolation: 'auto',
-})
 
 export default async function owner(args: string[]): Promise<Row[]> {
   const seeds = argument(args, '--seeds', 20)
@@ -51,7 +29,7 @@ function desktops(seeds: number): Row[] {
   for (const cores of [2, 4, 16])
     for (let seed = 1; seed <= seeds; seed++) {
       const startAt = Date.UTC(2026, 0, 14)
-      const machine = { settings: lent(cores), capacityCores: cores, startAt, random: seeded(seed + 1e6) }
+      const machine = { settings: lent({ cores }), capacityCores: cores, startAt, random: seeded(seed + 1e6) }
       const outcome = simulate(desktopTrace(seed, cores), machine)
       most = Math.max(most, outcome.mostChanges)
       changes += outcome.changes
@@ -97,7 +75,7 @@ async function realLoad(times: number): Promise<Row[]> {
     looksUs += user + system
     return said
   }
-  const watch = watchOwner({ settings: lent(cores), own, load })
+  const watch = watchOwner({ settings: lent({ cores }), own, load })
   watch.onChange(({ pause }) => {
     for (const worker of work) worker.kill(pause ? 'SIGSTOP' : 'SIGCONT')
   })
@@ -105,7 +83,7 @@ async function realLoad(times: number): Promise<Row[]> {
   try {
     for (let i = 0; i < times; i++) {
       // settings that change end a pause as soon as the CPU is calm
-      watch.change(lent(cores))
+      watch.change(lent({ cores }))
       if (!(await until(() => watch.verdict.cores > 0, SETTLE_MS))) break
       // at any moment between two looks
       await sleep(1_000 + 37 * (i % 11))

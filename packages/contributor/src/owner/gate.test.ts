@@ -5,30 +5,12 @@ import { type GateState, newGate, stepGate } from './gate.ts'
 import { nextOpening } from './opening.ts'
 import { REASONS } from './reasons.ts'
 import type { OwnerSettings } from './settings.ts'
+import { lent } from './simulation/lent.ts'
 import type { Readings, Verdict } from './verdict.ts'
 
 const GIB = 2 ** 30
 const START = Date.UTC(2026, 0, 14, 12)
-const settings: OwnerSettings = {
-  name: 'test',
-  cores: 4,
-  memoryBytes: 8 * GIB,
-  diskBytes: GIB,
-  keepFreeBytes: GIB,
-  slices: 0,
-  when: 'idle',
-  pauseAtShare: 0.25,
-  inputIdleMs: 0,
-  schedule: [],
-  onBattery: false,
-  leastBatteryShare: 0,
-  maxTemperatureC: 0,
-  onMetered: false,
-  bytesPerSecond: 0,
-  monthlyBytes: 0,
-  applications: [],
-  isolation: 'auto',
-}
+const settings = lent({ keepFreeBytes: GIB })
 const quiet: Omit<Readings, 'at'> = {
   capacityCores: 4,
   othersCores: 0,

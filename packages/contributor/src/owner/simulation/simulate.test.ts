@@ -1,30 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { OwnerSettings } from '../settings.ts'
+import { lent } from './lent.ts'
 import { simulate } from './simulate.ts'
 import { desktopTrace, seeded } from './traces.ts'
 import { violations } from './violations.ts'
 
-const settings: OwnerSettings = {
-  name: 'test',
-  cores: 4,
-  memoryBytes: 2 ** 33,
-  diskBytes: 2 ** 30,
-  keepFreeBytes: 0,
-  slices: 0,
-  when: 'idle',
-  pauseAtShare: 0.25,
-  inputIdleMs: 0,
-  schedule: [],
-  onBattery: false,
-  leastBatteryShare: 0,
-  maxTemperatureC: 0,
-  onMetered: false,
-  bytesPerSecond: 0,
-  monthlyBytes: 0,
-  applications: [],
-  isolation: 'auto',
-}
+const settings = lent()
 
 for (const seed of [1, 2, 3])
   test(`eight hours of a desktop, seed ${seed}: calm, greedy when idle, quick to give way`, () => {
