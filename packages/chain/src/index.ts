@@ -1,2 +1,13 @@
-// The public face of the package.
-export {}
+/**
+ * PINGO and the pass on TON: contracts, wrappers, and all that a program needs to use them.
+ *
+ * @example
+ * const minter = JettonMinter.fromConfig({ kind: 'pingo', maxSupply, admin, content: encodeMetadata(words) })
+ * await endpoint.open(minter).sendGenesis(sender, holders)
+ */
+export { artifact, codeOf } from './compile/artifacts.ts'
+export type { Compiled } from './compile/compile.ts'
+export { CONTRACTS, type ContractName } from './compile/contracts.ts'
+export * from './contracts/jetton.ts'
+export * as schema from './schema/index.ts'
+export { decodeMetadata, encodeMetadata, type TokenMetadata } from './token/metadata.ts'

@@ -1,0 +1,12 @@
+/**
+ * The contracts: where each begins, and which folder stands for `@profile` in it. A jetton's sources are compiled twice: sharded for
+ * PINGO, plain for the tokens that people launch.
+ */
+export const CONTRACTS = {
+  'pingo-minter': { entry: 'jetton/minter.tolk', profile: 'profiles/sharded' },
+  'pingo-wallet': { entry: 'jetton/wallet.tolk', profile: 'profiles/sharded' },
+  'meme-minter': { entry: 'jetton/minter.tolk', profile: 'profiles/plain' },
+  'meme-wallet': { entry: 'jetton/wallet.tolk', profile: 'profiles/plain' },
+} as const satisfies Record<string, { entry: string; profile: string }>
+
+export type ContractName = keyof typeof CONTRACTS
