@@ -10,6 +10,7 @@ export const EXIT = {
   // PinGo's own
   NOT_ADMIN: 100,
   SUPPLY_MISMATCH: 101,
+  WRONG_PROOF: 102,
 } as const
 
 /** What an exit code means, in words for people. */
@@ -22,6 +23,7 @@ export const EXIT_WORDS: Record<keyof typeof EXIT, string> = {
   UNKNOWN_OP: 'the contract does not know this message',
   NOT_ADMIN: 'only the deployer may do this, and only once',
   SUPPLY_MISMATCH: 'the parts do not add up to the supply',
+  WRONG_PROOF: 'the proof is of another tree or does not show this account',
 }
 
 /** The constants for Tolk: the text of `contracts/exits.tolk`. */
