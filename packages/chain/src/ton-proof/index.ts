@@ -1,0 +1,15 @@
+export * from './check.ts'
+export {
+  MAINNET,
+  MAX_DOMAIN_AND_PAYLOAD_BYTES,
+  MAX_DOMAIN_BYTES,
+  MAX_PAYLOAD_BYTES,
+  MAX_REQUEST_BYTES,
+  parseTonProof,
+  signatureDomain,
+  TESTNET,
+  TonProofRequest,
+  tonProofBytes,
+} from './message.ts'
+export * from './payloads.ts'
+export { WALLET_CODES, type WalletCode } from './wallet-state.ts'
