@@ -7,6 +7,11 @@ export const CONTRACTS = {
   'pingo-wallet': { entry: 'jetton/wallet.tolk', profile: 'profiles/sharded' },
   'meme-minter': { entry: 'jetton/minter.tolk', profile: 'profiles/plain' },
   'meme-wallet': { entry: 'jetton/wallet.tolk', profile: 'profiles/plain' },
+  'emission-vault': { entry: 'token/emission-vault.tolk', profile: 'profiles/sharded' },
+  'jetton-vesting': { entry: 'token/jetton-vesting.tolk', profile: 'profiles/sharded' },
+  'meme-vesting': { entry: 'token/jetton-vesting.tolk', profile: 'profiles/plain' },
+  'reward-distributor': { entry: 'rewards/reward-distributor.tolk', profile: 'profiles/sharded' },
+  'reward-account': { entry: 'rewards/reward-account.tolk', profile: 'profiles/sharded' },
 } as const satisfies Record<string, { entry: string; profile: string }>
 
 export type ContractName = keyof typeof CONTRACTS

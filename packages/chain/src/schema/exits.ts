@@ -11,6 +11,15 @@ export const EXIT = {
   NOT_ADMIN: 100,
   SUPPLY_MISMATCH: 101,
   WRONG_PROOF: 102,
+  TOO_EARLY: 103,
+  NOTHING_DUE: 104,
+  WRONG_EPOCH: 105,
+  NOT_FUNDED: 106,
+  NOT_ACCOUNT: 107,
+  NOT_DISTRIBUTOR: 108,
+  TOO_MANY_TRANCHES: 109,
+  WRONG_SIGNATURE: 110,
+  STALE: 111,
 } as const
 
 /** What an exit code means, in words for people. */
@@ -24,6 +33,15 @@ export const EXIT_WORDS: Record<keyof typeof EXIT, string> = {
   NOT_ADMIN: 'only the deployer may do this, and only once',
   SUPPLY_MISMATCH: 'the parts do not add up to the supply',
   WRONG_PROOF: 'the proof is of another tree or does not show this account',
+  TOO_EARLY: 'it is too early for this',
+  NOTHING_DUE: 'there is nothing to pay',
+  WRONG_EPOCH: 'the epoch is not the next one, or promises less than the one before',
+  NOT_FUNDED: 'more is promised or asked for than came in',
+  NOT_ACCOUNT: 'the sender is not the account that it claims to be',
+  NOT_DISTRIBUTOR: 'only the distributor may do this',
+  TOO_MANY_TRANCHES: 'the account has too many locked parts: release what is vested first',
+  WRONG_SIGNATURE: 'the signature is not by the key that was fixed for this',
+  STALE: 'this was used before',
 }
 
 /** The constants for Tolk: the text of `contracts/exits.tolk`. */

@@ -107,13 +107,21 @@ export function opOf(body: Cell | Slice): number | undefined {
 
 /** Tolk's structs of the layouts, in order: the text of `contracts/messages.tolk` and `storage.tolk`. */
 export function toTolk(layouts: readonly Layout[]): string {
-  return layouts
+  const parts = layouts.flatMap(({ fields }) =>
+    Object.values(fields as Fields).filter((field) => typeof field !== 'string'),
+  )
+  return [...new Set([...parts, ...layouts])]
     .map(({ name, op, doc, fields }) => {
-      const prefix = op === undefined ? '' : ` (0x${op.toString(16).padStart(8, '0')})`
+      const prefix = op === undefined ? '' : ` (${hex(op)})`
       const lines = Object.entries(fields as Fields).map(([key, field]) => `    ${key}: ${tolkType(field)}\n`)
-      return `/// ${doc}\nstruct${prefix} ${name} {\n${lines.join('')}}\n`
+      const constant = op === undefined ? '' : `const OP_${name} = ${hex(op)}\n`
+      return `/// ${doc}\nstruct${prefix} ${name} {\n${lines.join('')}}\n${constant}`
     })
     .join('\n')
+}
+
+function hex(op: number): string {
+  return `0x${op.toString(16).padStart(8, '0')}`
 }
 
 function tolkType(field: Field): string {

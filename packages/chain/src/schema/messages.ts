@@ -100,3 +100,216 @@ export const JettonWalletStorage = storage('JettonWalletStorage', 'of a wallet',
   owner: 'address',
   minter: 'address',
 })
+
+// ---------------------------------------------------------------- emission vault
+
+/** What never changes in an emission vault. */
+export const EmissionConfig = storage('EmissionConfig', 'what never changes in an emission vault', {
+  minter: 'address',
+  walletCode: 'cell',
+  distributor: 'address',
+  /** When epoch 0 begins, seconds since 1970. */
+  start: 'uint32',
+  epochSeconds: 'uint32',
+  /** Share of `rest` that one epoch may release at most, in 2^-64. */
+  decay: 'uint64',
+  /** What an epoch releases for each unit of fees, in 2^-16; at most 1, so that paying oneself never pays. */
+  feeShare: 'uint32',
+})
+
+/** Storage of an emission vault: what is left, and where in the curve it stands. */
+export const EmissionVaultStorage = storage('EmissionVaultStorage', 'of an emission vault', {
+  /** Units that are left to emit. */
+  rest: 'coins',
+  /** Units of protocol fees that came in since the last release. */
+  fees: 'coins',
+  /** Units that the next epoch releases even without fees; declines with the curve. */
+  floor: 'coins',
+  /** Epochs that were released. */
+  epoch: 'uint32',
+  wallet: 'address?',
+  config: EmissionConfig,
+})
+
+/** Anyone to vault: release the epochs that have ended. */
+export const ReleaseEpochs = message(
+  'ReleaseEpochs',
+  ownOp('release_epochs'),
+  'releases up to `most` epochs that have ended',
+  { queryId: 'uint64', most: 'uint8' },
+)
+
+/** Forward payload of PINGO that a paid job gives to the network: counts as fees of the running epoch. */
+export const ProtocolFee = message('ProtocolFee', ownOp('protocol_fee'), 'forward payload: a fee of a paid job', {})
+
+/** Forward payload of what a vault releases. */
+export const EpochFunding = message('EpochFunding', ownOp('epoch_funding'), 'forward payload: what epochs released', {
+  /** The first epoch that is still to come. */
+  nextEpoch: 'uint32',
+})
+
+// ---------------------------------------------------------------- vesting
+
+/** What never changes in a vesting contract. */
+export const VestingConfig = storage('VestingConfig', 'what never changes in a vesting contract', {
+  minter: 'address',
+  walletCode: 'cell',
+  beneficiary: 'address',
+  total: 'coins',
+  /** Seconds since 1970. */
+  start: 'uint32',
+  /** Seconds after `start` in which nothing is vested. */
+  cliff: 'uint32',
+  /** Seconds after the cliff in which all is vested, linearly. */
+  duration: 'uint32',
+})
+
+/** Storage of a vesting contract: nothing until `start + cliff`, then linear for `duration`. */
+export const JettonVestingStorage = storage('JettonVestingStorage', 'of a vesting contract', {
+  released: 'coins',
+  wallet: 'address?',
+  config: VestingConfig,
+})
+
+/** Anyone to a vesting contract or a claimant to its reward account: pay out what is vested. */
+export const Release = message('Release', ownOp('release'), 'pays what is vested to the beneficiary', {
+  queryId: 'uint64',
+})
+
+// ---------------------------------------------------------------- rewards and airdrop
+
+/** Who may do what with a distributor; never changes. */
+export const DistributorRoles = storage('DistributorRoles', 'who may do what with a distributor; never changes', {
+  /** Sets roots. */
+  authority: 'address',
+  /** Ed25519 key whose signature slashes. */
+  arbiter: 'uint256',
+  /** Where slashed and unclaimed units go. */
+  treasury: 'address',
+})
+
+/** What never changes in a distributor. */
+export const DistributorConfig = storage('DistributorConfig', 'what never changes in a distributor', {
+  minter: 'address',
+  walletCode: 'cell',
+  accountCode: 'cell',
+  /** Percent of a claim that is paid at once. */
+  liquid: 'uint8',
+  /** Seconds over which the rest of a claim becomes free. */
+  lock: 'uint32',
+  /** When what nobody claimed goes to the treasury, seconds since 1970; 0 is never. */
+  deadline: 'uint32',
+  roles: DistributorRoles,
+})
+
+/** Storage of a distributor: the root of what accounts have earned, and the money for it. */
+export const RewardDistributorStorage = storage('RewardDistributorStorage', 'of a distributor', {
+  wallet: 'address?',
+  epoch: 'uint32',
+  root: 'uint256',
+  /** Sum of all that the root's tree grants. */
+  promised: 'coins',
+  /** Units that came in. */
+  funded: 'coins',
+  /** Units that went out. */
+  paid: 'coins',
+  config: DistributorConfig,
+})
+
+/** Authority to distributor: the tree of one more epoch. */
+export const SetRoot = message('SetRoot', ownOp('set_root'), "the authority sets the next epoch's tree", {
+  queryId: 'uint64',
+  epoch: 'uint32',
+  root: 'uint256',
+  promised: 'coins',
+})
+
+/** Storage of a claimant's account with a distributor. */
+export const RewardAccountStorage = storage('RewardAccountStorage', "of a claimant's account", {
+  owner: 'address',
+  distributor: 'address',
+  /** Percent of a claim that is paid at once. */
+  liquid: 'uint8',
+  /** Seconds over which the rest of a claim becomes free. */
+  lock: 'uint32',
+  /** Units that were proven and taken, liquid and locked. */
+  claimed: 'coins',
+  /** Sum of the tranches. */
+  locked: 'coins',
+  /** Units of the tranches that were paid. */
+  released: 'coins',
+  tranchesCount: 'uint8',
+  /** Number of the last slash. */
+  slashes: 'uint32',
+  /** Newest first: one tranche for each day with a claim. */
+  tranches: 'cell?',
+})
+
+/** One locked part of an account. */
+export const Tranche = storage('Tranche', 'one locked part of an account, and those before it', {
+  amount: 'coins',
+  /** From when on it becomes free, linearly; seconds since 1970. */
+  since: 'uint32',
+  older: 'cell?',
+})
+
+/** Owner to account: `total` is what the tree grants; the proof shows it. */
+export const Claim = message('Claim', ownOp('claim'), 'the owner claims what the tree grants', {
+  queryId: 'uint64',
+  total: 'coins',
+  proof: 'cell',
+})
+
+/** Account to distributor: pay. Where `proof` is there, `total` must be what it shows. */
+export const Payout = message('Payout', ownOp('payout'), 'an account asks its distributor to pay', {
+  queryId: 'uint64',
+  /** What this adds to `claimed`. */
+  due: 'coins',
+  pay: 'coins',
+  total: 'coins',
+  owner: 'address',
+  proof: 'cell?',
+})
+
+/** What the arbiter signs: the hash of this cell. */
+export const SlashVerdict = message('SlashVerdict', ownOp('slash_verdict'), 'what the arbiter signs', {
+  distributor: 'address',
+  owner: 'address',
+  amount: 'coins',
+  sequence: 'uint32',
+  /** Hash of the evidence that the verdict rests on. */
+  evidence: 'uint256',
+})
+
+/** Anyone to distributor: a claimant's work was false, by the arbiter's word. */
+export const SlashReward = message(
+  'SlashReward',
+  ownOp('slash_reward'),
+  "takes locked rewards by the arbiter's verdict",
+  {
+    queryId: 'uint64',
+    signature: 'bits512',
+    verdict: SlashVerdict,
+  },
+)
+
+/** Distributor to account: a verdict. */
+export const SlashAccount = message('SlashAccount', ownOp('slash_account'), 'the distributor passes a verdict on', {
+  queryId: 'uint64',
+  amount: 'coins',
+  sequence: 'uint32',
+  respondTo: 'address',
+})
+
+/** Account to distributor: so much was taken. */
+export const Slashed = message('Slashed', ownOp('slashed'), 'an account tells what a verdict took', {
+  queryId: 'uint64',
+  amount: 'coins',
+  owner: 'address',
+  respondTo: 'address',
+})
+
+/** Anyone to distributor after its deadline: what nobody claimed goes to the treasury. */
+export const Sweep = message('Sweep', ownOp('sweep'), 'after the deadline: the rest goes to the treasury', {
+  queryId: 'uint64',
+})
