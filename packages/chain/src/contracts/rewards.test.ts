@@ -59,7 +59,7 @@ test('a claim pays a quarter at once and the rest over 180 days, as the model sa
   await setRoot(tree, 1_000_053n)
   const mine = account(alice.address)
   assert.ok(mine.address.equals(await distributor.getAccountAddress(alice.address)))
-  const grant = { total: 1_000_003n, proof: tree.proof(alice.address) }
+  const grant = tree.proof(alice.address)
   const first = await mine.sendClaim(alice.getSender(), grant)
   t.diagnostic(
     `gas: account ${gasOf(first.transactions, mine.address)}, distributor ${gasOf(first.transactions, distributor.address)}`,
@@ -94,22 +94,18 @@ test('false proofs are refused by the distributor and taken back by the account'
     [bob.address, 5000n],
   ])
   const mine = account(alice.address)
-  const false_ = [
-    { total: 9000n, proof: other.proof(alice.address) },
-    { total: 5000n, proof: tree.proof(bob.address) },
-    { total: 1001n, proof: tree.proof(alice.address) },
-    { total: 1000n, proof: beginCell().endCell() },
-  ]
+  const false_ = [other.proof(alice.address), tree.proof(bob.address), beginCell().endCell()]
   for (const grant of false_) {
     const { transactions } = await mine.sendClaim(alice.getSender(), grant)
-    assert.notEqual(exitOf(transactions, distributor.address), 0)
+    assert.notEqual(exitOf(transactions, mine.address) || exitOf(transactions, distributor.address), 0)
+    if (exitOf(transactions, mine.address) === -1) continue
     assert.deepEqual(
       { ...(await mine.getAccountData()), owner: 0, distributor: 0 },
       { owner: 0, distributor: 0, claimed: 0n, locked: 0n, free: 0n, slashes: 0 },
     )
   }
   assert.equal(await pingo.balance(alice.address), 0n)
-  const good = await mine.sendClaim(alice.getSender(), { total: 1000n, proof: tree.proof(alice.address) })
+  const good = await mine.sendClaim(alice.getSender(), tree.proof(alice.address))
   assert.equal(exitOf(good.transactions, distributor.address), 0)
   assert.equal(await pingo.balance(alice.address), 250n)
 })
@@ -118,7 +114,7 @@ test('only the owner claims, only an account asks for a payout, only the authori
   const { authority, alice, bob, account, distributor, setRoot } = await rewardWorld()
   const tree = CreditTree.from([[alice.address, 1000n]])
   await setRoot(tree, 1000n)
-  const grant = { total: 1000n, proof: tree.proof(alice.address) }
+  const grant = tree.proof(alice.address)
   const mine = account(alice.address)
   await mine.sendClaim(alice.getSender(), grant)
   const stolen = await mine.sendRelease(bob.getSender())
@@ -126,7 +122,13 @@ test('only the owner claims, only an account asks for a payout, only the authori
   const forged = await bob.send({
     to: distributor.address,
     value: toNano('0.2'),
-    body: encode(schema.Payout, { queryId: 0n, due: 5n, pay: 5n, total: 5n, owner: bob.address, proof: null }),
+    body: encode(schema.Payout, {
+      queryId: 0n,
+      due: 5n,
+      pay: 5n,
+      root: 0n,
+      owner: BigInt(`0x${bob.address.hash.toString('hex')}`),
+    }),
   })
   assert.equal(exitOf(forged.transactions, distributor.address), EXIT.NOT_ACCOUNT)
   const usurped = await distributor.sendSetRoot(bob.getSender(), { epoch: 2, root: tree.root(), promised: 1000n })
@@ -152,7 +154,7 @@ test('a verdict takes locked rewards to the treasury, once; without the arbiterâ
   const tree = CreditTree.from([[alice.address, 1000n]])
   await setRoot(tree, 1000n)
   const mine = account(alice.address)
-  await mine.sendClaim(alice.getSender(), { total: 1000n, proof: tree.proof(alice.address) })
+  await mine.sendClaim(alice.getSender(), tree.proof(alice.address))
   let model = claim(NEW_ACCOUNT, terms, 1000n, TEST_EPOCH)?.state ?? NEW_ACCOUNT
   const verdict = { distributor: distributor.address, owner: alice.address, amount: 300n, sequence: 1, evidence: 9n }
   const signature = signVerdict(verdict, arbiter.privateKey)
@@ -184,14 +186,14 @@ test('the airdrop is paid at once, and after its deadline the rest goes to the t
     [bob.address, 600n],
   ])
   await setRoot(tree, 1000n)
-  await account(alice.address).sendClaim(alice.getSender(), { total: 400n, proof: tree.proof(alice.address) })
+  await account(alice.address).sendClaim(alice.getSender(), tree.proof(alice.address))
   assert.equal(await pingo.balance(alice.address), 400n)
   const early = await distributor.sendSweep(bob.getSender())
   assert.equal(exitOf(early.transactions, distributor.address), EXIT.TOO_EARLY)
   pingo.place.now = deadline
   await distributor.sendSweep(bob.getSender())
   assert.equal(await pingo.balance(treasury.address), FUNDS - 400n)
-  const late = await account(bob.address).sendClaim(bob.getSender(), { total: 600n, proof: tree.proof(bob.address) })
+  const late = await account(bob.address).sendClaim(bob.getSender(), tree.proof(bob.address))
   assert.equal(exitOf(late.transactions, distributor.address), EXIT.NOT_FUNDED)
   assert.equal(await pingo.balance(bob.address), 0n)
 })
@@ -200,7 +202,7 @@ test('a claim that does not pay for itself is refused and can be made again', as
   const { pingo, alice, account, setRoot } = await rewardWorld()
   const tree = CreditTree.from([[alice.address, 1000n]])
   await setRoot(tree, 1000n)
-  const grant = { total: 1000n, proof: tree.proof(alice.address) }
+  const grant = tree.proof(alice.address)
   const mine = account(alice.address)
   for (const value of ['0.002', '0.01', '0.03']) {
     const { transactions } = await mine.sendClaim(alice.getSender(), grant, toNano(value))

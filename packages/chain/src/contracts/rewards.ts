@@ -160,29 +160,25 @@ export class RewardAccount implements Contract {
         owner,
         distributor,
         liquid,
-        lock,
         claimed: 0n,
-        locked: 0n,
+        newest: 0n,
+        newestSince: 0,
+        olderCount: 0,
+        older: null,
+        lock,
         released: 0n,
-        tranchesCount: 0,
         slashes: 0,
-        tranches: null,
       }),
     }
     return new RewardAccount(contractAddress(0, init), init)
   }
 
-  /** The owner claims what the tree grants: `total` units in all, shown by `CreditTree.proof`. */
-  async sendClaim(
-    provider: ContractProvider,
-    via: Sender,
-    { total, proof }: { total: bigint; proof: Cell },
-    value = CLAIM_VALUE,
-  ): Promise<void> {
+  /** The owner claims what the tree grants it in total: `CreditTree.proof`. */
+  async sendClaim(provider: ContractProvider, via: Sender, proof: Cell, value = CLAIM_VALUE): Promise<void> {
     await provider.internal(via, {
       value,
       sendMode: SendMode.PAY_GAS_SEPARATELY,
-      body: encode(schema.Claim, { queryId: 0n, total, proof }),
+      body: encode(schema.Claim, { queryId: 0n, proof }),
     })
   }
 

@@ -230,45 +230,45 @@ export const RewardAccountStorage = storage('RewardAccountStorage', "of a claima
   distributor: 'address',
   /** Percent of a claim that is paid at once. */
   liquid: 'uint8',
-  /** Seconds over which the rest of a claim becomes free. */
-  lock: 'uint32',
   /** Units that were proven and taken, liquid and locked. */
   claimed: 'coins',
-  /** Sum of the tranches. */
-  locked: 'coins',
-  /** Units of the tranches that were paid. */
+  /** The newest locked part, and the day on which it began, seconds since 1970. */
+  newest: 'coins',
+  newestSince: 'uint32',
+  /** Parts that are in `older`. */
+  olderCount: 'uint8',
+  older: 'cell?',
+  /** Seconds over which a locked part becomes free. */
+  lock: 'uint32',
+  /** Units of the locked parts that were paid. */
   released: 'coins',
-  tranchesCount: 'uint8',
   /** Number of the last slash. */
   slashes: 'uint32',
-  /** Newest first: one tranche for each day with a claim. */
-  tranches: 'cell?',
 })
 
-/** One locked part of an account. */
-export const Tranche = storage('Tranche', 'one locked part of an account, and those before it', {
+/** A locked part of an account, and those before it. */
+export const Tranche = storage('Tranche', 'a locked part of an account, and those before it', {
   amount: 'coins',
   /** From when on it becomes free, linearly; seconds since 1970. */
   since: 'uint32',
   older: 'cell?',
 })
 
-/** Owner to account: `total` is what the tree grants; the proof shows it. */
+/** Owner to account: a proof (`CreditTree.proof`) of what the tree grants to the owner in total. */
 export const Claim = message('Claim', ownOp('claim'), 'the owner claims what the tree grants', {
   queryId: 'uint64',
-  total: 'coins',
   proof: 'cell',
 })
 
-/** Account to distributor: pay. Where `proof` is there, `total` must be what it shows. */
+/** Account to distributor: pay. A claim (`due` > 0) names the root that its proof was of. */
 export const Payout = message('Payout', ownOp('payout'), 'an account asks its distributor to pay', {
   queryId: 'uint64',
-  /** What this adds to `claimed`. */
-  due: 'coins',
-  pay: 'coins',
-  total: 'coins',
-  owner: 'address',
-  proof: 'cell?',
+  /** What this adds to `claimed`; 0 for what was locked and became free. */
+  due: 'uint64',
+  pay: 'uint64',
+  root: 'uint256',
+  /** The owner's address in the base workchain. */
+  owner: 'uint256',
 })
 
 /** What the arbiter signs: the hash of this cell. */
