@@ -1,7 +1,6 @@
 import { PinGoError } from '@pingo/wire'
+import { DECIMALS } from '../token/split.ts'
 
-/** Decimals of GRAM and of PINGO: an amount is a whole number of billionths. */
-export const DECIMALS = 9
 /** TL-B's `Coins` have 120 bits. */
 export const MAX_COINS = 2n ** 120n - 1n
 
