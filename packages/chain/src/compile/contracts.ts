@@ -12,6 +12,9 @@ export const CONTRACTS = {
   'meme-vesting': { entry: 'token/jetton-vesting.tolk', profile: 'profiles/plain' },
   'reward-distributor': { entry: 'rewards/reward-distributor.tolk', profile: 'profiles/sharded' },
   'reward-account': { entry: 'rewards/reward-account.tolk', profile: 'profiles/sharded' },
+  'contributor-collection': { entry: 'pass/contributor-collection.tolk', profile: 'profiles/sharded' },
+  'contributor-pass': { entry: 'pass/contributor-pass.tolk', profile: 'profiles/sharded' },
+  'access-gate': { entry: 'pass/access-gate.tolk', profile: 'profiles/sharded' },
 } as const satisfies Record<string, { entry: string; profile: string }>
 
 export type ContractName = keyof typeof CONTRACTS

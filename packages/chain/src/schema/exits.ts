@@ -6,6 +6,10 @@ export const EXIT = {
   NOT_OWNER: 73,
   NOT_JETTON_WALLET: 74,
   WRONG_WORKCHAIN: 333,
+  // as TON Core's SBT has them
+  SBT_UNAUTHORIZED: 401,
+  SBT_ALREADY_REVOKED: 403,
+  SBT_NOT_TRANSFERABLE: 413,
   UNKNOWN_OP: 0xffff,
   // PinGo's own
   NOT_ADMIN: 100,
@@ -20,6 +24,12 @@ export const EXIT = {
   TOO_MANY_TRANCHES: 109,
   WRONG_SIGNATURE: 110,
   STALE: 111,
+  TOO_LITTLE_CREDIT: 112,
+  NOT_COLLECTION: 113,
+  NOT_A_PASS: 114,
+  REVOKED: 115,
+  LEVEL_TOO_LOW: 116,
+  GATE_FULL: 117,
 } as const
 
 /** What an exit code means, in words for people. */
@@ -29,6 +39,9 @@ export const EXIT_WORDS: Record<keyof typeof EXIT, string> = {
   NOT_OWNER: 'only the owner may do this',
   NOT_JETTON_WALLET: 'the sender is not the jetton wallet that it claims to be',
   WRONG_WORKCHAIN: 'the address is not in the base workchain',
+  SBT_UNAUTHORIZED: 'only the owner, or for a revocation the authority, may do this',
+  SBT_ALREADY_REVOKED: 'the pass was revoked before',
+  SBT_NOT_TRANSFERABLE: 'a pass is bound to whoever earned it',
   UNKNOWN_OP: 'the contract does not know this message',
   NOT_ADMIN: 'only the deployer may do this, and only once',
   SUPPLY_MISMATCH: 'the parts do not add up to the supply',
@@ -42,6 +55,12 @@ export const EXIT_WORDS: Record<keyof typeof EXIT, string> = {
   TOO_MANY_TRANCHES: 'the account has too many locked parts: release what is vested first',
   WRONG_SIGNATURE: 'the signature is not by the key that was fixed for this',
   STALE: 'this was used before',
+  TOO_LITTLE_CREDIT: 'the credit is too small for a pass',
+  NOT_COLLECTION: 'only the collection may do this',
+  NOT_A_PASS: 'the sender is not the pass of the owner it names',
+  REVOKED: 'the pass was revoked',
+  LEVEL_TOO_LOW: 'the level of the pass is too low',
+  GATE_FULL: 'the gate remembers as many grants as it can; wait until some have ended',
 }
 
 /** The constants for Tolk: the text of `contracts/exits.tolk`. */

@@ -313,3 +313,192 @@ export const Slashed = message('Slashed', ownOp('slashed'), 'an account tells wh
 export const Sweep = message('Sweep', ownOp('sweep'), 'after the deadline: the rest goes to the treasury', {
   queryId: 'uint64',
 })
+
+// ---------------------------------------------------------------- pass: TEP-62, TEP-66, TEP-85
+
+/** What never changes in the collection of passes. */
+export const CollectionConfig = storage('CollectionConfig', 'what never changes in the collection', {
+  passCode: 'cell',
+  /** Content of the collection, TEP-64. */
+  content: 'cell',
+  /** Content of a pass by its level: dictionary uint8 -> cell, TEP-64. */
+  passContents: 'dict',
+})
+
+/** Storage of the collection of passes. */
+export const ContributorCollectionStorage = storage('ContributorCollectionStorage', 'of the collection', {
+  /** Sets roots, revokes passes. */
+  authority: 'address',
+  epoch: 'uint32',
+  /** Root of the tree of what accounts have earned in credit. */
+  root: 'uint256',
+  /** Credit of level 1; each further level takes twice as much. */
+  unit: 'uint64',
+  config: CollectionConfig,
+})
+
+/** Whoever earned it, to the collection: mint my pass, or raise it. The proof is a `CreditTree.proof` of the sender. */
+export const ClaimPass = message('ClaimPass', ownOp('claim_pass'), 'the sender claims its pass by a proof of credit', {
+  queryId: 'uint64',
+  proof: 'cell',
+})
+
+/** Authority to collection: the tree of one more epoch. */
+export const SetCreditRoot = message(
+  'SetCreditRoot',
+  ownOp('set_credit_root'),
+  "the authority sets the next epoch's tree",
+  {
+    queryId: 'uint64',
+    epoch: 'uint32',
+    root: 'uint256',
+  },
+)
+
+/** Storage of a pass. Its address follows from index and collection, all else being zero. */
+export const ContributorPassStorage = storage('ContributorPassStorage', 'of a pass', {
+  /** Hash of the owner's address in the base workchain. */
+  index: 'uint256',
+  collection: 'address',
+  /** 0 until minted, and again once destroyed. */
+  level: 'uint8',
+  /** The newest epoch whose tree showed the credit. */
+  epoch: 'uint32',
+  /** Seconds since 1970; 0 while it is not. */
+  revokedAt: 'uint64',
+  authority: 'address?',
+})
+
+/** Collection to pass: this is what its owner has earned. */
+export const MintPass = message('MintPass', ownOp('mint_pass'), 'the collection mints or raises a pass', {
+  queryId: 'uint64',
+  level: 'uint8',
+  epoch: 'uint32',
+  authority: 'address',
+})
+
+/** The individual content of a pass. */
+export const PassContent = storage('PassContent', 'individual content of a pass', { level: 'uint8', epoch: 'uint32' })
+
+/** TEP-62: refused by every pass. */
+export const NftTransfer = message('NftTransfer', STANDARD.nftTransfer, 'TEP-62: a pass refuses it always', {
+  queryId: 'uint64',
+  rest: 'rest',
+})
+
+/** TEP-62: asks an item what it is. */
+export const GetStaticData = message('GetStaticData', STANDARD.getStaticData, 'TEP-62: asks an item what it is', {
+  queryId: 'uint64',
+})
+
+/** TEP-62: what an item is. */
+export const ReportStaticData = message('ReportStaticData', STANDARD.reportStaticData, 'TEP-62: what an item is', {
+  queryId: 'uint64',
+  index: 'uint256',
+  collection: 'address',
+})
+
+/** TEP-66: asks a collection for its royalty. */
+export const GetRoyaltyParams = message('GetRoyaltyParams', STANDARD.getRoyaltyParams, 'TEP-66: asks for the royalty', {
+  queryId: 'uint64',
+})
+
+/** TEP-66: the royalty: none, passes are not sold. */
+export const ReportRoyaltyParams = message('ReportRoyaltyParams', STANDARD.reportRoyaltyParams, 'TEP-66: the royalty', {
+  queryId: 'uint64',
+  numerator: 'uint16',
+  denominator: 'uint16',
+  destination: 'address',
+})
+
+/** TEP-85, owner to pass: prove to `destination` that I am its owner. */
+export const ProveOwnership = message(
+  'ProveOwnership',
+  STANDARD.proveOwnership,
+  'TEP-85: the owner has ownership proven',
+  {
+    queryId: 'uint64',
+    destination: 'address',
+    forwardPayload: 'cell',
+    withContent: 'bool',
+  },
+)
+
+/** TEP-85, pass to whom its owner wants. */
+export const OwnershipProof = message('OwnershipProof', STANDARD.ownershipProof, "TEP-85: a pass's word on its owner", {
+  queryId: 'uint64',
+  index: 'uint256',
+  owner: 'address',
+  data: 'cell',
+  revokedAt: 'uint64',
+  content: 'cell?',
+})
+
+/** TEP-85, anyone to pass: tell `destination` who the owner is. */
+export const RequestOwner = message('RequestOwner', STANDARD.requestOwner, 'TEP-85: anyone has the owner told', {
+  queryId: 'uint64',
+  destination: 'address',
+  forwardPayload: 'cell',
+  withContent: 'bool',
+})
+
+/** TEP-85, pass to whom somebody wants. */
+export const OwnerInfo = message('OwnerInfo', STANDARD.ownerInfo, 'TEP-85: who asked, and who the owner is', {
+  queryId: 'uint64',
+  index: 'uint256',
+  initiator: 'address',
+  /** addr_none once destroyed. */
+  owner: 'address?',
+  data: 'cell',
+  revokedAt: 'uint64',
+  content: 'cell?',
+})
+
+/** TEP-85, owner to pass: end it. */
+export const DestroyPass = message('DestroyPass', STANDARD.destroy, 'TEP-85: the owner ends its pass', {
+  queryId: 'uint64',
+})
+
+/** TEP-85, authority to pass: it counts no more. */
+export const RevokePass = message('RevokePass', STANDARD.revoke, 'TEP-85: the authority revokes a pass', {
+  queryId: 'uint64',
+})
+
+// ---------------------------------------------------------------- access gate
+
+/** Storage of a gate. */
+export const AccessGateStorage = storage('AccessGateStorage', 'of a gate', {
+  collection: 'address',
+  passCode: 'cell',
+  minLevel: 'uint8',
+  /** Seconds that a grant lasts. */
+  grantSeconds: 'uint32',
+  /** Grants: dictionary owner's hash -> GateGrant. */
+  grants: 'dict',
+  grantsCount: 'uint16',
+})
+
+/** One grant of a gate. */
+export const GateGrant = storage('GateGrant', 'one grant of a gate', { nonce: 'uint64', until: 'uint32' })
+
+/** What an owner puts into a proof for a gate: `data` of the ownership proof. */
+export const GateRequest = message(
+  'GateRequest',
+  ownOp('gate_request'),
+  'data of an ownership proof that is for a gate',
+  {
+    gate: 'address',
+    /** Larger than the owner's last one. */
+    nonce: 'uint64',
+    /** The gate refuses it from then on, seconds since 1970. */
+    validUntil: 'uint32',
+  },
+)
+
+/** Gate to the world (external log): so somebody was let in. */
+export const GateOpened = message('GateOpened', ownOp('gate_opened'), 'log: a gate let an owner in', {
+  owner: 'address',
+  nonce: 'uint64',
+  until: 'uint32',
+  level: 'uint8',
+})

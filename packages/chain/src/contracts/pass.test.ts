@@ -1,0 +1,304 @@
+import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
+import test from 'node:test'
+import { type Address, beginCell, toNano } from '@ton/core'
+import { CreditTree } from '../credit/tree.ts'
+import * as schema from '../schema/index.ts'
+import { decode, EXIT, encode } from '../schema/index.ts'
+import { exitOf, gasOf, messagesBetween, TEST_EPOCH, world } from '../testing/world.ts'
+import { decodeMetadata, type TokenMetadata } from '../token/metadata.ts'
+import { AccessGate, ContributorCollection, ContributorPass, levelOf, passIndexOf } from './pass.ts'
+
+const UNIT = 100n
+const words = (name: string): TokenMetadata => ({ name, symbol: 'PASS', description: 'earned', decimals: 0 })
+const data = beginCell().storeUint(0xda7a, 16).endCell()
+
+async function passWorld() {
+  const place = await world()
+  const [authority, alice, bob, carol] = await Promise.all(
+    ['authority', 'alice', 'bob', 'carol'].map((name) => place.person(name)),
+  )
+  if (!authority || !alice || !bob || !carol) throw new Error('unreachable')
+  const config = {
+    authority: authority.address,
+    unit: UNIT,
+    collection: words('PinGo passes'),
+    levels: new Map([[3, words('PinGo pass, level 3')]]),
+  }
+  const collection = place.chain.openContract(ContributorCollection.fromConfig(config))
+  await collection.sendDeploy(authority.getSender())
+  const pass = (owner: Address) => place.chain.openContract(ContributorPass.of(collection.address, owner))
+  let epoch = 0
+  const earned = async (entries: readonly (readonly [Address | Buffer, bigint])[]) => {
+    const tree = CreditTree.from(entries)
+    await collection.sendSetRoot(authority.getSender(), ++epoch, tree.root())
+    return tree
+  }
+  const minted = async (credit = 450n) => {
+    const tree = await earned([
+      [alice.address, credit],
+      [bob.address, UNIT - 1n],
+    ])
+    await collection.sendClaim(alice.getSender(), tree.proof(alice.address))
+    return pass(alice.address)
+  }
+  return { place, authority, alice, bob, carol, collection, pass, earned, minted, config }
+}
+
+test('levels double, and TypeScript counts them as the contract does', async () => {
+  assert.deepEqual(
+    [0n, 99n, 100n, 199n, 200n, 399n, 400n, 100n * 2n ** 40n].map((credit) => levelOf(credit, UNIT)),
+    [0, 0, 1, 1, 2, 2, 3, 16],
+  )
+  const { alice, collection, pass, earned } = await passWorld()
+  for (const credit of [100n, 399n, 400n, 12_345n, 100n * 2n ** 40n]) {
+    const tree = await earned([[alice.address, credit]])
+    await collection.sendClaim(alice.getSender(), tree.proof(alice.address))
+    assert.equal((await pass(alice.address).getPassData()).level, levelOf(credit, UNIT))
+  }
+})
+
+test('a pass is minted to whoever proves the credit, and to nobody else', async (t) => {
+  const { alice, bob, carol, collection, pass, earned } = await passWorld()
+  const others = Array.from({ length: 10_000 }, (_, i) => [createHash('sha256').update(`${i}`).digest(), 5n] as const)
+  const tree = await earned([...others, [alice.address, 450n], [bob.address, UNIT - 1n]])
+  const { transactions } = await collection.sendClaim(alice.getSender(), tree.proof(alice.address))
+  const mine = pass(alice.address)
+  t.diagnostic(
+    `gas among 10,002: collection ${gasOf(transactions, collection.address)}, pass ${gasOf(transactions, mine.address)}`,
+  )
+  assert.ok(mine.address.equals(await collection.getNftAddressByIndex(passIndexOf(alice.address))))
+  const nft = await mine.getNftData()
+  assert.equal(nft.isInitialized, true)
+  assert.ok(nft.owner?.equals(alice.address))
+  assert.ok(nft.collection.equals(collection.address))
+  assert.deepEqual(nft.content, { level: 3, epoch: 1 })
+  assert.equal(messagesBetween(transactions, mine.address, alice.address).length, 1, 'what is left comes back')
+  const poor = await collection.sendClaim(bob.getSender(), tree.proof(bob.address))
+  assert.equal(exitOf(poor.transactions, collection.address), EXIT.TOO_LITTLE_CREDIT)
+  const thief = await collection.sendClaim(carol.getSender(), tree.proof(alice.address))
+  assert.notEqual(exitOf(thief.transactions, collection.address), 0)
+  const forged = await collection.sendClaim(
+    carol.getSender(),
+    CreditTree.from([[carol.address, 999n]]).proof(carol.address),
+  )
+  assert.equal(exitOf(forged.transactions, collection.address), EXIT.WRONG_PROOF)
+  const direct = await carol.send({
+    to: mine.address,
+    value: toNano('0.1'),
+    body: encode(schema.MintPass, { queryId: 0n, level: 9, epoch: 9, authority: carol.address }),
+  })
+  assert.equal(exitOf(direct.transactions, mine.address), EXIT.NOT_COLLECTION)
+})
+
+test('TEP-62 and TEP-66: the collection’s and the item’s words on themselves', async () => {
+  const { alice, bob, authority, collection, minted } = await passWorld()
+  const mine = await minted()
+  const { nextItemIndex, content, owner } = await collection.getCollectionData()
+  assert.equal(nextItemIndex, -1n)
+  assert.equal(decodeMetadata(content).name, 'PinGo passes')
+  assert.ok(owner.equals(authority.address))
+  const individual = (level: number) => encode(schema.PassContent, { level, epoch: 1 })
+  assert.equal(decodeMetadata(await collection.getNftContent(1n, individual(3))).name, 'PinGo pass, level 3')
+  assert.equal(decodeMetadata(await collection.getNftContent(1n, individual(4))).name, 'PinGo passes')
+  const { numerator, denominator } = await collection.getRoyaltyParams()
+  assert.deepEqual([numerator, denominator], [0, 1])
+  const asked = await bob.send({
+    to: mine.address,
+    value: toNano('0.05'),
+    body: encode(schema.GetStaticData, { queryId: 7n }),
+  })
+  const [report] = messagesBetween(asked.transactions, mine.address, bob.address)
+  const said = decode(schema.ReportStaticData, report?.body ?? data)
+  assert.equal(said.queryId, 7n)
+  assert.equal(said.index, passIndexOf(alice.address))
+  assert.ok(said.collection.equals(collection.address))
+  const royalty = await bob.send({
+    to: collection.address,
+    value: toNano('0.05'),
+    body: encode(schema.GetRoyaltyParams, { queryId: 8n }),
+  })
+  const [answer] = messagesBetween(royalty.transactions, collection.address, bob.address)
+  assert.equal(decode(schema.ReportRoyaltyParams, answer?.body ?? data).queryId, 8n)
+})
+
+test('TEP-85: no transfer, whoever asks', async () => {
+  const { alice, bob, authority, minted } = await passWorld()
+  const mine = await minted()
+  const body = beginCell()
+    .storeUint(0x5fcc3d14, 32)
+    .storeUint(1, 64)
+    .storeAddress(bob.address)
+    .storeAddress(alice.address)
+    .storeBit(0)
+    .storeCoins(0)
+    .storeBit(0)
+    .endCell()
+  for (const who of [alice, bob, authority]) {
+    const { transactions } = await who.send({ to: mine.address, value: toNano('0.1'), body })
+    assert.equal(exitOf(transactions, mine.address), EXIT.SBT_NOT_TRANSFERABLE)
+  }
+  assert.ok((await mine.getNftData()).owner?.equals(alice.address))
+})
+
+test('TEP-85: only the owner has ownership proven, anyone asks for the owner', async (t) => {
+  const { alice, bob, carol, minted } = await passWorld()
+  const mine = await minted()
+  const theft = await mine.sendProveOwnership(bob.getSender(), { destination: carol.address, data, withContent: true })
+  assert.equal(exitOf(theft.transactions, mine.address), EXIT.SBT_UNAUTHORIZED)
+  const proved = await mine.sendProveOwnership(alice.getSender(), {
+    destination: carol.address,
+    data,
+    withContent: true,
+  })
+  t.diagnostic(`gas of prove_ownership ${gasOf(proved.transactions, mine.address)}`)
+  const [proof] = messagesBetween(proved.transactions, mine.address, carol.address)
+  const said = decode(schema.OwnershipProof, proof?.body ?? data)
+  assert.ok(said.owner.equals(alice.address))
+  assert.equal(said.index, passIndexOf(alice.address))
+  assert.equal(said.revokedAt, 0n)
+  assert.ok(said.data.equals(data))
+  assert.deepEqual(said.content && decode(schema.PassContent, said.content), { level: 3, epoch: 1 })
+  const asked = await mine.sendRequestOwner(bob.getSender(), { destination: carol.address, data, withContent: false })
+  const [info] = messagesBetween(asked.transactions, mine.address, carol.address)
+  const told = decode(schema.OwnerInfo, info?.body ?? data)
+  assert.ok(told.initiator.equals(bob.address))
+  assert.ok(told.owner?.equals(alice.address))
+  assert.equal(told.content, null)
+})
+
+test('a revoked pass says so for ever: not even destroying and claiming it again helps', async () => {
+  const { place, alice, bob, authority, collection, earned, minted } = await passWorld()
+  const mine = await minted()
+  const usurped = await mine.sendRevoke(bob.getSender())
+  assert.equal(exitOf(usurped.transactions, mine.address), EXIT.SBT_UNAUTHORIZED)
+  assert.ok((await mine.getAuthorityAddress())?.equals(authority.address))
+  place.now = TEST_EPOCH + 77
+  await mine.sendRevoke(authority.getSender())
+  assert.equal(await mine.getRevokedTime(), TEST_EPOCH + 77)
+  const again = await mine.sendRevoke(authority.getSender())
+  assert.equal(exitOf(again.transactions, mine.address), EXIT.SBT_ALREADY_REVOKED)
+  await mine.sendDestroy(alice.getSender())
+  assert.equal((await mine.getNftData()).owner, null)
+  const tree = await earned([[alice.address, 9_000n]])
+  const before = await alice.getBalance()
+  await collection.sendClaim(alice.getSender(), tree.proof(alice.address))
+  assert.equal(await mine.getRevokedTime(), TEST_EPOCH + 77)
+  assert.equal((await mine.getPassData()).level, 0)
+  assert.ok(before - (await alice.getBalance()) < toNano('0.03'), 'the GRAM of the claim came back')
+})
+
+test('a destroyed pass has no owner and no authority, and can be earned again', async () => {
+  const { alice, bob, collection, earned, minted } = await passWorld()
+  const mine = await minted()
+  const theft = await mine.sendDestroy(bob.getSender())
+  assert.equal(exitOf(theft.transactions, mine.address), EXIT.SBT_UNAUTHORIZED)
+  const { transactions } = await mine.sendDestroy(alice.getSender())
+  assert.equal(messagesBetween(transactions, mine.address, alice.address).length, 1)
+  assert.equal((await mine.getNftData()).owner, null)
+  assert.equal(await mine.getAuthorityAddress(), null)
+  const dead = await mine.sendProveOwnership(alice.getSender(), { destination: bob.address, data, withContent: true })
+  assert.equal(exitOf(dead.transactions, mine.address), EXIT.SBT_UNAUTHORIZED)
+  const tree = await earned([[alice.address, 200n]])
+  await collection.sendClaim(alice.getSender(), tree.proof(alice.address))
+  assert.ok((await mine.getNftData()).owner?.equals(alice.address))
+})
+
+test('only the authority sets a root, and epochs come in their order', async () => {
+  const { bob, authority, collection } = await passWorld()
+  const root = Buffer.alloc(32, 9)
+  for (const [who, epoch, exit] of [
+    [bob, 1, EXIT.NOT_ADMIN],
+    [authority, 2, EXIT.WRONG_EPOCH],
+    [authority, 1, 0],
+    [authority, 1, EXIT.WRONG_EPOCH],
+  ] as const) {
+    const { transactions } = await collection.sendSetRoot(who.getSender(), epoch, root)
+    assert.equal(exitOf(transactions, collection.address), exit)
+  }
+})
+
+test('a gate lets in who proves a pass of its collection, level and moment, and nobody by any other way', async (t) => {
+  const { place, alice, bob, carol, authority, minted, config } = await passWorld()
+  const mine = await minted()
+  const gateOf = (minLevel: number) =>
+    place.chain.openContract(
+      AccessGate.fromConfig({ collection: mine.address && collectionOf(), minLevel, grantSeconds: 3600 }),
+    )
+  const collectionOf = () => ContributorCollection.fromConfig(config).address
+  const gate = gateOf(2)
+  await gate.sendDeploy(bob.getSender())
+  const prove = (nonce: bigint, validUntil: number, withContent = true, to = gate) =>
+    mine.sendProveOwnership(alice.getSender(), {
+      destination: to.address,
+      data: to.request(nonce, validUntil),
+      withContent,
+    })
+  const soon = TEST_EPOCH + 60
+  const good = await prove(5n, soon)
+  t.diagnostic(`gas of the gate ${gasOf(good.transactions, gate.address)}`)
+  assert.equal(exitOf(good.transactions, gate.address), 0)
+  assert.deepEqual(await gate.getGrant(alice.address), { until: TEST_EPOCH + 3600, nonce: 5n })
+  assert.equal(messagesBetween(good.transactions, gate.address, alice.address).length, 1)
+
+  const exit = async (sent: Promise<{ transactions: Parameters<typeof exitOf>[0] }>) =>
+    exitOf((await sent).transactions, gate.address)
+  assert.equal(await exit(prove(5n, soon)), EXIT.STALE, 'a nonce that was used')
+  assert.equal(await exit(prove(6n, TEST_EPOCH)), EXIT.STALE, 'too late')
+  assert.equal(await exit(prove(6n, soon, false)), EXIT.LEVEL_TOO_LOW, 'the level is not shown')
+  const other = gateOf(9)
+  const misled = mine.sendProveOwnership(alice.getSender(), {
+    destination: gate.address,
+    data: other.request(6n, soon),
+    withContent: true,
+  })
+  assert.equal(await exit(misled), EXIT.STALE, 'a proof for another gate')
+  const high = await other.sendDeploy(bob.getSender()).then(() => prove(6n, soon, true, other))
+  assert.equal(exitOf(high.transactions, other.address), EXIT.LEVEL_TOO_LOW)
+
+  const forged = (owner: Address) =>
+    bob.send({
+      to: gate.address,
+      value: toNano('0.1'),
+      body: encode(schema.OwnershipProof, {
+        queryId: 0n,
+        index: passIndexOf(owner),
+        owner,
+        data: gate.request(7n, soon),
+        revokedAt: 0n,
+        content: encode(schema.PassContent, { level: 9, epoch: 1 }),
+      }),
+    })
+  assert.equal(await exit(forged(alice.address)), EXIT.NOT_A_PASS, 'a message that only looks like a pass’s')
+  assert.equal(await exit(forged(carol.address)), EXIT.NOT_A_PASS)
+
+  const foreign = place.chain.openContract(ContributorCollection.fromConfig({ ...config, authority: bob.address }))
+  await foreign.sendDeploy(bob.getSender())
+  const tree = CreditTree.from([[bob.address, 9999n]])
+  await foreign.sendSetRoot(bob.getSender(), 1, tree.root())
+  await foreign.sendClaim(bob.getSender(), tree.proof(bob.address))
+  const foreignPass = place.chain.openContract(ContributorPass.of(foreign.address, bob.address))
+  assert.equal((await foreignPass.getPassData()).level, 7)
+  const intruder = foreignPass.sendProveOwnership(bob.getSender(), {
+    destination: gate.address,
+    data: gate.request(1n, soon),
+    withContent: true,
+  })
+  assert.equal(await exit(intruder), EXIT.NOT_A_PASS, 'a pass of somebody else’s collection')
+
+  await mine.sendRevoke(authority.getSender())
+  assert.equal(await exit(prove(8n, soon)), EXIT.REVOKED)
+  place.now = TEST_EPOCH + 3600
+  assert.equal((await gate.getGrant(alice.address)).until, 0)
+})
+
+test('a claim that does not pay for itself is refused', async () => {
+  const { alice, collection, pass, earned } = await passWorld()
+  const tree = await earned([[alice.address, 450n]])
+  for (const value of ['0.002', '0.01', '0.02']) {
+    const { transactions } = await collection.sendClaim(alice.getSender(), tree.proof(alice.address), toNano(value))
+    assert.notEqual(exitOf(transactions, collection.address), 0, value)
+  }
+  await collection.sendClaim(alice.getSender(), tree.proof(alice.address))
+  assert.equal((await pass(alice.address).getPassData()).level, 3)
+})
