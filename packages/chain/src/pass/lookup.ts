@@ -1,4 +1,4 @@
-import { PinGoError } from '@pingo/wire'
+import { isPinGoError, PinGoError } from '@pingo/wire'
 import type { Address } from '@ton/core'
 
 /** What the chain says of a pass. */
@@ -7,6 +7,7 @@ export interface PassState {
   collection: Address
   /** Seconds since 1970; 0 while it is not revoked (TEP-85). */
   revokedAt: number
+  /** 0 where there is none any more: its owner has destroyed it. */
   level: number
   /** Epoch of the credit root that its level was proven by. */
   epoch: number
@@ -83,13 +84,16 @@ export function createPassLookup(
     try {
       state = await reader.read(pass, { signal: AbortSignal.timeout(deadlineMs) })
     } catch (cause) {
+      if (isPinGoError(cause, 'PASS_FOREIGN')) throw cause
       throw new PinGoError('PASS_UNKNOWN', 'The pass cannot be looked up just now.', { hint: 'Try again soon.', cause })
     }
     if (!state) return { standing: 'none', pass }
     // its address fixes both: whoever says otherwise is not to be believed about the rest
     if (!state.owner.equals(owner) || !state.collection.equals(reader.collection)) throw foreign()
     const { revokedAt, level, epoch } = state
-    return revokedAt === 0 ? { standing: 'held', pass, level, epoch } : { standing: 'revoked', pass, revokedAt }
+    // a revocation outlasts the pass
+    if (revokedAt !== 0) return { standing: 'revoked', pass, revokedAt }
+    return level > 0 ? { standing: 'held', pass, level, epoch } : { standing: 'none', pass }
   }
 
   function start(key: string, owner: Address): Promise<PassAnswer> {

@@ -1,0 +1,2 @@
+export * from './lookup.ts'
+export { type AccountSource, passesOnChain } from './on-chain.ts'
