@@ -1,16 +1,21 @@
-import { PinGoError } from '@pingo/wire'
+import { LEAF_BYTES, PinGoError } from '@pingo/wire'
 import type { OnProgress } from '../cdn/port.ts'
 import { CHUNK_BYTES } from '../limits.ts'
 import type { HttpPool, Source } from './http-client.ts'
 import { MAX_LANES } from './lanes.ts'
 
-/** What a new TCP connection brings in its first round trip: ten segments (RFC 6928), less TLS and the answer's head; and in the second: twice that. */
-const FIRST_FLIGHT_BYTES = 13 << 10
-const SECOND_FLIGHT_BYTES = 24 << 10
-const TWO_FLIGHTS_BYTES = 40 << 10
-/** Connections whose first flight is a part by itself, and the others; one is left to who asks for a file's root meanwhile. */
-const SMALL = 5
+/**
+ * What a new TCP connection surely brings in its first flight: ten segments (RFC 6928), of which TLS's tickets take one and the answer's head
+ * takes one.
+ */
+const FIRST_FLIGHT_BYTES = 11 << 10
+/** The pieces that come in one flight: they hold the first leaf of a shard, which can be shown by itself. */
+const SMALL = Math.ceil(LEAF_BYTES / FIRST_FLIGHT_BYTES)
+/** The others come in two. */
 const LARGE = MAX_LANES - 1 - SMALL
+/** Of the first and of the last large piece. */
+const MOST_BYTES = 36 << 10
+const LEAST_BYTES = 22 << 10
 
 /**
  * One block, or the first bytes of a file, over many new connections at once, a range on each: TCP begins with 14 KiB a connection and doubles
@@ -102,14 +107,14 @@ interface Span {
 }
 
 /**
- * Small ones first, so that a small block is there after one flight; then two flights of each other connection; the rest is asked for where the
- * small ones have come.
+ * The pieces, one for each connection, so that all of them end together. Two flights bring up to 40 KiB; where the sender paces them (BBR) the
+ * second takes the longer the larger it is. Handshakes take the CPU one after another: who comes later gets less.
  */
 function ranges(): { start: number; end: number }[] {
+  const step = (MOST_BYTES - LEAST_BYTES) / (LARGE - 1)
   const sizes = [
     ...Array<number>(SMALL).fill(FIRST_FLIGHT_BYTES),
-    ...Array<number>(LARGE).fill(TWO_FLIGHTS_BYTES),
-    ...Array<number>(SMALL).fill(SECOND_FLIGHT_BYTES),
+    ...Array.from({ length: LARGE }, (_, n) => Math.round(MOST_BYTES - n * step)),
   ]
   let at = 0
   return sizes.map((bytes) => {

@@ -43,8 +43,8 @@ const pinnedContext = () => (pinned ??= tls.createSecureContext({ minVersion: 'T
 
 const READ_BYTES = 64 << 10
 const MAX_HEAD_BYTES = 16 << 10
-/** So many that a MiB comes over them in two flights of new connections: see `fetch-split.ts`. */
-export const MAX_LANES = 27
+/** So many that a MiB comes over them in two short flights of new connections: see `fetch-split.ts`. */
+export const MAX_LANES = 42
 const CONNECT_MS = 15_000
 /** Shorter than the 5 s after which Node's servers close an idle connection. */
 const KEEP_ALIVE_MS = 4_000
