@@ -127,6 +127,8 @@ export const ObjectManifestSchema = z.strictObject({
   /** Data bytes of every stripe but the last. */
   stripeBytes: z.int().min(1),
   cipher: z.enum(['none', 'aes-256-gcm']),
+  /** Private data: tells the object's key from any other before anything is read (`keyCheck` of @pingo/storage). */
+  keyCheck: Bytes.refine((value) => value.byteLength === 32, 'is not 32 bytes').optional(),
   /** Public data: the UnixFS root, which is the object's id. */
   root: CidText.optional(),
   stripes: Count,

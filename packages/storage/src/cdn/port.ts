@@ -31,6 +31,12 @@ export interface BlockStream {
 /** Told of what has come of a block, from its first byte on, and of how long the sender says that it is. Unchecked. */
 export type OnProgress = (came: Uint8Array, total: number) => void
 
+/**
+ * Told of a block's first leaf of 64 KiB as soon as it is there, with the hashes of all its leaves, 32 bytes each. Unchecked: who knows the root of
+ * the block's Merkle tree checks both.
+ */
+export type OnFirstLeaf = (leaf: Uint8Array, hashes: Uint8Array) => void
+
 /** Somebody who may have a block. What it sends is checked by whoever asks. */
 export interface BlockHolder {
   /** PeerId, or URL of one that has none. */

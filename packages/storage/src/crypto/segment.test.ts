@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { isPinGoError } from '@pingo/wire'
-import { KEY_BYTES, newObjectKey, openRecord, sealRecord, TAG_BYTES } from './segment.ts'
+import { beginRecord, KEY_BYTES, keyCheck, newObjectKey, openRecord, sealRecord, TAG_BYTES } from './segment.ts'
 
 const key = Buffer.alloc(KEY_BYTES, 1)
 const plaintext = Buffer.from('a record of an object')
@@ -26,6 +26,32 @@ test('a record opens as it was sealed: with its key, at its place, whole', () =>
   refused(key, 3, false, ciphertext, new Uint8Array())
   for (let i = 0; i < ciphertext.byteLength; i++) refused(key, 3, false, flipped(ciphertext, i), tag)
   for (let i = 0; i < TAG_BYTES; i++) refused(key, 3, false, ciphertext, flipped(tag, i))
+})
+
+test('a record opens piece by piece; whether all of it was right is told at its end', () => {
+  const { ciphertext, tag } = sealRecord(key, 3, true, plaintext)
+  const opened = (record: ReturnType<typeof beginRecord>, bytes: Uint8Array) =>
+    Buffer.concat([record.update(bytes.subarray(0, 7)), record.update(bytes.subarray(7))])
+  const record = beginRecord(key, 3, true)
+  assert.deepEqual(opened(record, ciphertext), plaintext)
+  record.end(tag)
+  const other = beginRecord(key, 3, true)
+  opened(
+    other,
+    ciphertext.map((byte, n) => (n === 9 ? byte ^ 1 : byte)),
+  )
+  assert.throws(
+    () => other.end(tag),
+    (error) => isPinGoError(error, 'DATA_TAMPERED'),
+  )
+})
+
+test('what is told of a key is the same for it, and another for any other', () => {
+  assert.equal(
+    Buffer.from(keyCheck(key)).toString('hex'),
+    '6fd78c3c8610f612d4aba4efa5aa61ab9d7da91a1413741904b809bc4c7771ec',
+  )
+  assert.notDeepEqual(keyCheck(key), keyCheck(newObjectKey()))
 })
 
 test('an empty record is a record', () => {

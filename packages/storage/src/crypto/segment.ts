@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
+import { createCipheriv, createDecipheriv, createHmac, randomBytes } from 'node:crypto'
 import { PinGoError } from '@pingo/wire'
 
 /** Bytes of an object's key. */
@@ -9,12 +9,20 @@ export const TAG_BYTES = 16
 export const RECORD_BYTES = 1 << 20
 const NONCE_BYTES = 12
 const DOMAIN = 'pingo/segment/1'
+const CHECK_DOMAIN = 'pingo/key-check/1'
 const MAX_RECORDS = 2 ** 32
 
 /** A fresh random key. One key seals one object: record numbers are its nonces. */
 export function newObjectKey(): Uint8Array {
   return randomBytes(KEY_BYTES)
 }
+
+/**
+ * What an object's manifest tells of its key, 32 bytes: HMAC-SHA-256 under it of a fixed text. Nothing of a random key follows from it, and no
+ * two keys that anybody can find have the same; a tag of AES-GCM alone does not commit to its key.
+ * @see Albertini, Duong, Gueron, Kölbl, Luykx, Schmieg 2022, "How to Abuse and Fix Authenticated Encryption Without Key Commitment"
+ */
+export const keyCheck = (key: Uint8Array): Uint8Array => createHmac('sha256', key).update(CHECK_DOMAIN).digest()
 
 /**
  * Seals record `index` of an object by AES-256-GCM, of which the index is the nonce. What is told to the cipher beside it, domain, index and
@@ -47,12 +55,38 @@ export function openRecord(
   ciphertext: Uint8Array,
   tag: Uint8Array,
 ): Uint8Array {
+  const record = beginRecord(key, index, isFinal)
+  const plaintext = record.update(ciphertext)
+  record.end(tag)
+  return plaintext
+}
+
+/** A record that is opened piece by piece. */
+export interface OpeningRecord {
+  /** The next ciphertext. @returns as many bytes of plaintext, unchecked before `end` */
+  update(ciphertext: Uint8Array): Uint8Array
+  /** @throws PinGoError DATA_TAMPERED when anything was not as it was sealed */
+  end(tag: Uint8Array): void
+}
+
+/**
+ * Opens a record piece by piece. Its tag covers the whole: what is shown before {@link OpeningRecord.end} must be known by other means to be
+ * what was sealed. Of a leaf whose hash leads to the manifest, which the object's id names, and under the key that the manifest tells by
+ * {@link keyCheck}, that is known: GCM without its tag is counter mode, right ciphertext under the right key is the right text.
+ */
+export function beginRecord(key: Uint8Array, index: number, isFinal: boolean): OpeningRecord {
+  const decipher = unlessTampered(index, () =>
+    createDecipheriv('aes-256-gcm', key, nonce(index), { authTagLength: TAG_BYTES }).setAAD(context(index, isFinal)),
+  )
+  return {
+    update: (ciphertext) => decipher.update(ciphertext),
+    end: (tag) => void unlessTampered(index, () => decipher.setAuthTag(tag).final()),
+  }
+}
+
+function unlessTampered<T>(index: number, open: () => T): T {
   try {
-    const decipher = createDecipheriv('aes-256-gcm', key, nonce(index), { authTagLength: TAG_BYTES })
-    decipher.setAAD(context(index, isFinal)).setAuthTag(tag)
-    const plaintext = decipher.update(ciphertext)
-    decipher.final()
-    return plaintext
+    return open()
   } catch {
     throw new PinGoError(
       'DATA_TAMPERED',

@@ -88,7 +88,8 @@ export function rootByPath(
   return root && nodeHash(sibling, root)
 }
 
-function leafHashes(chunk: Uint8Array): Uint8Array[] {
+/** Of all leaves of a chunk, in order, 32 bytes each. */
+export function leafHashes(chunk: Uint8Array): Uint8Array[] {
   return Array.from({ length: leafCount(chunk.byteLength) }, (_, i) => leafHash(leafOf(chunk, i)))
 }
 

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type CID, isPinGoError, PinGoError } from '@pingo/wire'
+import { leafHashes } from '../durability/merkle.ts'
 import type { ByteSpan } from './byte-range.ts'
 import { isCurrent, rangeOf } from './conditions.ts'
 import { sniff } from './sniff.ts'
@@ -34,6 +35,13 @@ export interface Answer {
 export function rawAnswer(cid: CID, body: Uint8Array): Answer {
   const tag = `"${cid}"`
   return { tag, body, head: [...rawHead(cid), 'content-length', String(body.byteLength)] }
+}
+
+/** The hashes of a block's leaves of 64 KiB, 32 bytes each: by them who knows the root of its Merkle tree checks any leaf. */
+export function leavesAnswer(cid: CID, block: Uint8Array): Answer {
+  const tag = `"${cid}.leaves"`
+  const body = Buffer.concat(leafHashes(block))
+  return { tag, body, head: ['content-type', BINARY, ...lasting(tag), 'content-length', String(body.byteLength)] }
 }
 
 /** The head of a raw block, less its length. */

@@ -45,6 +45,8 @@ const IN_FLIGHT_BYTES = 256 << 20
 const TRANSFER_MS = 60_000
 const MAX_QUESTION_BYTES = 1 << 20
 
+const LEAVES_PATH = /^\/v1\/blocks\/([A-Za-z0-9]{1,150})\/leaves$/
+
 const MissingSchema = z.strictObject({ cids: z.array(z.string().max(200)).max(MAX_MISSING_CIDS) })
 
 /**
@@ -52,6 +54,7 @@ const MissingSchema = z.strictObject({ cids: z.array(z.string().max(200)).max(MA
  * - `GET|HEAD /ipfs/{cid}[/path]` a file, or a directory as a page or JSON; `?format=raw` one block; `?format=car` a file or directory
  *   with its blocks, `dag-scope` and `entity-bytes` (the format may be named by Accept too; ipfs/specs, trustless and path gateway)
  * - `OPTIONS /ipfs/…` what pages from elsewhere may ask
+ * - `GET|HEAD /v1/blocks/{cid}/leaves` the SHA-256 of each leaf of 64 KiB of a block that is here (RFC 9162, 2.1.1), 32 bytes each
  * - `POST /v1/blocks/missing` `{cids: […]}` → `{missing: […]}` and `PUT /v1/blocks/{cid}`, for whom `authorize` admits
  *
  * Only CIDs, and names in directories below them, are read from a path, so no path leads anywhere else.
@@ -68,7 +71,9 @@ export function blockHandler(store: BlockStore, o: BlockHandlerOptions): DataPla
   const writer = new Writer(store, o, transferMs)
   const handle = (request: IncomingMessage, response: ServerResponse) => {
     const url = originForm(request.url)
-    if (url.startsWith('/ipfs/')) reader.serve(request, response, url)
+    const [, leavesOf] = LEAVES_PATH.exec(url) ?? []
+    if (leavesOf !== undefined) reader.serveLeaves(request, response, leavesOf).catch((error) => fail(response, error))
+    else if (url.startsWith('/ipfs/')) reader.serve(request, response, url)
     else if (url.startsWith('/v1/blocks/')) writer.serve(request, response, url).catch((error) => fail(response, error))
     else return false
     return true

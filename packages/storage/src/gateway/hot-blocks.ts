@@ -22,6 +22,7 @@ export interface HotBlock {
   /** Answers that were made of it: as a raw block; as a file, null when it is not a whole one. */
   raw?: Answer
   file?: Answer | null
+  leaves?: Answer
 }
 
 export interface ReadOptions {

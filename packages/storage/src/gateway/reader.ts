@@ -24,6 +24,7 @@ import {
   fileHead,
   fileTag,
   lasting,
+  leavesAnswer,
   notModified,
   options,
   rawAnswer,
@@ -91,6 +92,18 @@ export class Reader {
     } catch (error) {
       fail(response, error)
     }
+  }
+
+  /** The hashes of the leaves of a block that is here. */
+  async serveLeaves(request: IncomingMessage, response: ServerResponse, text: string): Promise<void> {
+    checkMethod(request.method)
+    const cid = toCid(text)
+    const block = await this.#hot.get(cid, { isLocal: true })
+    block.leaves ??= leavesAnswer(cid, block.bytes)
+    const { tag, head, body } = block.leaves
+    if (isCurrent(request, tag)) return notModified(response, head)
+    if (request.method === 'HEAD') return end(response, 200, head)
+    this.#send(response, 200, head, body)
   }
 
   /** The whole answer to what is asked for most: a block in memory, raw or as a file, with nothing special asked. */

@@ -24,7 +24,6 @@ import {
   UsageSchema,
 } from '@pingo/wire'
 import type { z } from 'zod'
-import type { OnProgress } from '../cdn/port.ts'
 import { MAX_BLOCK_BYTES } from '../limits.ts'
 import { fetchBlock, mismatch } from '../transfer/fetch-block.ts'
 import {
@@ -37,7 +36,7 @@ import {
 } from '../transfer/http-client.ts'
 import type { AccessTokens } from './access.ts'
 import { openObjectRecord } from './object-record.ts'
-import type { CallOptions, ObjectState, StorageNode } from './port.ts'
+import type { CallOptions, ChunkOptions, ObjectState, StorageNode } from './port.ts'
 import { refusal } from './refusal.ts'
 
 /** Tries of a call that the node is too busy for. */
@@ -72,7 +71,7 @@ export class HttpStorageNode implements StorageNode {
     await this.#call('PUT', `/v1/storage/chunks/${cid}?upload=${encodeURIComponent(o.upload)}`, { body: bytes, o })
   }
 
-  async getChunk(cid: CID, o?: CallOptions & { rtt?: number; onProgress?: OnProgress }): Promise<Uint8Array> {
+  async getChunk(cid: CID, o?: ChunkOptions): Promise<Uint8Array> {
     try {
       const block = await fetchBlock(this.#source, cid, { ...o, pool: this.#o.pool, idleMs: this.#o.idleMs })
       this.#o.onOutcome?.(true)

@@ -1,8 +1,14 @@
 import type { ChunkProof, CID, Commit, Locations, NodeRecord } from '@pingo/wire'
-import type { OnProgress } from '../cdn/port.ts'
+import type { OnFirstLeaf, OnProgress } from '../cdn/port.ts'
 
 export interface CallOptions {
   signal?: AbortSignal
+}
+
+export interface ChunkOptions extends CallOptions {
+  rtt?: number
+  onProgress?: OnProgress
+  onFirstLeaf?: OnFirstLeaf
 }
 
 /** What an object's caretaker tells of it. */
@@ -33,8 +39,9 @@ export interface StorageNode {
    * A chunk's bytes, whole and matching its CID.
    * @param o.rtt round trip to the node, ms: over a long link more connections are opened for what somebody waits for
    * @param o.onProgress told of bytes before they are checked; a node may tell nothing
+   * @param o.onFirstLeaf told of the first leaf over a long link; a node may tell nothing
    */
-  getChunk(cid: CID, o?: CallOptions & { rtt?: number; onProgress?: OnProgress }): Promise<Uint8Array>
+  getChunk(cid: CID, o?: ChunkOptions): Promise<Uint8Array>
   /** Those of `cids` that are not there. */
   missing(cids: readonly CID[], o?: CallOptions): Promise<CID[]>
   /**

@@ -1,5 +1,6 @@
 import type { CID, ObjectManifest } from '@pingo/wire'
 import { matchesCid, PinGoError } from '@pingo/wire'
+import type { OnFirstLeaf } from '../cdn/port.ts'
 import type { NodeMap, StorageNode } from '../nodes/port.ts'
 import { within } from './abort.ts'
 import { inLanes } from './commit.ts'
@@ -18,6 +19,8 @@ export interface ChunkQuestion {
   signal?: AbortSignal
   /** Somebody waits for it with empty hands: over a long link it is worth more connections. */
   isAwaited?: boolean
+  /** Told of the chunk's first leaf before all of it is there. A source may tell nothing; the asker checks what it is told. */
+  onFirstLeaf?: OnFirstLeaf
 }
 
 /**
@@ -77,13 +80,13 @@ export class NodeSource implements ChunkSource {
     this.#clock = clock
   }
 
-  async get(cid: CID, { hint, signal, isAwaited }: ChunkQuestion): Promise<Uint8Array> {
+  async get(cid: CID, { hint, signal, isAwaited, onFirstLeaf }: ChunkQuestion): Promise<Uint8Array> {
     if (!hint) return await this.#caretakers.block(cid, signal)
     const holders = await this.#holders(hint)
     const ask = async (node: StorageNode, signal: AbortSignal) => {
       const since = this.#clock()
       const rtt = isAwaited ? this.#nodes.rtt(node.record.peerId) : undefined
-      const bytes = await node.getChunk(cid, { signal: within(CHUNK_DEADLINE_MS, signal), rtt })
+      const bytes = await node.getChunk(cid, { signal: within(CHUNK_DEADLINE_MS, signal), rtt, onFirstLeaf })
       this.#took(this.#clock() - since)
       return bytes
     }

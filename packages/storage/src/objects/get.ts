@@ -1,4 +1,5 @@
 import { DAG_CBOR, matchesCid, type ObjectManifest, PinGoError, parseCid } from '@pingo/wire'
+import { keyCheck } from '../crypto/segment.ts'
 import type { ByteRange } from '../files/file-store.ts'
 import type { NodeMap } from '../nodes/port.ts'
 import { type ChunkSource, checked, NodeSource } from './chunk-source.ts'
@@ -31,7 +32,8 @@ export interface StoredObject {
   /** Bytes that can be read. */
   readonly bytes: number
   /**
-   * Its bytes in order, or those of a range, piece by piece, each checked. Several may run at once.
+   * Its bytes in order, or those of a range, piece by piece, each checked. Several may run at once. What a private object begins with is shown as
+   * soon as its first leaf of 64 KiB is there, where its holder is far.
    * @throws PinGoError OBJECT_UNREADABLE (names the stripe, and how many of its shards are lacking), DATA_TAMPERED, or the signal's reason
    */
   read(range?: ByteRange, o?: { signal?: AbortSignal }): AsyncGenerator<Uint8Array>
@@ -39,7 +41,7 @@ export interface StoredObject {
 
 /**
  * Opens an object: finds its caretakers, its manifest and where its shards are.
- * @throws PinGoError OBJECT_MISSING, MANIFEST_MALFORMED, KEY_MISSING (a private object without its key), or the signal's reason
+ * @throws PinGoError OBJECT_MISSING, MANIFEST_MALFORMED, KEY_MISSING (a private object without its key), KEY_MISMATCH (with another's), or the signal's reason
  */
 export async function openObject(o: OpenOptions): Promise<StoredObject> {
   const { source, located } = 'live' in o.from ? await fromNodes(o, o.from) : await fromChunks(o, o.from)
@@ -47,7 +49,16 @@ export async function openObject(o: OpenOptions): Promise<StoredObject> {
     throw new PinGoError('KEY_MISSING', `Object ${o.id} is encrypted, and its key is not here.`, {
       hint: "Ask its owner for a link, or restore the owner's keys from their backup.",
     })
+  checkKey(o.id, located.manifest, o.key)
   return await ObjectReader.open(located, source, o)
+}
+
+/** Objects that were stored before manifests told it find out with their first record. */
+function checkKey(id: string, { keyCheck: told }: ObjectManifest, key: Uint8Array | undefined): void {
+  if (told === undefined || key === undefined || Buffer.compare(told, keyCheck(key)) === 0) return
+  throw new PinGoError('KEY_MISMATCH', `The key is not that of object ${id}.`, {
+    hint: 'Take the key and the id from the same link, or from the same entry of the owner’s keys.',
+  })
 }
 
 interface Opened {

@@ -72,6 +72,8 @@ test('manifests whose numbers do not fit each other are refused', () => {
     'parts lacking': { parts: [] },
     'private, with a root': { root: CID },
     'public, without': { cipher: 'none' },
+    'public, with a key': { cipher: 'none', root: CID, keyCheck: new Uint8Array(32) },
+    'a key check of another length': { keyCheck: new Uint8Array(31) },
     'a part that is no CID': { parts: ['../../etc/passwd'] },
     'negative bytes': { bytes: -1, stripes: 0 },
     'an unknown member': { more: 1 },

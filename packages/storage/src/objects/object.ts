@@ -128,7 +128,7 @@ export function decodeManifest(bytes: Uint8Array): ObjectManifest {
 
 /** Refuses manifests whose numbers do not fit each other. @throws PinGoError MANIFEST_MALFORMED */
 export function checkManifest(manifest: ObjectManifest): ObjectManifest {
-  const { code, bytes, stripeBytes, cipher, root, stripes, parts } = decodeBlock('it', () =>
+  const { code, bytes, stripeBytes, cipher, keyCheck, root, stripes, parts } = decodeBlock('it', () =>
     validate(ObjectManifestSchema, manifest, 'manifest'),
   )
   if (bytes > MAX_FILE_BYTES) throw malformed(`it claims ${bytes} bytes, over ${MAX_FILE_BYTES}`)
@@ -138,6 +138,7 @@ export function checkManifest(manifest: ObjectManifest): ObjectManifest {
   if (stripes > 1 && code.k > 1 && (stripeBytes / code.k) % SHARD_ROW_BYTES !== 0)
     throw malformed(`shards are not multiples of ${SHARD_ROW_BYTES} bytes`)
   if (parts.length < Math.ceil(stripes / stripesPerPart(code))) throw malformed('parts of it are lacking')
+  if (cipher === 'none' && keyCheck !== undefined) throw malformed('it is public and has a key')
   if ((cipher === 'none') !== (root !== undefined)) throw malformed('it is neither public nor private')
   return manifest
 }

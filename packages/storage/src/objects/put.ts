@@ -14,7 +14,7 @@ import {
   type Stripe,
   sha256,
 } from '@pingo/wire'
-import { KEY_BYTES } from '../crypto/segment.ts'
+import { KEY_BYTES, keyCheck } from '../crypto/segment.ts'
 import { readNode } from '../files/unixfs.ts'
 import type { NodeMap } from '../nodes/port.ts'
 import { CLASS_CODES, codeFor } from '../placement/codes.ts'
@@ -328,7 +328,7 @@ class Put {
       code,
       bytes: stripes.reduce((sum, { stripe }) => sum + stripe.bytes, 0),
       stripeBytes: code.k * (stripes.length > 1 && leafBytes ? leafBytes : SHARD_BYTES),
-      cipher: start.isPublic ? 'none' : 'aes-256-gcm',
+      ...(key === undefined ? { cipher: 'none' } : { cipher: 'aes-256-gcm', keyCheck: keyCheck(key) }),
       root,
       stripes: stripes.length,
       parts: parts.map(({ cid }) => cid.toString()),

@@ -1,6 +1,7 @@
 import {
   type CID,
   DAG_PB,
+  LEAF_BYTES,
   type ManifestPart,
   type ObjectManifest,
   PinGoError,
@@ -8,7 +9,7 @@ import {
   type Stripe,
 } from '@pingo/wire'
 import { keyOf } from '../blocks/key.ts'
-import { openRecord } from '../crypto/segment.ts'
+import { beginRecord, type OpeningRecord } from '../crypto/segment.ts'
 import type { ByteRange } from '../files/file-store.ts'
 import { leavesOf } from '../files/leaves.ts'
 import { readNode } from '../files/unixfs.ts'
@@ -16,14 +17,15 @@ import type { ChunkSource } from './chunk-source.ts'
 import type { StoredObject } from './get.ts'
 import type { Located } from './locate.ts'
 import { dataShards, decodePart, shardDigest, shardTag, stripesPerPart } from './object.ts'
-import { StripeReader } from './stripe-reader.ts'
+import { StripeReader, type Wanted } from './stripe-reader.ts'
 
 /** Shards that are fetched ahead of the reader: they fill a long link, and are of two stripes as a rule. */
 const READ_AHEAD = 8
 const PARTS_KEPT = 2
 
 /** Bytes [from, to) of a data shard; of public data as a leaf, or bytes that stand in the tree itself. */
-type Piece = { stripe: number; shard: number; from: number; to: number } | { inline: Uint8Array }
+type Stored = { stripe: number; shard: number; from: number; to: number }
+type Piece = Stored | { inline: Uint8Array }
 
 /** The stripes that one read has in hand, and in how many pieces to come each is used. */
 interface OpenStripes {
@@ -43,6 +45,17 @@ function release(index: number, { stripes }: OpenStripes): void {
 interface Shard {
   stripe?: Stripe
   bytes: Uint8Array
+}
+
+/** The first leaf of a record: shown before the whole is there, which goes on in the same `record`. */
+interface Head {
+  record: OpeningRecord
+  /** Of the leaf. */
+  bytes: number
+  /** What of it is wanted. */
+  text: Uint8Array
+  /** Nothing more is wanted. */
+  isAll: boolean
 }
 
 export class ObjectReader implements StoredObject {
@@ -87,23 +100,27 @@ export class ObjectReader implements StoredObject {
       stripes: new Map(),
     }
     const pieces = this.#pieces(start, end, open.signal)
-    const ahead: { piece: Piece; shard: Promise<Shard> }[] = []
-    let isAwaited = true
+    const ahead: { piece: Piece; shard: Promise<Shard>; leaf: Promise<Uint8Array> | undefined }[] = []
+    let isFirst = true
     const fill = async () => {
       while (ahead.length < READ_AHEAD) {
         const { done, value: piece } = await pieces.next()
         if (done) return
-        const shard = this.#fetch(piece, open, isAwaited)
-        isAwaited = false
+        const leaf = isFirst && this.#isShownEarly(piece) ? Promise.withResolvers<Uint8Array>() : undefined
+        const shard = this.#fetch(piece, open, { isAwaited: isFirst, onFirstLeaf: leaf?.resolve })
+        isFirst = false
         shard.catch(() => undefined) // it is met when its turn comes
-        ahead.push({ piece, shard })
+        ahead.push({ piece, shard, leaf: leaf?.promise })
       }
     }
     try {
       await fill()
       for (let next = ahead.shift(); next; next = ahead.shift()) {
-        const { piece } = next
-        const bytes = this.#open(piece, await next.shard) // no sooner: two texts of it would take twice the memory
+        const { piece, shard, leaf } = next
+        const head = leaf && (await this.#head(piece as Stored, shard, leaf))
+        if (head) yield head.text
+        if (head?.isAll) break // a range that ends in the leaf is the last piece
+        const bytes = this.#open(piece, await shard, head) // no sooner: two texts of it would take twice the memory
         if (!('inline' in piece)) {
           // a leaf may come again, a record does not
           if (this.manifest.root === undefined) open.stripes.get(piece.stripe)?.reader?.forget(piece.shard)
@@ -121,7 +138,7 @@ export class ObjectReader implements StoredObject {
     }
   }
 
-  async #fetch(piece: Piece, open: OpenStripes, isAwaited: boolean): Promise<Shard> {
+  async #fetch(piece: Piece, open: OpenStripes, wanted: Wanted): Promise<Shard> {
     if ('inline' in piece) return { bytes: piece.inline }
     const { stripe: index, shard } = piece
     const use = open.stripes.get(index) ?? { uses: 0, reader: undefined }
@@ -129,19 +146,45 @@ export class ObjectReader implements StoredObject {
     open.stripes.set(index, use)
     const stripe = await this.#stripe(index)
     use.reader ??= new StripeReader(index, stripe, this.manifest.code, this.#source, open.signal)
-    return { stripe, bytes: await use.reader.data(shard, isAwaited) }
+    return { stripe, bytes: await use.reader.data(shard, wanted) }
   }
 
-  #open(piece: Piece, { stripe, bytes }: Shard): Uint8Array {
+  /** Leaves of a private shard are known to be right without the others, when its key is; see {@link beginRecord}. */
+  #isShownEarly(piece: Piece): boolean {
+    return this.manifest.keyCheck !== undefined && !('inline' in piece) && piece.from < LEAF_BYTES
+  }
+
+  /** The text of a record's first leaf; undefined when the whole is there first. */
+  async #head(
+    { stripe: index, shard, from, to }: Stored,
+    whole: Promise<Shard>,
+    leaf: Promise<Uint8Array>,
+  ): Promise<Head | undefined> {
+    const came = await Promise.race([leaf, whole.then(() => undefined)])
+    if (!came) return undefined
+    const record = this.#begin(await this.#stripe(index), index, shard)
+    const text = record.update(came)
+    return { record, bytes: text.byteLength, text: text.subarray(from, to), isAll: to <= text.byteLength }
+  }
+
+  #begin(stripe: Stripe, index: number, shard: number): OpeningRecord {
+    const { code, stripes } = this.manifest
+    const isFinal = index === stripes - 1 && shard === dataShards(stripe) - 1
+    return beginRecord(this.#key!, index * code.k + shard, isFinal)
+  }
+
+  /** What a piece holds beyond its head. */
+  #open(piece: Piece, { stripe, bytes }: Shard, head: Head | undefined): Uint8Array {
     if ('inline' in piece) return bytes
     const { stripe: index, shard, from, to } = piece
     if (to > bytes.byteLength)
       throw new PinGoError('MANIFEST_MALFORMED', `Shard ${shard} of stripe ${index} is shorter than its file says.`)
-    const { code, stripes, cipher } = this.manifest
-    if (cipher === 'none') return bytes.subarray(from, to)
-    const isFinal = index === stripes - 1 && shard === dataShards(stripe!) - 1
-    const text = openRecord(this.#key!, index * code.k + shard, isFinal, bytes, shardTag(stripe!, shard))
-    return text.subarray(from, to)
+    if (this.manifest.cipher === 'none') return bytes.subarray(from, to)
+    const shown = head?.bytes ?? 0
+    const record = head?.record ?? this.#begin(stripe!, index, shard)
+    const text = record.update(bytes.subarray(shown))
+    record.end(shardTag(stripe!, shard))
+    return text.subarray(Math.max(0, from - shown), to - shown)
   }
 
   #pieces(start: number, end: number, signal?: AbortSignal): AsyncGenerator<Piece> {

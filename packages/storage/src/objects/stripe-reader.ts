@@ -1,10 +1,20 @@
-import { type Code, PinGoError, type Stripe, sha256 } from '@pingo/wire'
+import { type Code, LEAF_BYTES, PinGoError, type Stripe, sha256 } from '@pingo/wire'
+import { leafCount, leafHash, rootOf } from '../durability/merkle.ts'
 import { erasureCode } from '../erasure/erasure-code.ts'
 import type { ChunkSource } from './chunk-source.ts'
-import { dataShards, shardCid, shardDigest, storedBytesOf, width } from './object.ts'
+import { dataShards, shardCid, shardDigest, shardRoot, storedBytesOf, width } from './object.ts'
 
 const EMPTY = new Uint8Array(0)
+const HASH_BYTES = 32
 const DEFAULT_PATIENCE_MS = 5_000
+
+/** How a shard is wanted. */
+export interface Wanted {
+  /** It is the first that is shown. */
+  isAwaited?: boolean
+  /** Told of its first leaf, when that is there and was checked before all of it is. */
+  onFirstLeaf?: (leaf: Uint8Array) => void
+}
 
 /**
  * Reads the data shards of one stripe: each from where it is; when one cannot be had, or not in time, from any k shards.
@@ -47,11 +57,11 @@ export class StripeReader {
     if (this.#here.delete(shard)) this.#fetches.delete(shard)
   }
 
-  /** A data shard, as it is stored. @param isAwaited it is the first that is shown @throws PinGoError OBJECT_UNREADABLE */
-  async data(shard: number, isAwaited = false): Promise<Uint8Array> {
-    if (this.#code.k === 1) return await this.#copy(isAwaited)
+  /** A data shard, as it is stored. @throws PinGoError OBJECT_UNREADABLE */
+  async data(shard: number, wanted: Wanted = {}): Promise<Uint8Array> {
+    if (this.#code.k === 1) return await this.#copy(wanted)
     if (!this.#rebuilt) {
-      const fetch = this.#fetch(shard, isAwaited)
+      const fetch = this.#fetch(shard, wanted)
       const came = await inTime(fetch, this.#source.patienceMs?.() ?? DEFAULT_PATIENCE_MS)
       if (came === 'here') return await fetch
       this.#reading.throwIfAborted()
@@ -66,9 +76,9 @@ export class StripeReader {
     }
   }
 
-  async #copy(isAwaited: boolean): Promise<Uint8Array> {
+  async #copy(wanted: Wanted): Promise<Uint8Array> {
     try {
-      return await this.#fetch(0, isAwaited)
+      return await this.#fetch(0, wanted)
     } catch {
       await this.#search([0])
       return await this.#fetch(0).catch(() => {
@@ -77,10 +87,10 @@ export class StripeReader {
     }
   }
 
-  #fetch(shard: number, isAwaited = false): Promise<Uint8Array> {
+  #fetch(shard: number, wanted: Wanted = {}): Promise<Uint8Array> {
     const known = this.#fetches.get(shard)
     if (known) return known
-    const fetch = this.#get(shard, isAwaited)
+    const fetch = this.#get(shard, wanted)
     fetch.then(
       (bytes) => this.#here.set(shard, bytes),
       () => {
@@ -92,19 +102,35 @@ export class StripeReader {
     return fetch
   }
 
-  async #get(shard: number, isAwaited: boolean): Promise<Uint8Array> {
-    if (storedBytesOf(this.#stripe, this.#code, shard) === 0) return EMPTY
+  async #get(shard: number, { isAwaited, onFirstLeaf }: Wanted): Promise<Uint8Array> {
+    const stored = storedBytesOf(this.#stripe, this.#code, shard)
+    if (stored === 0) return EMPTY
     const cid = shardCid(this.#stripe, this.#code, shard)
     const bytes = await this.#source.get(cid, {
       hint: { stripe: this.index, shard },
       signal: this.#signal,
       isAwaited,
+      // one that is all there is comes no later by itself
+      onFirstLeaf:
+        onFirstLeaf && stored > LEAF_BYTES
+          ? (leaf, hashes) => this.#isFirstLeaf(shard, leaf, hashes) && onFirstLeaf(leaf)
+          : undefined,
     })
-    if (bytes.byteLength === storedBytesOf(this.#stripe, this.#code, shard)) return bytes
+    if (bytes.byteLength === stored) return bytes
     throw new PinGoError(
       'MANIFEST_MALFORMED',
       `Shard ${shard} of stripe ${this.index} has another length than its manifest says.`,
     )
+  }
+
+  /** Whether these are the first leaf of a shard and the hashes of all its leaves: its root in the manifest says so. */
+  #isFirstLeaf(shard: number, leaf: Uint8Array, hashes: Uint8Array): boolean {
+    const bytes = storedBytesOf(this.#stripe, this.#code, shard)
+    const count = leafCount(bytes)
+    if (leaf.byteLength !== Math.min(LEAF_BYTES, bytes) || hashes.byteLength !== count * HASH_BYTES) return false
+    const each = Array.from({ length: count }, (_, n) => hashes.subarray(n * HASH_BYTES, (n + 1) * HASH_BYTES))
+    if (Buffer.compare(rootOf(each), shardRoot(this.#stripe, this.#code, shard)) !== 0) return false
+    return Buffer.compare(leafHash(leaf), each[0]!) === 0
   }
 
   /** All data shards, from any k. @param isLate what is on its way may never come */

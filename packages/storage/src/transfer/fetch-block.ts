@@ -1,8 +1,9 @@
 import { type CID, DAG_PB, matchesCid, PinGoError, RAW } from '@pingo/wire'
-import type { OnProgress } from '../cdn/port.ts'
+import type { OnFirstLeaf, OnProgress } from '../cdn/port.ts'
 import { MAX_BLOCK_BYTES } from '../limits.ts'
 import { unlessAborted } from '../objects/abort.ts'
 import { fetchSplit } from './fetch-split.ts'
+import { firstLeaf } from './first-leaf.ts'
 import { type HttpPool, type Source, sharedPool } from './http-client.ts'
 
 const DEADLINE_MS = 30_000
@@ -22,6 +23,8 @@ export interface FetchBlockOptions {
   rtt?: number
   /** The bytes it is told of are not written again. */
   onProgress?: OnProgress
+  /** Told of its first leaf where it comes over a long link, and the source knows its leaves. */
+  onFirstLeaf?: OnFirstLeaf
 }
 
 /**
@@ -37,8 +40,17 @@ export async function fetchBlock(source: Source, cid: CID, o: FetchBlockOptions 
   const early = await unlessAborted(pool.early.take(source, cid), signal)
   if (early) return early
   if (cid.code === RAW && rtt >= LONG_RTT_MS && !pool.isBusy(source)) {
-    const block = await fetchSplit(source, path, { headers, signal, deadlineMs, idleMs, pool, onProgress })
-    if (block && matchesCid(cid, block)) return block
+    const early = o.onFirstLeaf && firstLeaf(source, cid, { signal, deadlineMs, idleMs, pool }, o.onFirstLeaf)
+    const told: OnProgress = (came, total) => {
+      onProgress?.(came, total)
+      early?.came(came, total)
+    }
+    try {
+      const block = await fetchSplit(source, path, { headers, signal, deadlineMs, idleMs, pool, onProgress: told })
+      if (block && matchesCid(cid, block)) return block
+    } finally {
+      early?.stop()
+    }
   }
   const isFirst = cid.code === DAG_PB && rtt >= LONG_RTT_MS && !pool.isBusy(source)
   let status = 0
