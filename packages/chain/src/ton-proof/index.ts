@@ -1,13 +1,11 @@
 export * from './check.ts'
 export {
-  MAINNET,
   MAX_DOMAIN_AND_PAYLOAD_BYTES,
   MAX_DOMAIN_BYTES,
   MAX_PAYLOAD_BYTES,
   MAX_REQUEST_BYTES,
   parseTonProof,
   signatureDomain,
-  TESTNET,
   TonProofRequest,
   tonProofBytes,
 } from './message.ts'

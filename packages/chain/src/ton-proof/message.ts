@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { PinGoError } from '@pingo/wire'
 import { domainDataToSign } from '@ton/core'
 import { z } from 'zod'
+import { MAINNET, TESTNET } from '../endpoint/networks.ts'
 
 /** Bytes of UTF-8 that the domain and the payload may have, each and together: what hardware wallets take (TON Connect). */
 export const MAX_DOMAIN_BYTES = 128
@@ -98,10 +99,6 @@ export function tonProofBytes(proof: {
   const digest = sha256([Buffer.from([0xff, 0xff]), 'ton-connect', sha256(item)])
   return domainDataToSign(digest, signatureDomain(proof.network))
 }
-
-/** Global ids of TON's own networks. */
-export const MAINNET = -239
-export const TESTNET = -3
 
 /** Where signatures of a network hold: TON's own have none, another chain's hold there alone. */
 export function signatureDomain(network: number): { type: 'empty' } | { type: 'l2'; globalId: number } {

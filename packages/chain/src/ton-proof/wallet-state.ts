@@ -1,7 +1,8 @@
 import { PinGoError } from '@pingo/wire'
 import { type Address, Cell, loadStateInit } from '@ton/core'
+import { MAINNET, TESTNET } from '../endpoint/networks.ts'
 import { isSafeKey } from '../keys/ed25519.ts'
-import { MAINNET, MAX_STATE_CELLS, TESTNET } from './message.ts'
+import { MAX_STATE_CELLS } from './message.ts'
 
 /** A wallet contract whose initial data are known, so that its key can be read from them. */
 export interface WalletCode {

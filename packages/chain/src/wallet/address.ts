@@ -1,6 +1,6 @@
 import { PinGoError } from '@pingo/wire'
 import { Address } from '@ton/core'
-import { MAINNET } from '../ton-proof/message.ts'
+import { MAINNET } from '../endpoint/networks.ts'
 
 /** An address as a person gave it. */
 export interface GivenAddress {
