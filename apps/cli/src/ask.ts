@@ -1,5 +1,7 @@
+import { readFile } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
 import { Writable } from 'node:stream'
+import { PinGoError } from '@pingo/wire'
 
 /** Asks at the terminal, without showing what is typed; undefined when there is none. */
 export async function askHidden(question: string): Promise<string | undefined> {
@@ -44,4 +46,20 @@ export async function confirm(question: string): Promise<boolean | undefined> {
   } finally {
     lines.close()
   }
+}
+
+/** A password: from a file, PINGO_PASSWORD or the terminal. @throws PinGoError PASSWORD_NEEDED */
+export async function readPassword(o: { file?: string; question: string; isNew?: boolean }): Promise<string> {
+  if (o.file !== undefined) {
+    return (await readFile(o.file, 'utf8')).replace(/\r?\n$/, '')
+  }
+  if (process.env.PINGO_PASSWORD) return process.env.PINGO_PASSWORD
+  const password = await askHidden(`${o.question}: `)
+  if (password === undefined)
+    throw new PinGoError('USAGE_PASSWORD', 'A password is needed, and there is no terminal to ask at.', {
+      hint: 'Give it with --password-file FILE or in PINGO_PASSWORD.',
+    })
+  if (o.isNew && (await askHidden('Once more: ')) !== password)
+    throw new PinGoError('USAGE_PASSWORD', 'The two are not the same.', { hint: 'Try again.' })
+  return password
 }

@@ -70,7 +70,7 @@ export function reportError(error: unknown, output: Output): number {
   return USAGE_CODES.test(known.code) ? EXIT.usage : EXIT.failed
 }
 
-const USAGE_CODES = /^(USAGE|JOB_FILE_|FOG_ADDRESS_INVALID|SETTINGS_INVALID)/
+const USAGE_CODES = /^(USAGE|JOB_FILE_|FOG_ADDRESS_INVALID|SETTINGS_INVALID|NETWORK_UNKNOWN|AMOUNT_INVALID|ADDRESS_)/
 
 const isAbort = (error: unknown): boolean => (error as Error | undefined)?.name === 'AbortError'
 

@@ -11,6 +11,7 @@ import { quoteCommand } from './commands/quote.ts'
 import { storeCommand } from './commands/store/index.ts'
 import { trainCommand } from './commands/train.ts'
 import { upCommand } from './commands/up.ts'
+import { walletCommand } from './commands/wallet/index.ts'
 import type { Context } from './context.ts'
 import { version } from './version.ts'
 
@@ -47,6 +48,7 @@ export function createProgram(context: Context): Command {
     predictCommand,
     storeCommand,
     graphCommand,
+    walletCommand,
   ]
   for (const create of commands) program.addCommand(create(context))
   inherit(program)

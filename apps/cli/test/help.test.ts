@@ -61,6 +61,9 @@ const COMMANDS = [
   'graph check',
   'graph grad',
   'graph export',
+  'wallet new',
+  'wallet show',
+  'wallet backup',
 ]
 
 /** Groups that do something by themselves. */
@@ -97,6 +100,7 @@ test('--help of the command and of every group ends well and shows examples', as
     ['data', '--help'],
     ['graph', '--help'],
     ['store', '--help'],
+    ['wallet', '--help'],
     ['train', '--help'],
   ]) {
     const { code, stdout, stderr } = await place.run(args)

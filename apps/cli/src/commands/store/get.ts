@@ -1,8 +1,9 @@
 import { once } from 'node:events'
 import type { Command } from 'commander'
+import { readPassword } from '../../ask.ts'
 import { type ClientOptions, type Context, clientCommand } from '../../context.ts'
 import { bytes, whole } from '../../format.ts'
-import { rangeFrom, readPassword, TransferView, tellFailures, withStore } from './with-store.ts'
+import { rangeFrom, TransferView, tellFailures, withStore } from './with-store.ts'
 
 interface GetFlags extends ClientOptions {
   out?: string

@@ -1,9 +1,11 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { homeFolder } from '@pingo/client/local'
 import { Command } from 'commander'
+import { readPassword } from '../../ask.ts'
 import { type ClientOptions, type Context, clientCommand } from '../../context.ts'
 import { time, whole } from '../../format.ts'
-import { readPassword, withStore } from './with-store.ts'
+import { sayWords } from '../../view/words.ts'
+import { withStore } from './with-store.ts'
 
 const MAX_BACKUP_BYTES = 16 << 10
 
@@ -65,15 +67,7 @@ function backupCommand({ signal }: Context): Command {
         const phrase = await backupKeys(store.keyring)
         store.noteKeysBackedUp()
         output.result({ phrase }, () => {
-          const words = phrase.split(' ')
-          for (let row = 0; row < words.length; row += 4)
-            output.say(
-              words
-                .slice(row, row + 4)
-                .map((word, n) => `${String(row + n + 1).padStart(2)}. ${word.padEnd(10)}`)
-                .join('  ')
-                .trimEnd(),
-            )
+          sayWords(output, phrase.split(' '))
           output.note('')
           output.note(
             'Write these words down, in this order, on paper. Whoever has them can read all your private data;',

@@ -1,10 +1,11 @@
 import { parseDuration } from '@pingo/client/local'
 import type { Command } from 'commander'
+import { readPassword } from '../../ask.ts'
 import { type ClientOptions, type Context, clientCommand, numberFrom } from '../../context.ts'
 import { EXIT, Exit } from '../../exit.ts'
 import { duration, time, whole } from '../../format.ts'
 import { tellFile } from './put.ts'
-import { durationFrom, readPassword, TransferView, withStore } from './with-store.ts'
+import { durationFrom, TransferView, withStore } from './with-store.ts'
 
 export function removeCommand({ signal }: Context): Command {
   return clientCommand('rm', 'Remove a file, or with --recursive a folder; the network forgets it.', [

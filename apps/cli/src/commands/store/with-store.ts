@@ -1,5 +1,4 @@
 import type { Store, StoreProgress } from '@pingo/client/store'
-import { PinGoError } from '@pingo/wire'
 import { InvalidArgumentError } from 'commander'
 import type { ClientOptions } from '../../context.ts'
 import { EXIT, Exit } from '../../exit.ts'
@@ -89,21 +88,3 @@ export function tellFailures(output: Output, failed: { path: string; why: string
 }
 
 export const plural = (n: number, one: string, many = `${one}s`): string => `${n} ${n === 1 ? one : many}`
-
-/** A password: from a file, PINGO_PASSWORD or the terminal. @throws PinGoError PASSWORD_NEEDED */
-export async function readPassword(o: { file?: string; question: string; isNew?: boolean }): Promise<string> {
-  if (o.file !== undefined) {
-    const { readFile } = await import('node:fs/promises')
-    return (await readFile(o.file, 'utf8')).replace(/\r?\n$/, '')
-  }
-  if (process.env.PINGO_PASSWORD) return process.env.PINGO_PASSWORD
-  const { askHidden } = await import('../../ask.ts')
-  const password = await askHidden(`${o.question}: `)
-  if (password === undefined)
-    throw new PinGoError('USAGE_PASSWORD', 'A password is needed, and there is no terminal to ask at.', {
-      hint: 'Give it with --password-file FILE or in PINGO_PASSWORD.',
-    })
-  if (o.isNew && (await askHidden('Once more: ')) !== password)
-    throw new PinGoError('USAGE_PASSWORD', 'The two are not the same.', { hint: 'Try again.' })
-  return password
-}
