@@ -155,13 +155,11 @@ test('whatever is sent: nobody gets more than was granted, slashed units are gon
             sequence = number
           }
         } else {
-          await pingo
-            .wallet(donor.address)
-            .sendTransfer(donor.getSender(), {
-              to: distributor.address,
-              amount: step.amount,
-              forwardAmount: toNano('0.02'),
-            })
+          await pingo.wallet(donor.address).sendTransfer(donor.getSender(), {
+            to: distributor.address,
+            amount: step.amount,
+            forwardAmount: toNano('0.02'),
+          })
           funded += step.amount
         }
         const books = await distributor.getDistributorData()

@@ -154,6 +154,11 @@ export class LocalChain {
     return this.#store.accounts()
   }
 
+  /** Messages that are still to be executed. */
+  pending(): number {
+    return this.#queue.length + this.#waiting.length
+  }
+
   /** The configuration: a dictionary of parameters. */
   config(): Cell {
     return Cell.fromBase64(this.#config)
@@ -298,42 +303,62 @@ export class LocalChain {
   }
 
   async #block(): Promise<void> {
-    const waiting = this.#waiting.splice(0, BLOCK_TRANSACTIONS)
+    const taken: Waiting[] = []
     const time = this.now()
-    const before = { head: this.#head, queue: this.#queue, traces: new Map(this.#traces) }
+    const before = { head: this.#head, queue: this.#queue, traces: structuredClone(this.#traces) }
     const changed = new Map<string, string>()
     const rows: TransactionRow[] = []
     const answers: (() => void)[] = []
+    const lost: number[] = []
     this.#head = { ...this.#head, block: this.#head.block + 1, time }
     this.#queue = [...this.#queue]
     try {
-      for (const { message, cell, resolve, reject } of waiting) {
+      // a message and all that it sets off come before the next one: so the state depends on their order alone, not on who shares a block
+      await this.#drain(changed, rows, lost)
+      while (rows.length < BLOCK_TRANSACTIONS) {
+        const next = this.#waiting.shift()
+        if (!next) break
+        taken.push(next)
+        const { message, cell, resolve, reject } = next
         try {
           const hash = normalisedHash(message)
           const trace: TraceRow = { id: this.#head.traces + 1, hash, open: 1 }
           await this.#execute(message, cell, trace, changed, rows)
-          this.#head.traces = trace.id
+          this.#head = { ...this.#head, traces: trace.id }
           answers.push(() => resolve(hash))
         } catch (error) {
           answers.push(() => reject(error))
         }
+        await this.#drain(changed, rows, lost)
       }
-      while (this.#queue.length > 0 && rows.length < BLOCK_TRANSACTIONS) {
-        const { trace, boc } = this.#queue.shift() as QueuedMessage
-        const { message, cell } = readMessage(boc)
-        await this.#execute(message, cell, this.#traces.get(trace) as TraceRow, changed, rows)
-      }
-      this.#commit(rows, changed, [...new Set(rows.map(({ trace }) => trace))])
+      this.#commit(rows, changed, [...new Set([...rows.map(({ trace }) => trace), ...lost])])
     } catch (error) {
       // nothing of the block counts: neither here nor on the disk
       this.#head = before.head
       this.#queue = before.queue
       this.#traces = before.traces
-      for (const { reject } of waiting) reject(error)
+      for (const { reject } of taken) reject(error)
       throw error
     }
     for (const answer of answers) answer()
     for (const watcher of this.#watchers) watcher()
+  }
+
+  /** Executes what is queued, as far as the block goes. */
+  async #drain(changed: Map<string, string>, rows: TransactionRow[], lost: number[]): Promise<void> {
+    while (this.#queue.length > 0 && rows.length < BLOCK_TRANSACTIONS) {
+      const { trace, boc } = this.#queue.shift() as QueuedMessage
+      const { message, cell } = readMessage(boc)
+      const row = this.#traces.get(trace) as TraceRow
+      try {
+        await this.#execute(message, cell, row, changed, rows)
+      } catch {
+        // the machine can't execute it at all (a workchain that is not there): it is lost, the chain goes on
+        row.open -= 1
+        lost.push(trace)
+        this.#executor = await Executor.create()
+      }
+    }
   }
 
   async #execute(
