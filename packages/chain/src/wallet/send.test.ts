@@ -1,34 +1,46 @@
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import { type Address, beginCell, toNano } from '@ton/core'
 import { JettonMinter, JettonWallet, jettonTransfer, walletAddress } from '../contracts/jetton.ts'
+import { LocalChain, localEndpoint } from '../endpoint/emulator/index.ts'
 import { open } from '../endpoint/open.ts'
 import { signerOf } from '../keys/ed25519.ts'
 import { encode, TransferNotification } from '../schema/index.ts'
-import { worldEndpoint } from '../testing/endpoint.ts'
-import { world } from '../testing/world.ts'
+import { TEST_EPOCH } from '../testing/world.ts'
 import { encodeMetadata } from '../token/metadata.ts'
 import { estimateTransfer } from './estimate.ts'
 import { walletHistory } from './history.ts'
-import { walletOn } from './send.ts'
-import { commentBody } from './w5.ts'
+import { type ChainWallet, walletOn } from './send.ts'
+import { commentBody, type Transfer } from './w5.ts'
 
 const SUPPLY = 10n ** 18n
 
-async function setting() {
-  const { chain, person } = await world()
-  const endpoint = worldEndpoint(chain)
-  const [rich, bob] = [await person('rich'), await person('bob')]
-  const wallet = walletOn(endpoint, signerOf(Buffer.alloc(32, 9)))
-  await rich.send({ to: wallet.address, value: toNano('10'), bounce: false })
+/** A chain with two wallets that have 10 GRAM each. */
+async function setting(t: TestContext) {
+  const chain = await LocalChain.open({ clock: () => TEST_EPOCH * 1000 })
+  t.after(() => chain.close())
+  const endpoint = localEndpoint(chain)
+  const [wallet, bob] = await Promise.all(
+    [9, 66].map(async (byte) => {
+      const made = walletOn(endpoint, signerOf(Buffer.alloc(32, byte)))
+      await endpoint.waitFor(await chain.fund(made.address, toNano('10')))
+      return made
+    }),
+  )
+  if (!wallet || !bob) throw new Error('unreachable')
+  const send = async (from: ChainWallet, transfer: Transfer) => from.submit(await from.prepare([transfer]))
   const balance = async (of: Address) => (await endpoint.account(of)).balance
-  return { chain, endpoint, rich, bob, wallet, balance }
+  return { endpoint, bob, wallet, send, balance }
 }
 
 test('what is sent arrives; fee and balance add up to the last billionth, as estimated before', async (t) => {
-  const { endpoint, bob, wallet, balance } = await setting()
+  const { endpoint, bob, wallet, balance } = await setting(t)
   for (const count of [1, 1, 3]) {
-    const transfers = Array.from({ length: count }, (_, i) => ({ to: bob.address, value: toNano('1') + BigInt(i) }))
+    const transfers = Array.from({ length: count }, (_, i) => ({
+      to: bob.address,
+      value: toNano('1') + BigInt(i),
+      bounce: false,
+    }))
     const message = await wallet.prepare(transfers)
     const estimate = await estimateTransfer(endpoint, wallet.address, message)
     const before = await balance(wallet.address)
@@ -43,8 +55,18 @@ test('what is sent arrives; fee and balance add up to the last billionth, as est
   }
 })
 
-test('more than there is: told before it is sent, and after it when only the fee was missing', async () => {
-  const { endpoint, bob, wallet, balance } = await setting()
+test('what is sent so that it bounces comes back from where there is nobody, and that is told', async (t) => {
+  const { bob, wallet, send, balance } = await setting(t)
+  const { failed, fee } = await send(wallet, { to: bob.address, value: toNano('1'), bounce: true })
+  assert.deepEqual(
+    failed.map(({ account, word }) => [account, word]),
+    [[bob.address.hash.toString('hex'), 'there is no contract']],
+  )
+  assert.ok((await balance(wallet.address)) > toNano('10') - fee - 2_000_000n)
+})
+
+test('more than there is: told before it is sent, and after it when only the fee was missing', async (t) => {
+  const { endpoint, bob, wallet, balance } = await setting(t)
   await assert.rejects(wallet.prepare([{ to: bob.address, value: toNano('10') }]), { code: 'BALANCE_TOO_LOW' })
   const all = (await balance(wallet.address)) - 1n
   const message = await wallet.prepare([{ to: bob.address, value: all }])
@@ -55,8 +77,8 @@ test('more than there is: told before it is sent, and after it when only the fee
   await assert.rejects(estimateTransfer(endpoint, wallet.address, message), { code: 'CHAIN_REFUSED' })
 })
 
-test('as the sender of wrappers: many calls at once, one after another; a refusal by a contract is told in words', async () => {
-  const { endpoint, wallet, bob } = await setting()
+test('as the sender of wrappers: many calls at once, one after another; a refusal by a contract is told in words', async (t) => {
+  const { endpoint, wallet, bob } = await setting(t)
   const minter = JettonMinter.fromConfig({
     kind: 'pingo',
     maxSupply: SUPPLY,
@@ -81,21 +103,19 @@ test('as the sender of wrappers: many calls at once, one after another; a refusa
   assert.equal((await own.getWalletData()).balance, SUPPLY - 10n)
 })
 
-test('history: who, how much, in which asset; a message that only looks like PINGO is not taken for it', async () => {
-  const { endpoint, wallet, rich, bob, chain } = await setting()
+test('history: who, how much, in which asset; a message that only looks like PINGO is not taken for it', async (t) => {
+  const { endpoint, wallet, bob, send } = await setting(t)
   const minter = JettonMinter.fromConfig({
     kind: 'pingo',
     maxSupply: SUPPLY,
-    admin: rich.address,
+    admin: bob.address,
     content: encodeMetadata({ name: 'PINGO', symbol: 'PINGO', description: '', decimals: 9 }),
   })
-  await chain.openContract(minter).sendGenesis(rich.getSender(), new Map([[wallet.address, SUPPLY]]))
+  await open(endpoint, minter).sendGenesis(bob, new Map([[wallet.address, SUPPLY]]))
   const own = walletAddress('pingo', minter.address, wallet.address)
   const body = jettonTransfer({ to: bob.address, amount: 5n, respondTo: wallet.address })
-  await wallet.submit(await wallet.prepare([{ to: own, value: toNano('0.05'), body }]))
-  await wallet.submit(
-    await wallet.prepare([{ to: bob.address, value: toNano('2'), body: commentBody('for the cake') }]),
-  )
+  await send(wallet, { to: own, value: toNano('0.05'), body })
+  await send(wallet, { to: bob.address, value: toNano('2'), body: commentBody('for the cake') })
   const history = await walletHistory(endpoint, wallet.address, { limit: 10, minter: minter.address })
   const [cake, excess, sent] = history
   const shown = (movements: (typeof history)[number]['movements']) =>
@@ -118,9 +138,7 @@ test('history: who, how much, in which asset; a message that only looks like PIN
     sender: bob.address,
     forwardPayload: beginCell().storeBit(0).endCell().beginParse(),
   })
-  const mallory = walletOn(endpoint, signerOf(Buffer.alloc(32, 66)))
-  await rich.send({ to: mallory.address, value: toNano('1'), bounce: false })
-  await mallory.submit(await mallory.prepare([{ to: wallet.address, value: 1n, body: forged }]))
+  await send(bob, { to: wallet.address, value: 1n, body: forged })
   const [newest] = await walletHistory(endpoint, wallet.address, { limit: 1, minter: minter.address })
   assert.deepEqual(shown(newest?.movements ?? []), [['in', 'GRAM', 1n, undefined]])
 })

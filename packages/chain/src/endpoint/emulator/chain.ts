@@ -17,12 +17,13 @@ import {
   TupleReader,
 } from '@ton/core'
 import { createEmptyShardAccount, Executor } from '@ton/sandbox'
+import { LOCAL } from '../networks.ts'
 import { normalisedHash } from '../open.ts'
 import { localConfig } from './config.ts'
 import { ChainStore, type Head, type QueuedMessage, type TraceRow, type TransactionRow } from './store.ts'
 
 /** Global id of a local chain when none is given: no public network has it. */
-export const LOCAL_NETWORK = 1_885_957
+export const LOCAL_NETWORK = LOCAL
 
 /** Bytes of an external message: what TON's nodes take. */
 export const MAX_MESSAGE_BYTES = 65_535
