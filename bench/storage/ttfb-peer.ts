@@ -89,9 +89,9 @@ async function coldObject(object: Private, source: Source, rtt: number): Promise
   const pool = new HttpPool()
   const known = new Map(object.manifest.map(([cid, text]) => [cid, Buffer.from(text, 'base64')]))
   const from: ChunkSource = {
-    get: async (cid, { signal, isAwaited, onFirstLeaf }) =>
+    get: async (cid, { signal, isAwaited, bytes, onFirstLeaf }) =>
       known.get(cid.toString()) ??
-      (await fetchBlock(source, cid, { signal, pool, rtt: isAwaited ? rtt : undefined, onFirstLeaf })),
+      (await fetchBlock(source, cid, { signal, pool, rtt: isAwaited ? rtt : undefined, bytes, onFirstLeaf })),
   }
   const seen: Seen = { head: 0, firstByte: 0, end: 0 }
   const since = performance.now()

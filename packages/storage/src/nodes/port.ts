@@ -7,6 +7,7 @@ export interface CallOptions {
 
 export interface ChunkOptions extends CallOptions {
   rtt?: number
+  bytes?: number
   onProgress?: OnProgress
   onFirstLeaf?: OnFirstLeaf
 }
@@ -38,6 +39,7 @@ export interface StorageNode {
   /**
    * A chunk's bytes, whole and matching its CID.
    * @param o.rtt round trip to the node, ms: over a long link more connections are opened for what somebody waits for
+   * @param o.bytes how long it is, where that is known
    * @param o.onProgress told of bytes before they are checked; a node may tell nothing
    * @param o.onFirstLeaf told of the first leaf over a long link; a node may tell nothing
    */

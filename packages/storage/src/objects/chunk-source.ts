@@ -19,6 +19,8 @@ export interface ChunkQuestion {
   signal?: AbortSignal
   /** Somebody waits for it with empty hands: over a long link it is worth more connections. */
   isAwaited?: boolean
+  /** How long it is, as far as the asker knows. */
+  bytes?: number
   /** Told of the chunk's first leaf before all of it is there. A source may tell nothing; the asker checks what it is told. */
   onFirstLeaf?: OnFirstLeaf
 }
@@ -80,15 +82,15 @@ export class NodeSource implements ChunkSource {
     this.#clock = clock
   }
 
-  async get(cid: CID, { hint, signal, isAwaited, onFirstLeaf }: ChunkQuestion): Promise<Uint8Array> {
+  async get(cid: CID, { hint, signal, isAwaited, bytes, onFirstLeaf }: ChunkQuestion): Promise<Uint8Array> {
     if (!hint) return await this.#caretakers.block(cid, signal)
     const holders = await this.#holders(hint)
     const ask = async (node: StorageNode, signal: AbortSignal) => {
       const since = this.#clock()
       const rtt = isAwaited ? this.#nodes.rtt(node.record.peerId) : undefined
-      const bytes = await node.getChunk(cid, { signal: within(CHUNK_DEADLINE_MS, signal), rtt, onFirstLeaf })
+      const chunk = await node.getChunk(cid, { signal: within(CHUNK_DEADLINE_MS, signal), rtt, bytes, onFirstLeaf })
       this.#took(this.#clock() - since)
-      return bytes
+      return chunk
     }
     const answer = await firstOf(holders, ask, { signal, hedgeMs: this.patienceMs() })
     if (answer) return answer.value

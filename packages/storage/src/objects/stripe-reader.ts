@@ -110,6 +110,7 @@ export class StripeReader {
       hint: { stripe: this.index, shard },
       signal: this.#signal,
       isAwaited,
+      bytes: stored,
       // one that is all there is comes no later by itself
       onFirstLeaf:
         onFirstLeaf && stored > LEAF_BYTES

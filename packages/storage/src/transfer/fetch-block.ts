@@ -21,6 +21,8 @@ export interface FetchBlockOptions {
   idleMs?: number
   /** Round trip to the source, ms, where it is known. */
   rtt?: number
+  /** How long it is, where that is known. A hint: it is not checked. */
+  bytes?: number
   /** The bytes it is told of are not written again. */
   onProgress?: OnProgress
   /** Told of its first leaf where it comes over a long link, and the source knows its leaves. */
@@ -46,7 +48,8 @@ export async function fetchBlock(source: Source, cid: CID, o: FetchBlockOptions 
       early?.came(came, total)
     }
     try {
-      const block = await fetchSplit(source, path, { headers, signal, deadlineMs, idleMs, pool, onProgress: told })
+      const how = { headers, signal, deadlineMs, idleMs, pool, onProgress: told, bytes: o.bytes }
+      const block = await fetchSplit(source, path, how)
       if (block && matchesCid(cid, block)) return block
     } finally {
       early?.stop()

@@ -24,6 +24,7 @@ const LEAST_BYTES = 22 << 10
  * Unchecked.
  * @param o.headers of the requests, beside the range
  * @param o.maxBytes how much of it is wanted when it is longer; by default what is longer than 1 MiB is not fetched so
+ * @param o.bytes how long it is, where that is known: then no more connections are made than it takes
  * @returns undefined when the source cannot do it: then it is asked for the whole
  * @throws PinGoError BLOCK_MISSING, SOURCE_*, TRANSFER_TIMEOUT, or the signal's reason
  */
@@ -38,6 +39,7 @@ export async function fetchSplit(
     pool: HttpPool
     onProgress?: OnProgress
     maxBytes?: number
+    bytes?: number
   },
 ): Promise<Uint8Array | undefined> {
   const buffer = Buffer.allocUnsafeSlow(CHUNK_BYTES)
@@ -45,7 +47,7 @@ export async function fetchSplit(
   const signal = o.signal ? AbortSignal.any([o.signal, stop.signal]) : stop.signal
   let total: number | undefined
   let isWhole = true
-  const spans = ranges().map((range) => ({ ...range, at: range.start }))
+  const spans = ranges(o.bytes ?? CHUNK_BYTES).map((range) => ({ ...range, at: range.start }))
   const progress = () => {
     if (!o.onProgress || total === undefined || total > CHUNK_BYTES) return
     const gap = spans.find(({ at, end }) => at < end)
@@ -92,6 +94,7 @@ export async function fetchSplit(
       await end
       if (!isWhole) return undefined
     }
+    if ((total ?? 0) > spans.at(-1)!.end) return undefined // it is longer than it was said to be
     return buffer.subarray(0, total)
   } catch (error) {
     stop.abort()
@@ -109,17 +112,19 @@ interface Span {
 /**
  * The pieces, one for each connection, so that all of them end together. Two flights bring up to 40 KiB; where the sender paces them (BBR) the
  * second takes the longer the larger it is. Handshakes take the CPU one after another: who comes later gets less.
+ * @param bytes how far they must reach; one at least
  */
-function ranges(): { start: number; end: number }[] {
+function ranges(bytes: number): { start: number; end: number }[] {
   const step = (MOST_BYTES - LEAST_BYTES) / (LARGE - 1)
   const sizes = [
     ...Array<number>(SMALL).fill(FIRST_FLIGHT_BYTES),
     ...Array.from({ length: LARGE }, (_, n) => Math.round(MOST_BYTES - n * step)),
   ]
   let at = 0
-  return sizes.map((bytes) => {
+  const all = sizes.map((size) => {
     const start = at
-    at = Math.min(CHUNK_BYTES, at + bytes)
+    at = Math.min(CHUNK_BYTES, at + size)
     return { start, end: at }
   })
+  return all.filter(({ start }) => start === 0 || start < bytes)
 }
