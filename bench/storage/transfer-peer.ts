@@ -5,6 +5,7 @@
 import { createCipheriv, createHash } from 'node:crypto'
 import {
   closeSync,
+  constants,
   fdatasyncSync,
   fsyncSync,
   mkdirSync,
@@ -30,6 +31,7 @@ export type Command =
   | { do: 'serve'; stack: Stack; bytes: number; round: number }
   | { do: 'fetch'; stack: Stack; bytes: number; round: number; from: Served }
   | { do: 'hash' | 'disk'; bytes: number; round: number }
+  | { do: 'read' }
   | { do: 'mark' }
 /** `helia` keeps blocks on disk at both ends, as `pingo` does; `helia-memory` in memory. */
 export type Stack = 'tls' | 'pingo' | 'helia' | 'helia-memory'
@@ -56,6 +58,8 @@ function chunk(round: number, n: number): Uint8Array {
 const chunks = (bytes: number, round: number) =>
   Array.from({ length: Math.ceil(bytes / CHUNK_BYTES) }, (_, n) => chunk(round, n))
 
+/** Reads what `pingo` fetched last. */
+let readFetched: () => Promise<void> = async () => undefined
 /** Ends what the last command left. */
 let undo: (() => Promise<unknown> | unknown)[] = []
 let before = process.cpuUsage()
@@ -66,6 +70,11 @@ const cpu = () => {
 
 async function run(command: Command): Promise<object> {
   if (command.do === 'mark') return { cpu: cpu() }
+  if (command.do === 'read') {
+    before = process.cpuUsage()
+    await readFetched()
+    return { cpu: cpu() }
+  }
   for (const step of undo.toReversed()) await step()
   undo = []
   if (command.do === 'serve') {
@@ -95,8 +104,9 @@ const hash = (all: Uint8Array[]) => () => {
 }
 
 /**
- * What a disk costs that is used as {@link BlockStore} does, with no event loop between: one file a chunk, written aside, synced and renamed
- * to the folder of its first byte, which is made and synced; and the files of the sender read.
+ * What a disk costs that is used as `fetchFile` does, with no event loop between: one file a chunk, written aside (past the system's cache of
+ * files, where the system can), synced and renamed to the folder of its first byte, which is made and synced; and the files of the sender, which
+ * are in that cache, read.
  */
 async function disk(bytes: number, round: number): Promise<() => void> {
   const folder = await temporary()
@@ -110,23 +120,45 @@ async function disk(bytes: number, round: number): Promise<() => void> {
     const hash = createHash('sha256').update(`${round} ${n}`).digest('hex')
     return { folder: join(folder, hash.slice(0, 2)), file: join(folder, hash.slice(0, 2), hash) }
   })
-  const buffer = Buffer.alloc(CHUNK_BYTES)
+  // as the sender's: put a moment ago
+  const theirs = paths.map((_, n) => join(folder, `theirs-${n}`))
+  theirs.forEach((path, n) => {
+    const file = openSync(path, 'wx')
+    writeSync(file, all[n]!)
+    fdatasyncSync(file)
+    closeSync(file)
+  })
+  // memory that begins at a page, as a write past the cache needs it
+  const buffer = new Uint8Array(new ArrayBuffer(CHUNK_BYTES, { maxByteLength: CHUNK_BYTES }))
+  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | pastCache(folder)
   return () => {
     all.forEach((data, n) => {
+      buffer.set(data)
       const aside = join(folder, 'aside')
-      const file = openSync(aside, 'wx', 0o600)
-      writeSync(file, data)
+      const file = openSync(aside, flags, 0o600)
+      writeSync(file, buffer, 0, data.byteLength)
       fdatasyncSync(file)
       closeSync(file)
       if (mkdirSync(paths[n]!.folder, { recursive: true })) sync(folder)
       renameSync(aside, paths[n]!.file)
       sync(paths[n]!.folder)
     })
-    for (const { file } of paths) {
+    for (const file of theirs) {
       const opened = openSync(file, 'r')
       readSync(opened, buffer)
       closeSync(opened)
     }
+  }
+}
+
+/** What opens a file past the cache, 0 where that cannot be done. */
+function pastCache(folder: string): number {
+  const flag = constants.O_DIRECT ?? 0
+  try {
+    closeSync(openSync(join(folder, 'probe'), constants.O_WRONLY | constants.O_CREAT | flag))
+    return flag
+  } catch {
+    return 0
   }
 }
 
@@ -207,6 +239,10 @@ const FETCH: Record<Stack, (bytes: number, from: Served) => Promise<() => Promis
   async pingo(bytes, { address, pin, cid }) {
     const into = await BlockStore.open(await temporary())
     undo.push(() => into.close())
+    readFetched = async () => {
+      for await (const part of new FileStore(into).read(cid!))
+        if (part.byteLength === 0) throw new Error('an empty part')
+    }
     return async () => {
       await fetchFile({ cid: cid!, bytes }, [{ url: address, pin }], into)
       if (into.stats().bytes < bytes) throw new Error('not all came')

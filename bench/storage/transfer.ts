@@ -44,6 +44,7 @@ export default async function transfer(args: string[]): Promise<Row[]> {
     for (let round = 0; round <= Number(values.rounds); round++) {
       const tls = await handOver(sender, reader, 'tls', bytes, round)
       const pingo = await handOver(sender, reader, 'pingo', bytes, round)
+      const read = (await reader.ask({ do: 'read' })).cpu
       const hash = (await reader.ask({ do: 'hash', bytes, round })).cpu
       const disk = (await reader.ask({ do: 'disk', bytes, round })).cpu
       const helia = hasHelia ? await handOver(sender, reader, 'helia', bytes, round) : undefined
@@ -56,6 +57,7 @@ export default async function transfer(args: string[]): Promise<Row[]> {
       note('pingo', (pingo.cpu * GIB) / bytes)
       note('hash', (2 * hash * GIB) / bytes)
       note('disk', (disk * GIB) / bytes)
+      note('read', (read * GIB) / bytes)
       note('ratio', tls.cpu / (pingo.cpu - 2 * hash - disk))
       note('speed', bytes / pingo.seconds / 2 ** 20)
       if (helia && inMemory) {
@@ -81,7 +83,8 @@ export default async function transfer(args: string[]): Promise<Row[]> {
     printed('plain TLS stream, both ends', of('tls')),
     printed('fetchFile from disk to disk over TLS, both ends', of('pingo')),
     printed('  of it sha256, once at each end', of('hash')),
-    printed('  of it disk: write aside, sync, rename; read', of('disk')),
+    printed('  of it disk: write aside past the cache of files, sync, rename; read', of('disk')),
+    printed('the reader reads the file afterwards, from disk, checked', of('read')),
     printed('fetchFile, wall', of('speed'), 'MiB/s'),
     {
       name: `bytes per CPU-second less hashing and disk ÷ TLS stream's (median of ${values.rounds} pairs)`,

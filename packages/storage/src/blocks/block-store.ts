@@ -1,12 +1,11 @@
 import { mkdir, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { setImmediate as nextTurn } from 'node:timers/promises'
-import { type CID, DAG_CBOR, DAG_PB, matchesCid, PinGoError } from '@pingo/wire'
+import { type CID, matchesCid, PinGoError } from '@pingo/wire'
 import { CHUNK_BYTES, MAX_BLOCK_BYTES } from '../limits.ts'
 import { BlockIndex } from './block-index.ts'
 import { blockFiles, type Disk, diskError, isCode, moveUp, nodeDisk } from './disk.ts'
+import { collectGarbage } from './garbage.ts'
 import { type CidLike, keyOf, toCid } from './key.ts'
-import { linksOf } from './links.ts'
 import { OneByOne } from './one-by-one.ts'
 import { type Pin, Pins } from './pins.ts'
 import { Space } from './space.ts'
@@ -27,8 +26,6 @@ export interface BlockStoreOptions {
 /** Memory that is lent for one block, bytes; larger ones get their own. One byte more than a chunk: see {@link Disk.read}. */
 const LENT_BYTES = CHUNK_BYTES + 1
 const MAX_SPARE = 16
-/** Blocks that garbage collection looks at before others get a turn. */
-const GC_BLOCKS_PER_TURN = 1_000
 
 /**
  * Blocks on disk, one file each: `blocks/ab/<sha256 in hex>`, written aside, synced and renamed, so that a block is there
@@ -93,9 +90,10 @@ export class BlockStore {
   /**
    * Stores a block; durable when it resolves. One that is here already is read, and written only when the disk damaged it: what is
    * acknowledged is there.
+   * @param o.isCold nobody here reads it soon: it takes none of the memory in which the system keeps files that are read
    * @throws PinGoError BLOCK_MISMATCH, BLOCK_TOO_LARGE, QUOTA_EXCEEDED, DISK_FULL, CID_MALFORMED, CID_UNSUPPORTED
    */
-  async put(cid: CidLike, bytes: Uint8Array): Promise<void> {
+  async put(cid: CidLike, bytes: Uint8Array, o: { isCold?: boolean } = {}): Promise<void> {
     const parsed = toCid(cid)
     if (bytes.byteLength > MAX_BLOCK_BYTES)
       throw new PinGoError(
@@ -114,7 +112,7 @@ export class BlockStore {
         this.#checkOpen()
         // room is made before the block is anybody's own: what is removed for it may wait for other blocks
         if (this.#index.size(key) === undefined) giveBack ??= await this.#space.take(bytes.byteLength)
-        isStored = await this.#alone(key, () => this.#store(key, bytes, giveBack !== undefined))
+        isStored = await this.#alone(key, () => this.#store(key, bytes, giveBack !== undefined, o))
       }
     } catch (error) {
       throw diskError(error, this.#folder)
@@ -124,7 +122,7 @@ export class BlockStore {
   }
 
   /** @returns false when the block is not here any more and there is no room for it yet */
-  async #store(key: string, bytes: Uint8Array, hasRoom: boolean): Promise<boolean> {
+  async #store(key: string, bytes: Uint8Array, hasRoom: boolean, o: { isCold?: boolean }): Promise<boolean> {
     const size = this.#index.size(key)
     if (size !== undefined) {
       const there = await this.#read(key, size)
@@ -136,7 +134,7 @@ export class BlockStore {
     }
     if (!hasRoom) return false
     try {
-      await this.#disk.write(this.#path(key), bytes, join(this.#folder, 'tmp'))
+      await this.#disk.write(this.#path(key), bytes, join(this.#folder, 'tmp'), o)
       this.#index.add(key, bytes.byteLength, this.#clock())
       return true
     } catch (error) {
@@ -313,30 +311,23 @@ export class BlockStore {
     const among = o.among ? new Set([...o.among].map((cid) => keyOf(toCid(cid)))) : o.amongKeys
     const hold = this.hold()
     try {
-      let kept = new Set<string>()
-      let pinned: number | undefined
-      const isKept = (key: string) =>
-        kept.has(key) ||
-        [...this.#holds].some((held) => held.has(key)) ||
-        [...this.#keepers].some((keeps) => keeps(key))
-      const freed = { blocks: 0, bytes: 0 }
-      let looked = 0
-      for (const { key, bytes } of among ? this.#index.pick(among, before) : this.#index.entries(before)) {
-        if (++looked % GC_BLOCKS_PER_TURN === 0) await nextTurn()
-        while (pinned !== this.#pinned) {
-          pinned = this.#pinned
-          kept = await this.#reachable()
-        }
-        if (isKept(key)) continue
-        await this.#alone(key, async () => {
-          // put again, leased or pinned while this waited
-          if (isKept(key) || pinned !== this.#pinned) return
-          await this.#remove(key)
-          freed.blocks += 1
-          freed.bytes += bytes
-        })
-      }
-      return freed
+      return await collectGarbage(
+        {
+          roots: () => this.pins().map(({ root }) => root),
+          pinned: () => this.#pinned,
+          has: (key) => this.#index.size(key) !== undefined,
+          read: (cid) => this.get(cid),
+          isKept: (key) =>
+            [...this.#holds].some((held) => held.has(key)) || [...this.#keepers].some((keeps) => keeps(key)),
+          remove: (key, isGarbage) =>
+            this.#alone(key, async () => {
+              if (!isGarbage()) return false
+              await this.#remove(key)
+              return true
+            }),
+        },
+        among ? this.#index.pick(among, before) : this.#index.entries(before),
+      )
     } finally {
       hold.release()
     }
@@ -349,27 +340,6 @@ export class BlockStore {
     await this.#busy.settled()
     this.#pins.close()
     this.#index.close()
-  }
-
-  async #reachable(): Promise<Set<string>> {
-    const kept = new Set<string>()
-    for (const { root } of this.#pins.list()) {
-      const left: CID[] = [toCid(root)]
-      for (let cid = left.pop(); cid; cid = left.pop()) {
-        const key = keyOf(cid)
-        if (kept.has(key)) continue
-        kept.add(key)
-        if ((cid.code !== DAG_PB && cid.code !== DAG_CBOR) || this.#index.size(key) === undefined) continue
-        // a node that cannot be read links to nothing that could be found by it
-        left.push(
-          ...(await this.get(cid).then(
-            (bytes) => linksOf(cid as CID, bytes),
-            () => [],
-          )),
-        )
-      }
-    }
-    return kept
   }
 
   async #compare(): Promise<void> {

@@ -4,11 +4,15 @@ import { mkdir, readdir, rename, rm, rmdir, stat, statfs } from 'node:fs/promise
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { isPinGoError, PinGoError } from '@pingo/wire'
+import { writePastCache } from './past-cache.ts'
 
 /** What the store asks of a file system; a test hands in one that fails. */
 export interface Disk {
-  /** Writes a file that is either whole and synced under its name, or not there. */
-  write(path: string, bytes: Uint8Array, temporaryFolder: string): Promise<void>
+  /**
+   * Writes a file that is either whole and synced under its name, or not there.
+   * @param o.isCold nobody reads it soon: see {@link writePastCache}
+   */
+  write(path: string, bytes: Uint8Array, temporaryFolder: string, o?: { isCold?: boolean }): Promise<void>
   /** Reads a file, into the beginning of `into` where it is large enough; undefined when there is none. */
   read(path: string, sizeHint: number, into?: Uint8Array): Promise<Uint8Array | undefined>
   remove(path: string): Promise<void>
@@ -38,13 +42,11 @@ const fsync = promisify(fs.fsync)
 
 /** The real file system. */
 export const nodeDisk: Disk = {
-  async write(path, bytes, temporaryFolder) {
+  async write(path, bytes, temporaryFolder, o) {
     const temporary = join(temporaryFolder, randomBytes(9).toString('base64url'))
     try {
-      const file = await open(temporary, 'wx', 0o600)
+      const file = (o?.isCold && (await writePastCache(temporary, bytes))) || (await writeFile(temporary, bytes))
       try {
-        for (let at = 0; at < bytes.byteLength; )
-          at += (await write(file, bytes, at, bytes.byteLength - at, null)).bytesWritten
         await fdatasync(file)
       } finally {
         await close(file)
@@ -93,6 +95,19 @@ export const nodeDisk: Disk = {
     const { bavail, bsize } = await statfs(folder)
     return bavail * bsize
   },
+}
+
+/** @returns the descriptor of a new file with these bytes, to be synced and closed */
+async function writeFile(path: string, bytes: Uint8Array): Promise<number> {
+  const file = await open(path, 'wx', 0o600)
+  try {
+    for (let at = 0; at < bytes.byteLength; )
+      at += (await write(file, bytes, at, bytes.byteLength - at, null)).bytesWritten
+    return file
+  } catch (error) {
+    await close(file)
+    throw error
+  }
 }
 
 /** Makes a folder and those above it, durably. */

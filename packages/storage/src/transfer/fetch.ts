@@ -156,7 +156,7 @@ class Fetch {
     let node: Uint8Array | undefined
     const accept = async (bytes: Uint8Array) => {
       try {
-        await this.#into.put(cid, bytes)
+        await this.#into.put(cid, bytes, { isCold: true })
         if (cid.code === DAG_PB) node = Uint8Array.from(bytes) // the buffer is used again
         return true
       } catch (error) {

@@ -14,7 +14,7 @@ await Promise.all(
     for (let n = 0; ; n++) {
       const block = randomBytes(n % 3 === 0 ? 200_000 : 500)
       const cid = cidOf(block)
-      await store.put(cid, block)
+      await store.put(cid, block, { isCold: n % 2 === 0 })
       say(`put ${cid}`)
       if (n % 5 !== 0) continue
       store.pin(cid, 'kept')
