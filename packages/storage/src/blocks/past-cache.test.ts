@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { closeSync, constants, fdatasyncSync } from 'node:fs'
+import { constants } from 'node:fs'
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { cidOf } from '@pingo/wire'
 import { BlockStore } from '../index.ts'
-import { writePastCache } from './past-cache.ts'
+import { pageMemory, writePastCache } from './past-cache.ts'
 
 const KIB = 1 << 10
 const folders: string[] = []
@@ -20,11 +20,7 @@ const folder = async () => {
 after(() => Promise.all(folders.map((path) => rm(path, { recursive: true, force: true }))))
 
 /** Whether files can be written so in the folder of temporary files of this machine. */
-const isAble = await (async () => {
-  const file = await writePastCache(join(await folder(), 'probe'), new Uint8Array(64 * KIB))
-  if (file !== undefined) closeSync(file)
-  return file !== undefined
-})()
+const isAble = await writePastCache(join(await folder(), 'probe'), new Uint8Array(64 * KIB))
 
 describe('a file written past the cache', () => {
   it('is as long as what was written, and has its bytes', { skip: !isAble }, async () => {
@@ -32,29 +28,33 @@ describe('a file written past the cache', () => {
     // the longer ones first, so that the shorter ones get memory that holds something else
     for (const bytes of [2048 * KIB, 1024 * KIB + 1, 1024 * KIB, 100 * KIB - 1, 64 * KIB]) {
       const data = randomBytes(bytes)
-      // from the middle of other memory: the writer is not asked where its bytes lie
-      const file = await writePastCache(join(path, String(bytes)), Buffer.concat([Buffer.alloc(3), data]).subarray(3))
-      fdatasyncSync(file!)
-      closeSync(file!)
-      assert.ok(data.equals(await readFile(join(path, String(bytes)))), `${bytes} bytes`)
+      // wherever they lie in memory
+      const odd = Buffer.concat([Buffer.alloc(3), data]).subarray(3)
+      const pages = pageMemory(4096 * KIB).subarray(4 * KIB, 4 * KIB + bytes)
+      pages.set(data)
+      for (const [where, from] of Object.entries({ odd, pages, 'an odd page': pages.subarray(1) })) {
+        const file = join(path, `${bytes} ${where}`)
+        assert.equal(await writePastCache(file, from), from.byteLength >= 64 * KIB)
+        if (from.byteLength >= 64 * KIB) assert.ok(from.equals(await readFile(file)), `${bytes} bytes from ${where}`)
+      }
+      assert.ok(odd.equals(data) && pages.equals(data), 'what was written stays as it was')
     }
   })
 
   it('is many at once, none with the bytes of another', { skip: !isAble }, async () => {
     const path = await folder()
     const all = Array.from({ length: 24 }, (_, n) => randomBytes(64 * KIB + n * 5_000))
-    const files = await Promise.all(all.map((data, n) => writePastCache(join(path, String(n)), data)))
-    for (const file of files) closeSync(file!)
+    await Promise.all(all.map((data, n) => writePastCache(join(path, String(n)), data)))
     for (const [n, data] of all.entries()) assert.ok(data.equals(await readFile(join(path, String(n)))), `file ${n}`)
   })
 
   it('is none where the system cannot, and leaves nothing behind', async () => {
     const path = await folder()
     const data = randomBytes(64 * KIB)
-    assert.equal(await writePastCache(join(path, 'small'), data.subarray(1)), undefined, 'not worth it')
+    assert.equal(await writePastCache(join(path, 'small'), data.subarray(1)), false, 'not worth it')
     // what Node knows of other systems, and what a file system of Linux answers that cannot
     const unable = process.platform === 'linux' ? [0, constants.O_DIRECTORY] : [0]
-    for (const flag of unable) assert.equal(await writePastCache(join(path, 'file'), data, flag), undefined)
+    for (const flag of unable) assert.equal(await writePastCache(join(path, 'file'), data, flag), false)
     assert.deepEqual(await readdir(path), [])
   })
 

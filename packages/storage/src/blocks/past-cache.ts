@@ -1,5 +1,6 @@
 import * as fs from 'node:fs'
 import { promisify } from 'node:util'
+import { MAX_BLOCK_BYTES } from '../limits.ts'
 
 /** Where, how long and from where in memory: what a write past the cache of files has to be a multiple of (pages; sectors have 512 or 4096). */
 const PAGE_BYTES = 4_096
@@ -12,7 +13,8 @@ const MAX_SPARE = 4
 const DIRECT = fs.constants.O_DIRECT as number | undefined
 
 const open = promisify(fs.open)
-const close = promisify(fs.close)
+const { O_WRONLY, O_CREAT, O_EXCL, O_DSYNC } = fs.constants
+const fdatasync = promisify(fs.fdatasync)
 const truncate = promisify(fs.ftruncate)
 const unlink = promisify(fs.unlink)
 const write = promisify(fs.write) as (
@@ -23,49 +25,58 @@ const write = promisify(fs.write) as (
   at: null,
 ) => Promise<{ bytesWritten: number }>
 
-const spare: Uint8Array[] = []
+const spare: Buffer[] = []
 
 /**
- * Makes a file whose bytes go from the memory of the program to the disk, and take none of the memory in which the system keeps the files that
- * are read: what a node stores for others displaces nothing that the owner of the machine uses, and does not count against the node's limit.
- * It is no sync: the disk may hold the bytes in a cache of its own, and the file's size is to be written.
+ * Makes a synced file whose bytes go from the memory of the program to the disk, and take none of the memory in which the system keeps the
+ * files that are read: what a node stores for others displaces nothing that the owner of the machine uses, and does not count against the
+ * node's limit.
  * @param flag for tests: what has a file opened so
- * @returns its descriptor, to be synced and closed; undefined when this file or this file system is not written so, and then nothing is left of it
+ * @returns false when this file or this file system is not written so: then nothing is left of it
  */
-export async function writePastCache(path: string, bytes: Uint8Array, flag = DIRECT): Promise<number | undefined> {
-  if (!flag || bytes.byteLength < MIN_BYTES) return undefined
+export async function writePastCache(path: string, bytes: Uint8Array, flag = DIRECT): Promise<boolean> {
+  if (!flag || bytes.byteLength < MIN_BYTES) return false
+  const padded = Math.ceil(bytes.byteLength / PAGE_BYTES) * PAGE_BYTES
+  const isWhole = padded === bytes.byteLength
   let file: number
   try {
-    file = await open(path, fs.constants.O_WRONLY | fs.constants.O_CREAT | fs.constants.O_EXCL | flag, 0o600)
+    // what needs no more than to be written is synced by the same call (open(2), O_DSYNC)
+    file = await open(path, O_WRONLY | O_CREAT | O_EXCL | flag | (isWhole ? O_DSYNC : 0), 0o600)
   } catch (error) {
     if (!isUnable(error)) throw error
     await unlink(path).catch(() => undefined) // the kernel looks whether it can after it has made the file
-    return undefined
+    return false
   }
-  const padded = Math.ceil(bytes.byteLength / PAGE_BYTES) * PAGE_BYTES
-  const aligned = takeAligned(padded)
+  const copy = isWhole && beginsAtPage(bytes) ? undefined : (spare.pop() ?? pageMemory(MAX_BLOCK_BYTES))
   try {
-    aligned.set(bytes)
-    aligned.fill(0, bytes.byteLength, padded)
-    for (let at = 0; at < padded; ) at += (await write(file, aligned, at, padded - at, null)).bytesWritten
-    if (padded > bytes.byteLength) await truncate(file, bytes.byteLength)
-    return file
+    copy?.set(bytes)
+    copy?.fill(0, bytes.byteLength, padded)
+    for (let at = 0; at < padded; ) at += (await write(file, copy ?? bytes, at, padded - at, null)).bytesWritten
+    if (!isWhole) {
+      await truncate(file, bytes.byteLength)
+      await fdatasync(file)
+    }
+    return true
   } catch (error) {
-    await close(file)
     if (!isUnable(error)) throw error
     await unlink(path)
-    return undefined
+    return false
   } finally {
-    if (spare.length < MAX_SPARE) spare.push(aligned)
+    if (copy && spare.length < MAX_SPARE) spare.push(copy)
+    fs.closeSync(file)
   }
 }
 
-/** Memory that begins at a page: V8 maps a resizable buffer by pages, where others begin anywhere. */
-function takeAligned(bytes: number): Uint8Array {
-  const taken = spare.pop()
-  if (taken && taken.byteLength >= bytes) return taken
-  return new Uint8Array(new ArrayBuffer(bytes, { maxByteLength: bytes }))
+/**
+ * Memory that begins at a page, as V8 maps it for a resizable buffer; other buffers begin anywhere. What is written from there needs no copy
+ * when it is pages long.
+ */
+export function pageMemory(bytes: number): Buffer {
+  return Buffer.from(new ArrayBuffer(bytes, { maxByteLength: bytes }))
 }
+
+const beginsAtPage = ({ buffer, byteOffset }: Uint8Array) =>
+  (buffer as ArrayBuffer).resizable && byteOffset % PAGE_BYTES === 0
 
 /** What a file system says that cannot do it, at the opening or at the first write. */
 const isUnable = (error: unknown) =>

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type CID, isPinGoError, PinGoError, sentence } from '@pingo/wire'
+import { pageMemory } from '../blocks/past-cache.ts'
 import { MAX_BLOCK_BYTES } from '../limits.ts'
 import type { HttpPool, Source } from './http-client.ts'
 import type { Sink } from './lanes.ts'
@@ -63,7 +64,7 @@ class Partial {
 
   #grow(bytes: number): void {
     if (bytes <= this.#buffer.byteLength) return
-    const larger = Buffer.allocUnsafeSlow(Math.max(bytes, Math.min(MAX_BLOCK_BYTES, 2 * this.#buffer.byteLength)))
+    const larger = pageMemory(Math.max(bytes, Math.min(MAX_BLOCK_BYTES, 2 * this.#buffer.byteLength)))
     larger.set(this.block())
     this.#buffer = larger
   }
