@@ -15,6 +15,9 @@ export const CONTRACTS = {
   'contributor-collection': { entry: 'pass/contributor-collection.tolk', profile: 'profiles/sharded' },
   'contributor-pass': { entry: 'pass/contributor-pass.tolk', profile: 'profiles/sharded' },
   'access-gate': { entry: 'pass/access-gate.tolk', profile: 'profiles/sharded' },
+  'voucher-channel': { entry: 'pay/channel.tolk', profile: 'profiles/sharded' },
+  'job-escrow': { entry: 'pay/escrow.tolk', profile: 'profiles/sharded' },
+  'node-stake': { entry: 'pay/stake.tolk', profile: 'profiles/sharded' },
 } as const satisfies Record<string, { entry: string; profile: string }>
 
 export type ContractName = keyof typeof CONTRACTS

@@ -1,4 +1,4 @@
-import { createPrivateKey, createPublicKey, sign, verify } from 'node:crypto'
+import { createPrivateKey, createPublicKey, type KeyObject, sign, verify } from 'node:crypto'
 import { PinGoError } from '@pingo/wire'
 
 /**
@@ -33,12 +33,27 @@ export function signerOf(seed: Uint8Array): Signer {
 
 /** Whether a signature is that of a key over these bytes. False for anything malformed and for keys that anybody can sign for. */
 export function verifyEd25519(publicKey: Uint8Array, bytes: Uint8Array, signature: Uint8Array): boolean {
-  if (signature.byteLength !== SIGNATURE_BYTES || !isSafeKey(publicKey)) return false
-  try {
-    const key = createPublicKey({ key: Buffer.concat([SPKI, publicKey]), format: 'der', type: 'spki' })
-    return verify(null, bytes, key, signature)
-  } catch {
-    return false
+  return isSafeKey(publicKey) && verifierOf(publicKey)(bytes, signature)
+}
+
+/** Says whether a signature is that of its key over these bytes; false for anything malformed. */
+export type Verifier = (bytes: Uint8Array, signature: Uint8Array) => boolean
+
+/** The verifier of one key, for many signatures: the key is read once. @throws PinGoError KEY_INVALID for keys that anybody can sign for */
+export function verifierOf(publicKey: Uint8Array): Verifier {
+  if (!isSafeKey(publicKey))
+    throw new PinGoError('KEY_INVALID', 'with this public key anybody could sign, or it is none')
+  const der = Buffer.concat([SPKI, publicKey])
+  let key: KeyObject | undefined
+  return (bytes, signature) => {
+    if (signature.byteLength !== SIGNATURE_BYTES) return false
+    try {
+      // not every 32 bytes are a point; such a key has no signatures
+      key ??= createPublicKey({ key: der, format: 'der', type: 'spki' })
+      return verify(null, bytes, key, signature)
+    } catch {
+      return false
+    }
   }
 }
 

@@ -30,6 +30,14 @@ export const EXIT = {
   REVOKED: 115,
   LEVEL_TOO_LOW: 116,
   GATE_FULL: 117,
+  // payments and stakes
+  NOT_PARTY: 120,
+  WEAK_KEY: 121,
+  TOO_LATE: 122,
+  NO_NODE: 123,
+  TOO_LITTLE_BOND: 124,
+  NO_CONFLICT: 125,
+  OTHER_VERDICT: 126,
 } as const
 
 /** What an exit code means, in words for people. */
@@ -61,6 +69,13 @@ export const EXIT_WORDS: Record<keyof typeof EXIT, string> = {
   REVOKED: 'the pass was revoked',
   LEVEL_TOO_LOW: 'the level of the pass is too low',
   GATE_FULL: 'the gate remembers as many grants as it can; wait until some have ended',
+  NOT_PARTY: 'only a party of this contract may do this',
+  WEAK_KEY: 'with this public key anybody could sign',
+  TOO_LATE: 'it is too late for this',
+  NO_NODE: 'no node of this key has a bond here',
+  TOO_LITTLE_BOND: 'the bond would be smaller than the least that is allowed',
+  NO_CONFLICT: 'these two votes do not contradict each other',
+  OTHER_VERDICT: 'the verdict is not the next one on this bond',
 }
 
 /** The constants for Tolk: the text of `contracts/exits.tolk`. */

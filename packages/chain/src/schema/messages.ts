@@ -502,3 +502,259 @@ export const GateOpened = message('GateOpened', ownOp('gate_opened'), 'log: a ga
   until: 'uint32',
   level: 'uint8',
 })
+// ---------------------------------------------------------------- PINGO that a contract holds, and vouchers
+
+/** Which jetton a contract deals in: it computes the address of its own wallet from this. */
+export const PingoToken = storage('PingoToken', 'the jetton that a contract deals in', {
+  minter: 'address',
+  walletCode: 'cell',
+})
+
+/** What a payer signs, off-chain: never sent as such. `contract` is a voucher channel or a job's escrow. */
+export const Voucher = message(
+  'Voucher',
+  ownOp('voucher'),
+  "what a payer signs: `contract` may pay its payee `amount` in total. The cell's hash is signed, the cell is never sent",
+  { network: 'int32', contract: 'address', amount: 'coins' },
+)
+
+/** Anyone to a voucher channel or a job's escrow: pay the payee what the voucher says, less what was paid. */
+export const ClaimVoucher = message(
+  'ClaimVoucher',
+  ownOp('claim_voucher'),
+  'pays the payee by a voucher of the payer',
+  {
+    queryId: 'uint64',
+    amount: 'coins',
+    signature: 'bits512',
+  },
+)
+
+// ---------------------------------------------------------------- voucher channel
+
+/** The payer begins the challenge window; the payee ends the channel at once. */
+export const CloseChannel = message(
+  'CloseChannel',
+  ownOp('close_channel'),
+  'by the payer: the payee may claim for `challengeSeconds` more; by the payee: the rest returns to the payer at once',
+  { queryId: 'uint64' },
+)
+
+/** Anyone, after the end: the rest returns to the payer. */
+export const SettleChannel = message(
+  'SettleChannel',
+  ownOp('settle_channel'),
+  'after the end of the channel: the rest returns to the payer',
+  { queryId: 'uint64' },
+)
+
+/** What never changes in a channel. `payerKey` signs the vouchers; `id` tells apart channels of the same parties. */
+export const ChannelTerms = storage('ChannelTerms', 'what never changes in a channel', {
+  payee: 'address',
+  payerKey: 'uint256',
+  network: 'int32',
+  payer: 'address',
+  challengeSeconds: 'uint32',
+  id: 'uint64',
+  token: PingoToken,
+})
+
+/** Storage of a voucher channel. All amounts are totals of its whole life; `wallet` is known since the first funding. */
+export const ChannelStorage = storage('ChannelStorage', 'of a voucher channel; the amounts are totals of its life', {
+  claimed: 'coins',
+  funded: 'coins',
+  endsAt: 'uint32',
+  wallet: 'address?',
+  returned: 'coins',
+  terms: ChannelTerms,
+})
+
+// ---------------------------------------------------------------- job escrow
+
+/** Payer or payee: the refund waits for the arbiter. */
+export const RaiseDispute = message(
+  'RaiseDispute',
+  ownOp('raise_dispute'),
+  'by payer or payee: the refund waits for the verdict of the arbiter',
+  { queryId: 'uint64' },
+)
+
+/** What an arbiter signs about a job, off-chain. */
+export const JobVerdict = message(
+  'JobVerdict',
+  ownOp('job_verdict'),
+  'what the arbiter signs: `payeeTotal` of the budget is the payee’s, with what was released before. Never sent',
+  { network: 'int32', contract: 'address', job: 'uint256', payeeTotal: 'coins' },
+)
+
+/** Anyone, with the arbiter's signature: splits the budget. */
+export const GiveVerdict = message(
+  'GiveVerdict',
+  ownOp('give_verdict'),
+  'splits the budget as the arbiter has signed',
+  {
+    queryId: 'uint64',
+    payeeTotal: 'coins',
+    signature: 'bits512',
+  },
+)
+
+/** The rest returns to the payer, where its time has come or the payee lets go. */
+export const RefundJob = message(
+  'RefundJob',
+  ownOp('refund_job'),
+  'the rest returns to the payer: when its time has come, or when the payee asks for it',
+  { queryId: 'uint64' },
+)
+
+/** Who signs for a job: the payer's vouchers, the arbiter's verdict. */
+export const JobKeys = storage('JobKeys', 'who signs: the payer vouchers, the arbiter the verdict', {
+  payerKey: 'uint256',
+  arbiterKey: 'uint256',
+})
+
+/** What never changes in a job's escrow. `job` is the hash of the job. Times in seconds since 1970, or seconds. */
+export const JobTerms = storage('JobTerms', "what never changes in a job's escrow", {
+  payee: 'address',
+  network: 'int32',
+  payer: 'address',
+  job: 'uint256',
+  deadline: 'uint32',
+  disputeSeconds: 'uint32',
+  verdictSeconds: 'uint32',
+  keys: JobKeys,
+  token: PingoToken,
+})
+
+/** Storage of a job's escrow. The amounts are totals of its life; `granted` is what a verdict gave to the payee. */
+export const JobStorage = storage('JobStorage', "of a job's escrow; the amounts are totals of its life", {
+  released: 'coins',
+  funded: 'coins',
+  refunded: 'coins',
+  isDecided: 'bool',
+  granted: 'coins',
+  disputedAt: 'uint32',
+  wallet: 'address?',
+  terms: JobTerms,
+})
+
+// ---------------------------------------------------------------- node stake
+
+/** What a node's key signs so that `owner` may bond for it: nobody takes a key that is not theirs. */
+export const NodeConsent = message(
+  'NodeConsent',
+  ownOp('node_consent'),
+  "what a node's key signs: `owner` may bond for it. Never sent",
+  { network: 'int32', contract: 'address', owner: 'address' },
+)
+
+/** Payload of a transfer of PINGO to the stake contract. */
+export const BondNode = message('BondNode', ownOp('bond_node'), 'with a transfer of PINGO: bonds them for a node', {
+  key: 'uint256',
+  signature: 'bits512',
+})
+
+/** Owner: part of the bond, or all of it, begins to unbond. */
+export const UnbondNode = message('UnbondNode', ownOp('unbond_node'), 'by the owner: `amount` begins to unbond', {
+  queryId: 'uint64',
+  key: 'uint256',
+  amount: 'coins',
+})
+
+/** Owner: what has unbonded is paid out. */
+export const WithdrawBond = message(
+  'WithdrawBond',
+  ownOp('withdraw_bond'),
+  'by the owner: pays out what has unbonded',
+  {
+    queryId: 'uint64',
+    key: 'uint256',
+  },
+)
+
+/** Anyone: pays to `to` what could not be paid before. */
+export const CollectOwed = message('CollectOwed', ownOp('collect_owed'), 'pays to `to` what came back before', {
+  queryId: 'uint64',
+  to: 'address',
+})
+
+/** What a node signs when it votes on the fog nodes' chain. Kinds: 1 notarise, 2 finalise, 3 skip. */
+export const Vote = message(
+  'Vote',
+  ownOp('vote'),
+  'what a node signs when it votes: kinds 1 notarise, 2 finalise, 3 skip',
+  {
+    network: 'int32',
+    slot: 'uint64',
+    kind: 'uint8',
+    hash: 'uint256',
+  },
+)
+
+/** A vote and the node's signature of it. */
+export const SignedVote = storage('SignedVote', 'a vote with its signature', {
+  slot: 'uint64',
+  kind: 'uint8',
+  hash: 'uint256',
+  signature: 'bits512',
+})
+
+/** Anyone: two votes of one node that contradict each other. */
+export const SlashEquivocation = message(
+  'SlashEquivocation',
+  ownOp('slash_equivocation'),
+  'by anyone: two votes of a node that contradict each other',
+  { queryId: 'uint64', key: 'uint256', first: SignedVote, second: SignedVote },
+)
+
+/** What an arbiter signs about a node: it loses `amount`. `since` and `number` bind it to this bond and to one use. */
+export const StakeVerdict = message(
+  'StakeVerdict',
+  ownOp('stake_verdict'),
+  'what the arbiter signs: the node loses `amount`; `since` and `number` bind it to one bond and one use. Never sent',
+  { network: 'int32', contract: 'address', key: 'uint256', since: 'uint32', number: 'uint16', amount: 'coins' },
+)
+
+/** Anyone, with the arbiter's signature: a node has lost a dispute. */
+export const SlashByVerdict = message(
+  'SlashByVerdict',
+  ownOp('slash_by_verdict'),
+  'by anyone: a node has lost a dispute, as the arbiter has signed',
+  { queryId: 'uint64', key: 'uint256', number: 'uint16', amount: 'coins', signature: 'bits512' },
+)
+
+/** A node's bond. `since`: time of its first bond; `verdicts`: how many it has lost. */
+export const StakedNode = storage('StakedNode', "a node's bond", {
+  owner: 'address',
+  bonded: 'coins',
+  unbonding: 'coins',
+  unlocksAt: 'uint32',
+  since: 'uint32',
+  verdicts: 'uint16',
+})
+
+/** What never changes in the stake contract. `bountyParts`: ten-thousandths of what is slashed that go to whoever showed it. */
+export const StakeTerms = storage('StakeTerms', 'what never changes in the stake contract', {
+  treasury: 'address',
+  arbiterKey: 'uint256',
+  network: 'int32',
+  minBond: 'coins',
+  unbondSeconds: 'uint32',
+  bountyParts: 'uint16',
+  token: PingoToken,
+})
+
+/** Storage of the stake contract: `nodes` key -> StakedNode, `slashed` keys that are out for good, `owed` address hash -> coins. */
+export const StakeStorage = storage(
+  'StakeStorage',
+  'of the stake contract: `nodes` key -> StakedNode, `slashed` keys that are out for good, `owed` address hash -> coins',
+  {
+    nodeCount: 'uint8',
+    slashedCount: 'uint16',
+    nodes: 'dict',
+    slashed: 'dict',
+    owed: 'dict',
+    wallet: 'address?',
+    terms: StakeTerms,
+  },
+)

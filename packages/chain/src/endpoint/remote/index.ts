@@ -1,2 +1,0 @@
-export { remoteEndpoint } from './endpoint.ts'
-export type { RemoteServer } from './rpc.ts'
