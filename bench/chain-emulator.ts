@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { LOCAL_NETWORK, LocalChain, localEndpoint, signerOf, signTransfer, w5Of } from '@pingo/chain'
+import { LOCAL, LocalChain, localEndpoint, signerOf, signTransfer, w5Of } from '@pingo/chain'
 import { Address, SendMode, toNano } from '@ton/core'
 import type { Row } from './run.ts'
 
@@ -44,13 +44,11 @@ const signers = Array.from({ length: WALLETS }, (_, i) => signerOf(Buffer.alloc(
 const sink = (i: number) => new Address(0, Buffer.alloc(32, 0x80 + (i % 64)))
 
 async function fundAll(chain: LocalChain): Promise<void> {
-  await Promise.all(
-    signers.map(({ publicKey }) => chain.fund(w5Of(publicKey, LOCAL_NETWORK).address, toNano('100000'))),
-  )
+  await Promise.all(signers.map(({ publicKey }) => chain.fund(w5Of(publicKey, LOCAL).address, toNano('100000'))))
 }
 
 const transfer = (wallet: number, seqno: number) =>
-  signTransfer(signers[wallet] as (typeof signers)[number], LOCAL_NETWORK, {
+  signTransfer(signers[wallet] as (typeof signers)[number], LOCAL, {
     transfers: [{ to: sink(wallet), value: 1_000_000n, bounce: false, sendMode: SendMode.PAY_GAS_SEPARATELY }],
     seqno,
     validUntil: 2_000_000_000,
@@ -127,7 +125,7 @@ async function kills(folder: string, rounds: number): Promise<Row[]> {
     for (const [wallet, seqno] of acknowledged) {
       confirmed++
       const { data } = await endpoint.account(
-        w5Of((signers[wallet] as (typeof signers)[number]).publicKey, LOCAL_NETWORK).address,
+        w5Of((signers[wallet] as (typeof signers)[number]).publicKey, LOCAL).address,
       )
       const has = data ? data.beginParse().skip(1).loadUint(32) : 0
       if (has <= seqno) lost++
@@ -136,7 +134,7 @@ async function kills(folder: string, rounds: number): Promise<Row[]> {
     while (chain.pending() > 0) await new Promise((resolve) => setTimeout(resolve, 20))
     let sent = 0n
     for (const { publicKey } of signers) {
-      const { data } = await endpoint.account(w5Of(publicKey, LOCAL_NETWORK).address)
+      const { data } = await endpoint.account(w5Of(publicKey, LOCAL).address)
       sent += BigInt(data ? data.beginParse().skip(1).loadUint(32) : 0)
     }
     let received = 0
@@ -188,7 +186,7 @@ async function child(file: string): Promise<void> {
   if (chain.head().transactions === 0) await fundAll(chain)
   const seqnos = await Promise.all(
     signers.map(async ({ publicKey }) => {
-      const { data } = await endpoint.account(w5Of(publicKey, LOCAL_NETWORK).address)
+      const { data } = await endpoint.account(w5Of(publicKey, LOCAL).address)
       return data ? data.beginParse().skip(1).loadUint(32) : 0
     }),
   )

@@ -10,8 +10,9 @@ import { encodeMetadata } from '../../token/metadata.ts'
 import { SUPPLY } from '../../token/split.ts'
 import { walletOn } from '../../wallet/send.ts'
 import { signTransfer, w5Of } from '../../wallet/w5.ts'
+import { LOCAL } from '../networks.ts'
 import { open } from '../open.ts'
-import { LOCAL_NETWORK, LocalChain } from './chain.ts'
+import { LocalChain } from './chain.ts'
 import { gasFee, pricesOf } from './config.ts'
 import { localEndpoint } from './endpoint.ts'
 
@@ -22,13 +23,13 @@ const BEGIN = 1_767_225_600_000
 const clock = () => BEGIN
 const someone = new Address(0, Buffer.alloc(32, 0xab))
 const signer = signerOf(Buffer.alloc(32, 7))
-const wallet = w5Of(signer.publicKey, LOCAL_NETWORK)
+const wallet = w5Of(signer.publicKey, LOCAL)
 
 /** Funds a wallet, sends twice, lets time pass, and is refused once: the same on every chain. */
 async function story(chain: LocalChain): Promise<string> {
   await chain.fund(wallet.address, toNano('10'))
   for (const seqno of [0, 1]) {
-    const message = await signTransfer(signer, LOCAL_NETWORK, {
+    const message = await signTransfer(signer, LOCAL, {
       transfers: [{ to: someone, value: toNano('1'), bounce: false }],
       seqno,
       validUntil: chain.now() + 60,
@@ -72,13 +73,13 @@ test('what an account does not accept is refused and changes nothing', async () 
   const chain = await LocalChain.open({ clock })
   await chain.fund(wallet.address, toNano('10'))
   const transfer = { transfers: [{ to: someone, value: 1n }], validUntil: chain.now() + 60 }
-  const used = await signTransfer(signer, LOCAL_NETWORK, { ...transfer, seqno: 0 })
+  const used = await signTransfer(signer, LOCAL, { ...transfer, seqno: 0 })
   await chain.send(used.toBoc())
   const before = chain.head()
   await assert.rejects(chain.send(used.toBoc()), { code: 'CHAIN_REFUSED' }, 'the same message again')
-  const forged = await signTransfer(signerOf(Buffer.alloc(32, 8)), LOCAL_NETWORK, { ...transfer, seqno: 1 })
+  const forged = await signTransfer(signerOf(Buffer.alloc(32, 8)), LOCAL, { ...transfer, seqno: 1 })
   await assert.rejects(chain.send(forged.toBoc()), { code: 'CHAIN_REFUSED' }, 'to an account that is not there')
-  const late = await signTransfer(signer, LOCAL_NETWORK, { ...transfer, seqno: 1, validUntil: chain.now() - 1 })
+  const late = await signTransfer(signer, LOCAL, { ...transfer, seqno: 1, validUntil: chain.now() - 1 })
   await assert.rejects(chain.send(late.toBoc()), { code: 'CHAIN_REFUSED' })
   await assert.rejects(chain.send(Buffer.from('hello')), { code: 'CHAIN_MESSAGE' })
   await assert.rejects(chain.send(Buffer.alloc(70_000)), { code: 'CHAIN_MESSAGE' })
@@ -134,7 +135,7 @@ test('a message that no machine can execute is lost, and the chain goes on', asy
     new Address(5, Buffer.alloc(32, 1)),
     someone,
   ].entries()) {
-    const message = await signTransfer(signer, LOCAL_NETWORK, {
+    const message = await signTransfer(signer, LOCAL, {
       transfers: [{ to, value: toNano('1'), bounce: false }],
       seqno,
       validUntil: chain.now() + 60,

@@ -1,0 +1,2 @@
+export { remoteEndpoint } from './endpoint.ts'
+export type { RemoteServer } from './rpc.ts'
