@@ -22,12 +22,6 @@ import { normalisedHash } from '../open.ts'
 import { localConfig } from './config.ts'
 import { ChainStore, type Head, type QueuedMessage, type TraceRow, type TransactionRow } from './store.ts'
 
-<<<<<<< HEAD
-/** Global id of a local chain when none is given: no public network has it. */
-export const LOCAL_NETWORK = LOCAL
-
-=======
->>>>>>> 9b8d354 (Networks over HTTP: servers of toncenter's form, several of them, none believed blindly; the local chain serves the same form, so that TON's own client works with it)
 /** Bytes of an external message: what TON's nodes take. */
 export const MAX_MESSAGE_BYTES = 65_535
 
