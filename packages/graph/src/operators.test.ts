@@ -291,6 +291,11 @@ const cases: SingleCase[] = [
     mode: string('linear'),
     coordinate_transformation_mode: string('pytorch_half_pixel'),
   }),
+  // Many channels over few positions: the gradient by the input is scattered.
+  conv([2, 2, 2, 3], [48, 2, 3, 3], { pads: ints([1, 1, 1, 1]) }),
+  conv([1, 2, 5, 4], [160, 2, 2, 1], { strides: ints([3, 2]), dilations: ints([2, 1]), pads: ints([1, 0, 0, 2]) }),
+  conv([3, 2, 5], [40, 2, 3], { strides: ints([2]) }),
+  conv([1, 3, 2, 2], [32, 3, 1, 1], {}, false),
 ]
 
 for (const [i, single] of [...cases, ...rareCases].entries()) {

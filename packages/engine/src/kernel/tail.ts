@@ -64,12 +64,19 @@ export function cutTail(
   const tailNodes = tailOf(nodes, targets, new Set(outputs.map(({ name }) => name)), elements)
   leaveSums(nodes, tailNodes, keptNames, elements)
 
+  // A Reshape at the graph's end copies: what it reads has the same elements in the same order.
+  const sourceOf = (name: string): string => {
+    const node = producers.get(name)
+    const [input] = node?.inputs ?? []
+    const isView = node?.op === 'Reshape' && producers.has(input!) && elements(input!) === elements(name)
+    return isView ? sourceOf(input!) : name
+  }
   const groups = joined(wanted, producers, tailNodes, keptNames)
   const kernels: Kernel[] = []
   const cuts = new Map<string, TensorSpec>()
   const done = new Set<string>()
   for (const group of groups) {
-    const kernel = kernelOf(group, { producers, tailNodes, elements, keptNames, scalars, initializers })
+    const kernel = kernelOf(group, { producers, sourceOf, tailNodes, elements, keptNames, scalars, initializers })
     if (!kernel) continue
     kernels.push(kernel)
     for (const { name } of group) done.add(`next.${name}`)
@@ -168,6 +175,8 @@ function joined(
 
 interface Surroundings {
   producers: ReadonlyMap<string, Node>
+  /** The value whose elements a value has, before it was given another shape. */
+  sourceOf(name: string): string
   tailNodes: ReadonlySet<Node>
   elements(name: string): number | undefined
   keptNames: ReadonlySet<string>
@@ -183,7 +192,8 @@ function kernelOf(group: readonly TensorSpec[], around: Surroundings): Kernel | 
   const constants: number[] = []
   const operations: { op: KernelOp; args: string[]; output: string }[] = []
   const seen = new Set<string>()
-  const visit = (name: string): void => {
+  const visit = (read: string): void => {
+    const name = around.sourceOf(read)
     if (seen.has(name)) return
     seen.add(name)
     const node = around.producers.get(name)
@@ -216,7 +226,7 @@ function kernelOf(group: readonly TensorSpec[], around: Surroundings): Kernel | 
     reads,
     scalars,
     constants,
-    code: operations.map(({ op, args }) => ({ op, args: args.map((name) => numbers.get(name)!) })),
+    code: operations.map(({ op, args }) => ({ op, args: args.map((name) => numbers.get(around.sourceOf(name))!) })),
     writes: group.map(({ name }) => ({ name, value: numbers.get(`next.${name}`)! })),
   }
 }

@@ -2,6 +2,7 @@ import { type LossSettings, sizeOf } from '@pingo/wire'
 import type { GraphBuilder } from '../builder.ts'
 import { int } from '../model.ts'
 import type { Value } from '../operator.ts'
+import { oneHot } from '../operators/one-hot.ts'
 import { sameShape, shapeText } from '../shape.ts'
 import { tensorOf } from '../tensors.ts'
 import { inFront, type Loss, mismatch } from './common.ts'
@@ -66,8 +67,7 @@ export function crossEntropy(
       ids = b.where(ignored, b.constant(tensorOf('int64', [], [0])), ids)
       share = b.where(ignored, b.scalar(0), share)
     }
-    const [depth, values] = [tensorOf('int64', [], [classes]), tensorOf('float32', [2], [0, 1])]
-    hot = b.one('OneHot', [ids, b.constant(depth), b.constant(values)], { axis: int(1) })
+    hot = oneHot(b, ids, classes)
   }
   const picked = b.sum(b.mul(hot, logp), [1])
   const smoothed =

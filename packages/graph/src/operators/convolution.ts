@@ -3,16 +3,11 @@ import type { GraphBuilder } from '../builder.ts'
 import { type Attributes, intOf, ints, intsOf, stringOf } from '../model.ts'
 import type { InferContext, LowerContext, Operator, Value } from '../operator.ts'
 import { mismatch, range, shapeText } from '../shape.ts'
-import { tensorOf } from '../tensors.ts'
-import { group, outputSizes, type Window, windowAttributes, windowOf } from './window.ts'
+import { full, inputGradient } from './convolution-back.ts'
+import { group, outputSizes, positions, type Window, windowAttributes, windowOf } from './window.ts'
 
 const spatialOf = (x: Value) => x.shape.slice(2)
 const windowFor = (attributes: Attributes, x: Value, w: Value) => windowOf(attributes, w.shape.slice(2), spatialOf(x))
-
-/** Every position of a kernel, as one index per axis. */
-function positions(kernel: readonly number[]): number[][] {
-  return kernel.reduce<number[][]>((list, n) => list.flatMap((at) => range(n).map((i) => [...at, i])), [[]])
-}
 
 /** [N, C, …space] as [C, N, …space]: whole images are moved, so it costs a copy; a product then sums over the batch by itself. */
 function channelsFirst(b: GraphBuilder, x: Value): Value {
@@ -71,57 +66,6 @@ function weightGradient(b: GraphBuilder, x: Value, dy: Value, w: Window, groups:
   const parts = taps.map((t) => b.reshape(b.fusedMatmul(grouped(rows, mg), grouped(t, cg), false, true), [m, cg, 1]))
   return b.reshape(b.concat(parts, 2), shape)
 }
-
-/** From this many output positions on, turning the weights around is made up for by the faster convolution. */
-const MIN_FLIPPED_POSITIONS = 64
-/** Fewer rows than these leave a convolution's product thin. */
-const MIN_FLIPPED_CHANNELS = 64
-
-/**
- * Weights [M, C, …kernel] for the convolution that goes back: [C, M, …kernel], the kernel turned around. A product with a permutation turns it
- * several times faster than Slice with negative steps does.
- */
-function turnedAround(b: GraphBuilder, weight: Value): Value {
-  const [m, c, ...kernel] = weight.shape as [number, number, ...number[]]
-  const taps = sizeOf(kernel)
-  const reversal = Array.from({ length: taps * taps }, (_, i) => +(Math.floor(i / taps) + (i % taps) === taps - 1))
-  const turned =
-    taps === 1
-      ? weight
-      : b.matmul(b.reshape(weight, [m * c, taps]), b.constant(tensorOf('float32', [taps, taps], reversal)))
-  return b.reshape(b.transpose(b.reshape(turned, [m, c, taps]), [1, 0, 2]), [c, m, ...kernel])
-}
-
-/** dX of a convolution: transposed, or where that is faster and the stride is 1, a convolution with the weights turned around. */
-function inputGradient(b: GraphBuilder, g: Value, weight: Value, w: Window, groups: number, target: readonly number[]) {
-  const large = g.shape[0]! * sizeOf(g.shape.slice(2)) >= MIN_FLIPPED_POSITIONS
-  const pads = [w.before, w.after].map((list) => list.map((n, i) => w.dilations[i]! * (w.kernel[i]! - 1) - n))
-  const fits = w.strides.every((n) => n === 1) && groups === 1 && pads.flat().every((n) => n >= 0)
-  if (!fits || !large || weight.shape[1]! < MIN_FLIPPED_CHANNELS) return convTranspose(b, g, weight, w, groups, target)
-  const [before, after] = pads as [number[], number[]]
-  return b.one('Conv', [g, turnedAround(b, weight)], { ...windowAttributes({ ...w, before, after }), ...group(1) })
-}
-
-/** Transposed convolution of g that gives exactly `target` spatial sizes back. */
-export function convTranspose(
-  b: GraphBuilder,
-  g: Value,
-  weight: Value,
-  w: Window,
-  groups: number,
-  target: readonly number[],
-): Value {
-  const after = target.map((n, i) => full(w, i, g.shape[i + 2]!) - w.before[i]! - n)
-  return b.one('ConvTranspose', [g, weight], {
-    ...windowAttributes({ ...w, after: after.map((n) => Math.max(0, n)) }),
-    ...group(groups),
-    output_padding: ints(after.map((n) => Math.max(0, -n))),
-  })
-}
-
-/** Size of a transposed convolution's output along axis i before padding is cut off. */
-const full = (w: Window, i: number, size: number) =>
-  (size - 1) * w.strides[i]! + w.dilations[i]! * (w.kernel[i]! - 1) + 1
 
 /** The bias's gradient; sums along rows are faster than over the outer axes, and the rows are there for the weights. */
 const biasGradient = (b: GraphBuilder, g: Value) => b.sum(rowsOf(b, g), [1])

@@ -1,9 +1,9 @@
 import { PinGoError, sizeOf } from '@pingo/wire'
-import type { GraphBuilder } from '../builder.ts'
 import { int, intOf, stringOf } from '../model.ts'
 import type { LowerContext, Operator, Value } from '../operator.ts'
 import { mismatch, shapeText } from '../shape.ts'
 import { tensorOf } from '../tensors.ts'
+import { oneHot } from './one-hot.ts'
 
 /** Class ids, with what is ignored made class 0 of weight 0. */
 function rowsOf(c: LowerContext, target: Value): { ids: Value; counted: Value | undefined } {
@@ -17,12 +17,6 @@ function rowsOf(c: LowerContext, target: Value): { ids: Value; counted: Value | 
     ids: b.where(ignored, b.constant(tensorOf(target.dtype, [], [0])), target),
     counted: b.where(ignored, b.scalar(0), b.scalar(1)),
   }
-}
-
-function oneHot(b: GraphBuilder, ids: Value, classes: number): Value {
-  const depth = b.constant(tensorOf('int64', [], [classes]))
-  const wide = ids.dtype === 'int64' ? ids : b.cast(ids, 'int64')
-  return b.one('OneHot', [wide, depth, b.constant(tensorOf('float32', [2], [0, 1]))], { axis: int(1) })
 }
 
 /** -Σ w[t] logp[t], reduced as the node says: the mean is over the weights. @param logp [N, C, …]; the target is [N, …] */

@@ -4,7 +4,7 @@ import { type Attributes, int, intOf, intsOf, string } from '../model.ts'
 import type { InferContext, LowerContext, Operator, Value } from '../operator.ts'
 import { range, stridesOf } from '../shape.ts'
 import { tensorOf } from '../tensors.ts'
-import { convTranspose } from './convolution.ts'
+import { convTranspose } from './convolution-back.ts'
 import { outputSizes, type Window, windowAttributes, windowOf } from './window.ts'
 
 const windowFor = (attributes: Attributes, x: Value) =>

@@ -60,3 +60,8 @@ export const windowAttributes = (w: Window): Attributes => ({
 })
 
 export const group = (n: number): Attributes => ({ group: int(n) })
+
+/** Every position of a kernel or an image, as one index per axis. */
+export function positions(sizes: readonly number[]): number[][] {
+  return sizes.reduce<number[][]>((list, n) => list.flatMap((at) => range(n).map((i) => [...at, i])), [[]])
+}
