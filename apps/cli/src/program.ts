@@ -1,4 +1,5 @@
 import { Command } from 'commander'
+import { chainCommands } from './commands/chain/index.ts'
 import { contributeCommand } from './commands/contribute/index.ts'
 import { dataCommand } from './commands/data.ts'
 import { demoCommand } from './commands/demo.ts'
@@ -9,6 +10,7 @@ import { newCommand } from './commands/new.ts'
 import { predictCommand } from './commands/predict.ts'
 import { quoteCommand } from './commands/quote.ts'
 import { storeCommand } from './commands/store/index.ts'
+import { tokenCommand } from './commands/token/index.ts'
 import { trainCommand } from './commands/train.ts'
 import { upCommand } from './commands/up.ts'
 import { walletCommand } from './commands/wallet/index.ts'
@@ -49,6 +51,8 @@ export function createProgram(context: Context): Command {
     storeCommand,
     graphCommand,
     walletCommand,
+    tokenCommand,
+    chainCommands,
   ]
   for (const create of commands) program.addCommand(create(context))
   inherit(program)

@@ -64,6 +64,12 @@ const COMMANDS = [
   'wallet new',
   'wallet show',
   'wallet backup',
+  'token info',
+  'chain up',
+  'chain status',
+  'chain deploy',
+  'chain fund',
+  'chain advance',
 ]
 
 /** Groups that do something by themselves. */
