@@ -20,6 +20,10 @@ test('held, revoked, none: each with its own word', async () => {
   await assert.rejects(lookup.require(bad), { code: 'PASS_REVOKED' })
   assert.equal((await lookup.find(bad)).standing, 'revoked')
   await assert.rejects(lookup.require(none), { code: 'PASS_NONE' })
+  // destroyed by its owner
+  states.set(none.toString(), pass(none, { level: 0 }))
+  lookup.forget(none)
+  await assert.rejects(lookup.require(none), { code: 'PASS_NONE' })
 })
 
 test('a foreign pass is refused: shown, or where the chain would be lying', async () => {
