@@ -91,3 +91,9 @@ export function time(at: number, now = Date.now()): string {
 
 /** The last part of an id, as it is shown in tables. */
 export const shortId = (id: string): string => (id.length > 12 ? `…${id.slice(-8)}` : id)
+
+/** A stranger's text on one line: what would steer a terminal is shown as a sign of its own. */
+export const strangers = (text: string, longest = 80): string => {
+  const plain = text.replace(/\p{C}/gu, '\u{fffd}')
+  return plain.length > longest ? `${plain.slice(0, longest - 1)}…` : plain
+}

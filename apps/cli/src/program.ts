@@ -35,6 +35,7 @@ export function createProgram(context: Context): Command {
         '  $ pingo train examples/tabular/job.yaml\n\nEnvironment:\n' +
         '  PINGO_HOME   folder of all state (default: ~/.pingo)\n' +
         '  PINGO_FOG    address of the fog node       PINGO_TOKEN  its token\n' +
+        "  PINGO_CHAIN  servers of the TON network    PINGO_MINTER PINGO's minter on it\n" +
         '  NO_COLOR     no colours                    PINGO_DEBUG  1 shows where an error came from',
     )
   const commands = [

@@ -63,6 +63,8 @@ const COMMANDS = [
   'graph export',
   'wallet new',
   'wallet show',
+  'wallet send',
+  'wallet history',
   'wallet backup',
   'token info',
   'chain up',

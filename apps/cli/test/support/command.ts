@@ -45,7 +45,15 @@ export class Place implements AsyncDisposable {
   ): { child: ChildProcess; ended: Promise<Run>; stdout(): string; stderr(): string } {
     const child = spawn(o.node ?? process.execPath, [COMMAND, ...args], {
       cwd: this.folder,
-      env: { ...process.env, NO_COLOR: '1', PINGO_HOME: this.path('home'), PINGO_FOG: '', PINGO_TOKEN: '', ...o.env },
+      env: {
+        ...process.env,
+        NO_COLOR: '1',
+        PINGO_HOME: this.path('home'),
+        PINGO_FOG: '',
+        PINGO_TOKEN: '',
+        PINGO_CHAIN: '',
+        ...o.env,
+      },
       stdio: ['pipe', 'pipe', 'pipe'],
     })
     this.#children.add(child)

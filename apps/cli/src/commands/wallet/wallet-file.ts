@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import type { NetworkName, UnlockedWallet, WalletFile } from '@pingo/chain'
+import type { UnlockedWallet, WalletFile } from '@pingo/chain'
 import { homeFolder } from '@pingo/client/local'
 import { PinGoError } from '@pingo/wire'
 import type { Command } from 'commander'
@@ -12,9 +12,6 @@ export interface WalletOptions extends JsonOption {
   wallet: string
   passwordFile?: string
 }
-export interface NetworkOptions {
-  network: string
-}
 
 /** A command on one of this machine's wallets. */
 export function walletFileCommand(name: string, description: string, examples: string[]): Command {
@@ -24,10 +21,6 @@ export function walletFileCommand(name: string, description: string, examples: s
 /** A command that needs the wallet's passphrase. */
 export const withPassphrase = (of: Command): Command =>
   of.option('--password-file <file>', "the wallet's passphrase is in this file (or in PINGO_PASSWORD)")
-
-/** A command that is about one network. */
-export const withNetwork = (of: Command): Command =>
-  of.option('--network <name>', 'local, testnet or mainnet', 'local' satisfies NetworkName)
 
 /** Where a wallet lies. @throws PinGoError USAGE_WALLET */
 export function walletPath(name: string): string {
