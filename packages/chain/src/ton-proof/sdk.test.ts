@@ -28,7 +28,7 @@ beforeEach(() => {
   watch(dgram.Socket.prototype, 'send')
   watch(dns, 'lookup')
   watch(globalThis, 'fetch')
-  mock.method(console, 'debug', () => {}) // the SDK tells there what it does
+  for (const level of ['debug', 'error'] as const) mock.method(console, level, () => {}) // the SDK tells there what it does
 })
 afterEach(() => mock.restoreAll())
 
