@@ -7,6 +7,7 @@ import { fogCommand } from './commands/fog/index.ts'
 import { graphCommand } from './commands/graph/index.ts'
 import { jobCommand } from './commands/job/index.ts'
 import { newCommand } from './commands/new.ts'
+import { passCommand } from './commands/pass/index.ts'
 import { predictCommand } from './commands/predict.ts'
 import { quoteCommand } from './commands/quote.ts'
 import { storeCommand } from './commands/store/index.ts'
@@ -52,6 +53,7 @@ export function createProgram(context: Context): Command {
     storeCommand,
     graphCommand,
     walletCommand,
+    passCommand,
     tokenCommand,
     chainCommands,
   ]

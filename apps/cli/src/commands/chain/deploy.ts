@@ -43,7 +43,7 @@ export function deployCommand({ signal }: Context): Command {
           network,
           deployer: deployer.toString(),
           arbiter: file.publicKey,
-          now: await endpoint.now({ signal }),
+          now: () => endpoint.now({ signal }),
         })
         const config = chain.parseGenesisConfig(input)
         if (flags.printConfig) {
@@ -90,7 +90,10 @@ export function deployCommand({ signal }: Context): Command {
 /** The owner's configuration: from a file, from the last deployment that was begun here, or with all roles in one wallet. */
 async function configOf(
   flags: DeployOptions,
-  { now, ...people }: { network: GenesisInput['network']; deployer: string; arbiter: string; now: number },
+  {
+    now,
+    ...people
+  }: { network: GenesisInput['network']; deployer: string; arbiter: string; now: () => Promise<number> },
 ): Promise<GenesisInput> {
   const { defaultGenesis } = await import('@pingo/chain')
   const path = flags.config ?? bookFile(people.network)
@@ -103,7 +106,7 @@ async function configOf(
       throw new PinGoError('USAGE_CONFIG', 'On mainnet the owner decides: give a configuration.', {
         hint: 'Begin with `pingo chain deploy --print-config`.',
       })
-    return defaultGenesis({ ...people, start: now })
+    return defaultGenesis({ ...people, start: await now() })
   }
   try {
     const parsed = JSON.parse(text) as { config?: GenesisInput } & GenesisInput
