@@ -21,3 +21,8 @@ export function codeOf(name: ContractName): Cell {
   if (!code) codes.set(name, (code = Cell.fromBase64(artifact(name).code)))
   return code
 }
+
+/** Puts another code in a contract's place, in this process: for tests of mutants. */
+export function replaceCode(name: ContractName, code: Cell): void {
+  codes.set(name, code)
+}

@@ -18,7 +18,7 @@ const DEFAULT_LENGTH = 12
 
 /**
  * Runs random sequences: `PINGO_SEQUENCES` of them (30 when it is not set), from the seed `PINGO_SEED`. A failure is shrunk to the
- * shortest sequence that still fails, and names its seed.
+ * shortest sequence that still fails (not with `PINGO_SHRINK=0`), and names its seed.
  *
  * @returns the number of sequences.
  */
@@ -35,7 +35,7 @@ export async function checkSequences<W extends { chain: Blockchain }, A>(sequenc
         await sequences.run(world, actions)
       },
     ),
-    { numRuns, seed, endOnFailure: false },
+    { numRuns, seed, endOnFailure: process.env.PINGO_SHRINK === '0' },
   )
   return numRuns
 }

@@ -1,0 +1,34 @@
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
+
+/** Folder of the tests of the contracts. */
+const TESTS = join(import.meta.dirname, '..', 'contracts')
+
+/**
+ * Which tests answer for which sources: the beginning of a path below `contracts/` → beginnings of test files in `src/contracts`. The
+ * first line that fits counts.
+ */
+const SUITES: readonly (readonly [string, readonly string[]])[] = [
+  ['jetton/', ['jetton.']],
+  ['profiles/', ['jetton.']],
+  ['meme/', ['meme-factory.']],
+  ['token/emission-vault', ['emission-vault.']],
+  ['token/jetton-vesting', ['jetton-vesting.']],
+  ['rewards/', ['rewards.']],
+  ['pass/', ['pass.']],
+  ['common/merkle', ['rewards.', 'pass.']],
+  ['common/', ['emission-vault.', 'jetton-vesting.', 'rewards.']],
+]
+
+/** Test files for a source: those with examples, and those with random sequences, which take longer. */
+export function suiteOf(source: string): { examples: string[]; sequences: string[] } {
+  const names = SUITES.find(([begin]) => source.startsWith(begin))?.[1] ?? []
+  const files = readdirSync(TESTS)
+    .filter((file) => file.endsWith('.test.ts') && names.some((name) => file.startsWith(name)))
+    .sort()
+  const path = (file: string) => join(TESTS, file)
+  return {
+    examples: files.filter((file) => !file.includes('.invariants.')).map(path),
+    sequences: files.filter((file) => file.includes('.invariants.')).map(path),
+  }
+}
