@@ -18,6 +18,7 @@ export const CONTRACTS = {
   'voucher-channel': { entry: 'pay/channel.tolk', profile: 'profiles/sharded' },
   'job-escrow': { entry: 'pay/escrow.tolk', profile: 'profiles/sharded' },
   'node-stake': { entry: 'pay/stake.tolk', profile: 'profiles/sharded' },
+  'meme-factory': { entry: 'meme/factory.tolk', profile: 'profiles/sharded' },
 } as const satisfies Record<string, { entry: string; profile: string }>
 
 export type ContractName = keyof typeof CONTRACTS

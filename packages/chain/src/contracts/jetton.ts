@@ -52,10 +52,16 @@ export class JettonMinter implements Contract {
 
   /** Deploys the minter and mints the whole supply; the admin is dropped in the same transaction. Holders must be in the base workchain. */
   async sendGenesis(provider: ContractProvider, via: Sender, holders: ReadonlyMap<Address, bigint>): Promise<void> {
+    if (!via.address) throw new PinGoError('CHAIN_SENDER', 'genesis needs a sender whose address is known')
     await provider.internal(via, {
       value: genesisValue(holders.size),
       sendMode: SendMode.PAY_GAS_SEPARATELY,
-      body: encode(schema.Genesis, { queryId: 0n, valueEach: GENESIS_VALUE_EACH, holders: holderTable(holders) }),
+      body: encode(schema.Genesis, {
+        queryId: 0n,
+        respondTo: via.address,
+        valueEach: GENESIS_VALUE_EACH,
+        holders: holderTable(holders),
+      }),
     })
   }
 
@@ -85,7 +91,8 @@ export function genesisValue(holders: number): bigint {
   return BigInt(holders) * (GENESIS_VALUE_EACH + 10_000_000n) + 200_000_000n
 }
 
-function holderTable(holders: ReadonlyMap<Address, bigint>): Cell | null {
+/** The table of genesis: address hash → units. @throws PinGoError CHAIN_WORKCHAIN, CHAIN_GENESIS. */
+export function holderTable(holders: ReadonlyMap<Address, bigint>): Cell | null {
   const table = Dictionary.empty(Dictionary.Keys.BigUint(256), Dictionary.Values.BigVarUint(4))
   for (const [holder, amount] of holders) {
     if (holder.workChain !== 0) throw new PinGoError('CHAIN_WORKCHAIN', `${holder} is not in the base workchain`)

@@ -28,6 +28,8 @@ export interface Judged extends Omit<Mutant, 'text'> {
 export interface MutationOptions {
   /** Only sources whose path begins so, such as `jetton/`. */
   contract?: string
+  /** Only those that this accepts. */
+  only?(mutant: Mutant): boolean
   /** At most so many mutants, spread evenly over the sources. */
   limit?: number
   /** Mutants that are tested at once; default 2. */
@@ -63,7 +65,8 @@ export async function runMutants(options: MutationOptions = {}): Promise<Judged[
   const mutants = spread(
     sources()
       .filter((file) => file.startsWith(options.contract ?? ''))
-      .flatMap((file) => mutantsOf(file, readFileSync(join(CONTRACTS_FOLDER, file), 'utf8'))),
+      .flatMap((file) => mutantsOf(file, readFileSync(join(CONTRACTS_FOLDER, file), 'utf8')))
+      .filter((mutant) => options.only?.(mutant) ?? true),
     options.limit ?? Number.POSITIVE_INFINITY,
   )
   const users = await usersOfSources()

@@ -16,6 +16,11 @@ const SUITES: readonly (readonly [string, readonly string[]])[] = [
   ['token/jetton-vesting', ['jetton-vesting.']],
   ['rewards/', ['rewards.']],
   ['pass/', ['pass.']],
+  ['pay/channel', ['voucher-channel.']],
+  ['pay/escrow', ['job-escrow.']],
+  ['pay/stake', ['node-stake.']],
+  ['common/payout', ['job-escrow.', 'node-stake.', 'voucher-channel.']],
+  ['common/signed', ['voucher-channel.', 'job-escrow.']],
   ['common/merkle', ['rewards.', 'pass.']],
   ['common/', ['emission-vault.', 'jetton-vesting.', 'rewards.']],
 ]

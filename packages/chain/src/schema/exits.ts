@@ -38,6 +38,9 @@ export const EXIT = {
   TOO_LITTLE_BOND: 124,
   NO_CONFLICT: 125,
   OTHER_VERDICT: 126,
+  WRONG_FEE: 130,
+  WRONG_CONTENT: 131,
+  SHARE_TOO_LARGE: 132,
 } as const
 
 /** What an exit code means, in words for people. */
@@ -76,6 +79,9 @@ export const EXIT_WORDS: Record<keyof typeof EXIT, string> = {
   TOO_LITTLE_BOND: 'the bond would be smaller than the least that is allowed',
   NO_CONFLICT: 'these two votes do not contradict each other',
   OTHER_VERDICT: 'the verdict is not the next one on this bond',
+  WRONG_FEE: 'the fee is another one',
+  WRONG_CONTENT: "the token's words are too long, or name, symbol or the hash of the picture are missing",
+  SHARE_TOO_LARGE: "the creator's share is too large, or stands in the table of holders",
 }
 
 /** The constants for Tolk: the text of `contracts/exits.tolk`. */

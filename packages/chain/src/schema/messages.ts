@@ -82,7 +82,14 @@ export const Genesis = message(
   'Genesis',
   ownOp('genesis'),
   'mints the whole supply to `holders` (address hash of the base workchain -> coins) and drops the admin',
-  { queryId: 'uint64', valueEach: 'coins', holders: 'dict' },
+  {
+    queryId: 'uint64',
+    /** Gets the GRAM that is left. */
+    respondTo: 'address',
+    /** GRAM that each credit carries. */
+    valueEach: 'coins',
+    holders: 'dict',
+  },
 )
 
 /** Storage of a jetton's minter. `admin` is null from genesis on. */
@@ -758,3 +765,71 @@ export const StakeStorage = storage(
     terms: StakeTerms,
   },
 )
+
+// ---------------------------------------------------------------- meme factory
+
+/** Codes of what a factory deploys; never change. */
+export const MemeTemplates = storage('MemeTemplates', 'codes of what a factory deploys; never change', {
+  minterCode: 'cell',
+  walletCode: 'cell',
+  vestingCode: 'cell',
+})
+
+/** What never changes in a factory. */
+export const MemeFactoryConfig = storage('MemeFactoryConfig', 'what never changes in a factory', {
+  /** Gets the fees. */
+  treasury: 'address',
+  /** Fee of a launch that is paid in GRAM, in nano. */
+  feeGram: 'coins',
+  /** Fee of a launch that is paid in PINGO, in units. */
+  feePingo: 'coins',
+  /** Percent of a supply that its creator may have at most. */
+  mostPercent: 'uint8',
+  /** Seconds in which the creator gets nothing of its share. */
+  cliff: 'uint32',
+  /** Seconds after the cliff in which the share becomes free, linearly. */
+  duration: 'uint32',
+  /** PINGO's minter and the code of its wallets: whose notifications count as a fee. */
+  pingoMinter: 'address',
+  pingoWalletCode: 'cell',
+  templates: MemeTemplates,
+})
+
+/** Storage of a factory. */
+export const MemeFactoryStorage = storage('MemeFactoryStorage', 'of a factory', {
+  /** Tokens that were launched. */
+  count: 'uint64',
+  /** Its own PINGO wallet, once computed. */
+  wallet: 'address?',
+  config: MemeFactoryConfig,
+})
+
+/** Creator to factory with the fee in GRAM, or forward payload of the fee in PINGO: launch a token. */
+export const LaunchMeme = message('LaunchMeme', ownOp('launch_meme'), 'launches a token with a fixed supply', {
+  queryId: 'uint64',
+  /** Units, all of which are minted at once. */
+  supply: 'coins',
+  /** Percent of the supply that the creator gets, vested. */
+  creatorPercent: 'uint8',
+  /** Who gets the rest: dictionary address hash of the base workchain -> coins. */
+  holders: 'dict',
+  /** TEP-64 content on the chain, with name, symbol and the hash of the picture. */
+  content: 'cell',
+})
+
+/** What the factory writes into a token's content, at the key sha256("pingo_launch"): so that no two tokens share an address. */
+export const MemeLaunch = storage('MemeLaunch', 'where a token comes from: stands in its content', {
+  /** From 0. */
+  number: 'uint64',
+  creator: 'address',
+  creatorPercent: 'uint8',
+  /** Seconds since 1970. */
+  at: 'uint32',
+})
+
+/** Factory to the world (external log): a token was launched. */
+export const MemeLaunched = message('MemeLaunched', ownOp('meme_launched'), 'log: a token was launched', {
+  minter: 'address',
+  vesting: 'address?',
+  launch: MemeLaunch,
+})
