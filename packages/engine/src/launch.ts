@@ -16,15 +16,16 @@ const CHILD = fileURLToPath(new URL(import.meta.url.replace(/launch\.(ts|js)$/, 
  * Settings of glibc's allocator, which serves tensors (see runtime.ts): large blocks come from the heap and stay with the process, so that
  * a step reuses the memory of the one before without asking the kernel for pages. Small blocks are joined with what is free beside them at
  * once, not set aside: else those left over around aligned tensors keep their holes apart, and the heap of a training step grows by half and more
- * in its first hundred steps. Other systems ignore them. WebAssembly has memory of its own: with these settings what its results leave behind
- * would stay with the process (415 MB for a lease that takes 297 MB without).
+ * in its first hundred steps. Pages are large where the kernel gives such to who asks: a step walks through tens of megabytes and more, and its
+ * addresses are found faster (3 to 6 % less CPU time, a megabyte or two more memory). Other systems ignore all of this. WebAssembly has memory of
+ * its own: with these settings what its results leave behind would stay with the process (415 MB for a lease that takes 297 MB without).
  */
 const ALLOCATOR = {
   MALLOC_MMAP_MAX_: '0',
   MALLOC_TRIM_THRESHOLD_: String(2 ** 40),
   MALLOC_TOP_PAD_: String(2 ** 20),
   MALLOC_ARENA_MAX: '1',
-  GLIBC_TUNABLES: 'glibc.malloc.tcache_count=0:glibc.malloc.mxfast=0',
+  GLIBC_TUNABLES: 'glibc.malloc.tcache_count=0:glibc.malloc.mxfast=0:glibc.malloc.hugetlb=1',
 }
 /** Windows keeps a folder for a moment after the process that was in it. */
 const REMOVE = { recursive: true, force: true, maxRetries: 5 }
