@@ -38,8 +38,14 @@ const vote = fc.record({
 const action = fc.oneof(
   fc.record({ kind: fc.constant('wait' as const), seconds: fc.integer({ min: 1, max: 2 * DAY }) }),
   { arbitrary: fc.record({ kind: fc.constant('bond' as const), owner, node, amount, forged: rarely }), weight: 3 },
-  fc.record({ kind: fc.constant('unbond' as const), owner, node, amount, all: fc.boolean(), value }),
-  fc.record({ kind: fc.constant('withdraw' as const), owner, node, value, broken: rarely }),
+  {
+    arbitrary: fc.record({ kind: fc.constant('unbond' as const), owner, node, amount, all: fc.boolean(), value }),
+    weight: 2,
+  },
+  {
+    arbitrary: fc.record({ kind: fc.constant('withdraw' as const), owner, node, value, broken: rarely }),
+    weight: 2,
+  },
   fc.record({
     kind: fc.constant('equivocation' as const),
     node,
