@@ -3,8 +3,9 @@ import test from 'node:test'
 import { Address, toNano } from '@ton/core'
 import * as schema from '../schema/index.ts'
 import { EXIT, encode, forwardPayload } from '../schema/index.ts'
+import { breakWallet } from '../testing/pay.ts'
 import { pingoWorld } from '../testing/pingo.ts'
-import { exitOf, gasOf, TEST_EPOCH } from '../testing/world.ts'
+import { exitOf, gasOf, messagesBetween, TEST_EPOCH } from '../testing/world.ts'
 import {
   decayFor,
   type EmissionState,
@@ -93,6 +94,88 @@ test('fees of jobs raise an epoch’s release up to the curve, and join the rest
   const { rest, fees, floor, epoch } = await vault.getVaultData()
   assert.deepEqual({ rest, fees, floor, epoch }, expected)
   assert.equal(await pingo.balance(vault.address), rest)
+})
+
+test('however many fees come in, an epoch releases no more than the curve lets it', async () => {
+  const { pingo, anyone, vault, state } = await vaultWorld()
+  await pingo.wallet(anyone.address).sendTransfer(anyone.getSender(), {
+    to: vault.address,
+    amount: 900_000n * UNIT,
+    forwardAmount: toNano('0.02'),
+    payload: encode(schema.ProtocolFee, {}),
+  })
+  pingo.place.now = TEST_EPOCH + 2 * EPOCH_SECONDS
+  await vault.sendRelease(anyone.getSender(), 1)
+  const step = releaseEpoch(payFees(state, 900_000n * UNIT), curve)
+  assert.ok(step.released < 200_000n * UNIT, 'the curve binds')
+  const { rest, fees, floor, epoch } = await vault.getVaultData()
+  assert.deepEqual({ rest, fees, floor, epoch }, step.state)
+})
+
+test('an epoch without floor and fees passes, pays nobody and gives the GRAM back; a single unit is paid', async () => {
+  for (const floor of [0n, 1n]) {
+    const { pingo, anyone, vault, distributor } = await vaultWorld(floor)
+    pingo.place.now = TEST_EPOCH + EPOCH_SECONDS
+    const { transactions } = await vault.sendRelease(anyone.getSender(), 1, toNano('0.2'))
+    assert.equal(exitOf(transactions, vault.address), 0)
+    assert.equal((await vault.getVaultData()).epoch, 1)
+    assert.equal(await pingo.balance(distributor.address), floor)
+    const orders = messagesBetween(transactions, vault.address, pingo.wallet(vault.address).address)
+    assert.equal(orders.length, Number(floor))
+    const [left] = messagesBetween(transactions, vault.address, anyone.address)
+    if (floor === 0n)
+      assert.ok(left?.info.type === 'internal' && left.info.value.coins > toNano('0.19') && !left.info.bounce)
+  }
+})
+
+test('a payment that comes back is not lost: it can be released later', async () => {
+  const { pingo, anyone, vault, distributor } = await vaultWorld()
+  const mend = await breakWallet(pingo, vault.address)
+  pingo.place.now = TEST_EPOCH + EPOCH_SECONDS
+  await vault.sendRelease(anyone.getSender())
+  assert.equal((await vault.getVaultData()).rest, AMOUNT)
+  await mend()
+  pingo.place.now += EPOCH_SECONDS
+  await vault.sendRelease(anyone.getSender())
+  const { rest } = await vault.getVaultData()
+  assert.equal(rest + (await pingo.balance(distributor.address)), AMOUNT)
+  assert.equal(await pingo.balance(vault.address), rest)
+})
+
+test('with the least GRAM a release does all, for one epoch and for many', async () => {
+  const { pingo, anyone, vault, distributor } = await vaultWorld()
+  pingo.place.now = TEST_EPOCH + 40 * EPOCH_SECONDS
+  // the rent until today is paid
+  await vault.sendDeploy(anyone.getSender())
+  const start = pingo.place.chain.snapshot()
+  const gram = async () => (await pingo.place.chain.getContract(vault.address)).balance
+  for (const most of [1, MOST_EPOCHS]) {
+    const send = async (value: bigint) => {
+      await pingo.place.chain.loadFrom(start)
+      return vault.sendRelease(anyone.getSender(), most, value)
+    }
+    let [poor, enough] = [0n, toNano('0.2')]
+    while (enough - poor > 10_000n) {
+      const middle = (poor + enough) / 2n
+      if (exitOf((await send(middle)).transactions, vault.address) === 0) enough = middle
+      else poor = middle
+    }
+    await pingo.place.chain.loadFrom(start)
+    const before = await gram()
+    const { transactions } = await send(enough)
+    const funded = (await distributor.getDistributorData()).funded
+    assert.ok(funded > 0n, 'the distributor was told')
+    assert.equal(await pingo.balance(distributor.address), funded)
+    assert.ok((await gram()) >= before, 'the vault pays nothing')
+    const left = transactions.flatMap(({ outMessages }) =>
+      outMessages
+        .values()
+        .filter(({ info }) => info.type === 'internal' && info.dest.equals(anyone.address) && !info.bounced),
+    )
+    const over = left.reduce((sum, { info }) => sum + (info.type === 'internal' ? info.value.coins : 0n), 0n)
+    assert.ok(over < toNano('0.02'), `${over} too much was asked for`)
+    assert.ok(enough < toNano('0.1'))
+  }
 })
 
 test('a notification that is not from the vault’s own wallet is refused', async () => {

@@ -2,8 +2,9 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import { toNano } from '@ton/core'
 import { EXIT } from '../schema/index.ts'
+import { breakWallet } from '../testing/pay.ts'
 import { pingoWorld } from '../testing/pingo.ts'
-import { exitOf, gasOf, TEST_EPOCH } from '../testing/world.ts'
+import { exitOf, gasOf, messagesBetween, TEST_EPOCH } from '../testing/world.ts'
 import { UNIT } from '../token/split.ts'
 import { longVesting, MONTH_SECONDS, vestedAt } from '../token/vesting.ts'
 import { JettonVesting } from './jetton-vesting.ts'
@@ -61,4 +62,46 @@ test('a release that does not pay for itself is refused and stays due', async ()
   const { vested, released } = await vesting.getVestingData()
   assert.equal(released, vested)
   assert.equal(await pingo.balance(team.address), vested)
+})
+
+test('a payment that comes back stays due, and a single unit is paid', async () => {
+  const pingo = await pingoWorld()
+  const team = await pingo.place.person('team')
+  const schedule = { total: 10n, start: TEST_EPOCH, cliff: 100, duration: 100 }
+  const vesting = pingo.place.chain.openContract(
+    JettonVesting.fromConfig({ ...schedule, kind: 'pingo', minter: pingo.minter.address, beneficiary: team.address }),
+  )
+  await vesting.sendDeploy(team.getSender())
+  await pingo.genesis([[vesting.address, schedule.total]])
+  pingo.place.now = TEST_EPOCH + 110
+  const mend = await breakWallet(pingo, vesting.address)
+  await vesting.sendRelease(team.getSender())
+  assert.equal((await vesting.getVestingData()).released, 0n)
+  await mend()
+  const { transactions } = await vesting.sendRelease(team.getSender())
+  assert.equal((await vesting.getVestingData()).released, 1n)
+  assert.equal(await pingo.balance(team.address), 1n)
+  const [notice] = messagesBetween(transactions, pingo.wallet(team.address).address, team.address)
+  assert.ok(notice?.info.type === 'internal' && notice.info.value.coins === 1n, 'the beneficiary is told, with a nano')
+})
+
+test('with the least GRAM a release does all', async () => {
+  const { pingo, team, anyone, vesting } = await vestingWorld()
+  pingo.place.now = TEST_EPOCH + 20 * MONTH_SECONDS
+  const start = pingo.place.chain.snapshot()
+  const send = async (value: bigint) => {
+    await pingo.place.chain.loadFrom(start)
+    return vesting.sendRelease(anyone.getSender(), value)
+  }
+  let [poor, enough] = [0n, toNano('0.2')]
+  while (enough - poor > 10_000n) {
+    const middle = (poor + enough) / 2n
+    if (exitOf((await send(middle)).transactions, vesting.address) === 0) enough = middle
+    else poor = middle
+  }
+  const { transactions } = await send(enough)
+  assert.equal(await pingo.balance(team.address), (await vesting.getVestingData()).vested)
+  const [left] = messagesBetween(transactions, pingo.wallet(team.address).address, anyone.address)
+  const over = left?.info.type === 'internal' ? left.info.value.coins : 0n
+  assert.ok(over < toNano('0.02'), `${over} too much was asked for`)
 })

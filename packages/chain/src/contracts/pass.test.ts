@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import test from 'node:test'
-import { type Address, beginCell, toNano } from '@ton/core'
+import { type Address, beginCell, contractAddress, Dictionary, toNano } from '@ton/core'
+import { codeOf } from '../compile/artifacts.ts'
 import { CreditTree } from '../credit/tree.ts'
 import * as schema from '../schema/index.ts'
-import { decode, EXIT, encode } from '../schema/index.ts'
+import { decode, dictRoot, EXIT, encode } from '../schema/index.ts'
 import { exitOf, gasOf, messagesBetween, TEST_EPOCH, world } from '../testing/world.ts'
 import { decodeMetadata, type TokenMetadata } from '../token/metadata.ts'
 import { AccessGate, ContributorCollection, ContributorPass, levelOf, passIndexOf } from './pass.ts'
@@ -292,6 +293,51 @@ test('a gate lets in who proves a pass of its collection, level and moment, and 
   assert.equal((await gate.getGrant(alice.address)).until, 0)
 })
 
+test('a gate remembers a thousand grants; those that have ended make room, four at a time', async () => {
+  const { place, alice, minted, config } = await passWorld()
+  const mine = await minted()
+  const collection = ContributorCollection.fromConfig(config).address
+  const full = (grants: number, ended: number) => {
+    const table = Dictionary.empty(Dictionary.Keys.BigUint(256), Dictionary.Values.Buffer(12))
+    for (let i = 0; i < grants; i++) {
+      const until = i < ended ? TEST_EPOCH : TEST_EPOCH + 1
+      const key = (passIndexOf(alice.address) + 1n + BigInt(i)) % 2n ** 256n
+      table.set(key, beginCell().storeUint(0, 64).storeUint(until, 32).endCell().beginParse().loadBuffer(12))
+    }
+    const init = {
+      code: codeOf('access-gate'),
+      data: encode(schema.AccessGateStorage, {
+        collection,
+        passCode: codeOf('contributor-pass'),
+        // the pass has just this level
+        minLevel: 3,
+        grantSeconds: 3600,
+        grants: dictRoot(table),
+        grantsCount: grants,
+      }),
+    }
+    return new AccessGate(contractAddress(0, init), init)
+  }
+  for (const [grants, ended, code, left] of [
+    [0, 0, 0, 1],
+    [999, 0, 0, 1000],
+    [1000, 0, EXIT.GATE_FULL, 1000],
+    [1000, 1, 0, 1000],
+    [1000, 6, 0, 997],
+    [3, 3, 0, 1],
+  ] as const) {
+    const gate = place.chain.openContract(full(grants, ended))
+    await gate.sendDeploy(alice.getSender())
+    const { transactions } = await mine.sendProveOwnership(alice.getSender(), {
+      destination: gate.address,
+      data: gate.request(1n, TEST_EPOCH + 60),
+      withContent: true,
+    })
+    assert.equal(exitOf(transactions, gate.address), code, `${grants} grants, ${ended} of them ended`)
+    assert.equal((await gate.getGateData()).grants, left, `${grants} grants, ${ended} of them ended`)
+  }
+})
+
 test('a claim that does not pay for itself is refused', async () => {
   const { alice, collection, pass, earned } = await passWorld()
   const tree = await earned([[alice.address, 450n]])
@@ -301,4 +347,53 @@ test('a claim that does not pay for itself is refused', async () => {
   }
   await collection.sendClaim(alice.getSender(), tree.proof(alice.address))
   assert.equal((await pass(alice.address).getPassData()).level, 3)
+})
+
+test('what is left of a message goes back, all but what a contract keeps for its rent; no answer can bounce', async () => {
+  const { place, alice, authority, bob, collection, minted, config } = await passWorld()
+  const mine = await minted()
+  const gramOf = (message: ReturnType<typeof messagesBetween>[number] | undefined) => {
+    assert.ok(message?.info.type === 'internal' && !message.info.bounce)
+    return message.info.value.coins
+  }
+  const root = await authority.send({
+    to: collection.address,
+    value: toNano('0.1'),
+    body: encode(schema.SetCreditRoot, { queryId: 4n, epoch: 2, root: 7n }),
+  })
+  const [left] = messagesBetween(root.transactions, collection.address, authority.address)
+  const value = gramOf(left)
+  assert.ok(value <= toNano('0.09') && value > toNano('0.088'))
+  assert.equal(decode(schema.Excesses, left?.body ?? data).queryId, 4n)
+
+  const body = encode(schema.GetRoyaltyParams, { queryId: 8n })
+  const royalty = await bob.send({ to: collection.address, value: toNano('0.05'), body })
+  const [answer] = messagesBetween(royalty.transactions, collection.address, bob.address)
+  assert.ok(gramOf(answer) > toNano('0.045'))
+  const said = decode(schema.ReportRoyaltyParams, answer?.body ?? data)
+  assert.deepEqual([said.numerator, said.denominator], [0, 1])
+  assert.ok(said.destination.equals(config.authority))
+
+  const gate = place.chain.openContract(
+    AccessGate.fromConfig({ collection: collection.address, minLevel: 1, grantSeconds: 60 }),
+  )
+  await gate.sendDeploy(bob.getSender())
+  const proved = await mine.sendProveOwnership(alice.getSender(), {
+    destination: gate.address,
+    data: gate.request(1n, TEST_EPOCH + 60),
+    withContent: true,
+  })
+  const [proof] = messagesBetween(proved.transactions, mine.address, gate.address)
+  const [rest] = messagesBetween(proved.transactions, gate.address, alice.address)
+  assert.ok(proof?.info.type === 'internal')
+  const kept = proof.info.value.coins - gramOf(rest)
+  assert.ok(kept >= toNano('0.005') && kept < toNano('0.0065'), `${kept} were kept`)
+})
+
+test('passes are for accounts of the base workchain', async () => {
+  const { place, collection, earned } = await passWorld()
+  const master = await place.chain.treasury('master', { workchain: -1 })
+  const tree = await earned([[master.address.hash, 450n]])
+  const { transactions } = await collection.sendClaim(master.getSender(), tree.proof(master.address.hash))
+  assert.equal(exitOf(transactions, collection.address), EXIT.WRONG_WORKCHAIN)
 })

@@ -8,4 +8,19 @@ export interface Equivalent {
   because: string
 }
 
-export const EQUIVALENTS: readonly Equivalent[] = []
+export const EQUIVALENTS: readonly Equivalent[] = [
+  {
+    file: 'token/jetton-vesting.tolk',
+    line: 'if (since < 0)',
+    before: '<',
+    after: '<=',
+    because: 'at the cliff itself nothing is vested by the linear rule either',
+  },
+  {
+    file: 'token/jetton-vesting.tolk',
+    line: 'return since >= self.duration',
+    before: '>=',
+    after: '>',
+    because: 'at the end the linear rule gives the total too',
+  },
+]
