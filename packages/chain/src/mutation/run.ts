@@ -107,7 +107,6 @@ async function judge(
   folder: string,
 ): Promise<Judged> {
   const { text, ...words } = mutant
-  const suite = suiteOf(mutant.file)
   const id = idOf(mutant)
   const verdict = (said: Verdict, by?: string): Judged => ({ ...words, id, verdict: said, ...(by ? { by } : {}) })
   const before = known.get(id)
@@ -137,8 +136,7 @@ async function judge(
 
   const file = join(folder, `${id}.json`)
   writeFileSync(file, JSON.stringify(codes))
-  for (const tests of [suite.examples, suite.sequences]) {
-    if (tests.length === 0) continue
+  for (const tests of suiteOf(mutant.file)) {
     const failed = await firstFailure(tests, file)
     if (failed === 'slow') return verdict('slow')
     if (failed) return verdict('killed', failed.name)
@@ -146,8 +144,8 @@ async function judge(
   return verdict('survived')
 }
 
-/** Runs tests against the codes in a file, and stops at the first failure. */
-async function firstFailure(tests: readonly string[], codes: string): Promise<{ name: string } | 'slow' | undefined> {
+/** Runs a file of tests against the codes in a file, and stops at the first failure. */
+async function firstFailure(tests: string, codes: string): Promise<{ name: string } | 'slow' | undefined> {
   const child = spawn(
     process.execPath,
     [
@@ -156,7 +154,7 @@ async function firstFailure(tests: readonly string[], codes: string): Promise<{ 
       '--test',
       '--test-isolation=none',
       '--test-reporter=tap',
-      ...tests,
+      tests,
     ],
     {
       env: {
