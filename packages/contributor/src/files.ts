@@ -1,4 +1,4 @@
-import { FileStore, fetchFile, type Source } from '@pingo/storage'
+import { type Extent, FileStore, fetchFile, type Source } from '@pingo/storage'
 import { type FileRef, isPinGoError } from '@pingo/wire'
 import { type Bandwidth, capReached } from './bandwidth/bandwidth.ts'
 import { CountedPool } from './bandwidth/counted-pool.ts'
@@ -16,6 +16,8 @@ export class Files {
   readonly #pool: CountedPool | undefined
   /** Bytes of the files that are being read, and who waits for one to be done. */
   #reading = 0
+  /** Files that are read in parts, by slice and CID: where their bytes lie. What is here has been fetched. */
+  readonly #opened = new Map<string, Promise<Extent[]>>()
   #done = Promise.withResolvers<void>()
 
   /** @param bandwidth the owner's limits; absent: none */
@@ -33,18 +35,42 @@ export class Files {
    * @throws PinGoError FETCH_FAILED, QUOTA_EXCEEDED, DISK_LOW, DATA_CAP_REACHED, and as {@link fetchFile}
    */
   async read(ref: FileRef, signal: AbortSignal, slice = 0): Promise<Uint8Array> {
-    while (this.#reading > 0 && this.#reading + ref.bytes > this.#disk.readingBytes) {
-      await this.#done.promise
-      signal.throwIfAborted()
+    return await this.#bring(ref, signal, slice, () => this.#store.readAll(ref.cid))
+  }
+
+  /**
+   * Fills `into` with a file's bytes from `start` on. The file is fetched when it is first asked for; of what is evicted meanwhile the missing
+   * blocks are fetched again.
+   * @throws PinGoError as {@link Files.read}
+   */
+  async readPart(ref: FileRef, start: number, into: Uint8Array, signal: AbortSignal, slice = 0): Promise<void> {
+    const key = `${slice} ${ref.cid}`
+    for (let attempt = 1; attempt < ATTEMPTS; attempt++) {
+      const opening = this.#opened.get(key) ?? this.#open(key, ref, signal, slice)
+      try {
+        return await this.#store.readPart(await opening, start, into)
+      } catch (error) {
+        signal.throwIfAborted()
+        if (this.#opened.get(key) === opening) this.#opened.delete(key)
+        // an opening that failed for another reader's end is tried again as well
+        if (!isGone(error) && isPinGoError(error)) throw error
+      }
     }
-    this.#reading += ref.bytes
-    try {
-      return await this.#read(ref, signal, slice)
-    } finally {
-      this.#reading -= ref.bytes
-      this.#done.resolve()
-      this.#done = Promise.withResolvers()
-    }
+    // where it has hardly room it is read while nothing can evict it
+    await this.#bring(ref, signal, slice, async () => this.#store.readPart(await this.#store.extents(ref), start, into))
+  }
+
+  /** A slice's lease is over: what it alone held on to is the cache's. */
+  async endLease(slice: number): Promise<void> {
+    for (const key of this.#opened.keys()) if (key.startsWith(`${slice} `)) this.#opened.delete(key)
+    await this.#disk.endLease(slice)
+  }
+
+  #open(key: string, ref: FileRef, signal: AbortSignal, slice: number): Promise<Extent[]> {
+    const opening = this.#bring(ref, signal, slice, () => this.#store.extents(ref))
+    this.#opened.set(key, opening)
+    opening.catch(() => this.#opened.get(key) === opening && this.#opened.delete(key))
+    return opening
   }
 
   /** Keeps a file of this machine's own, one of the cache's as long as it lies there. @throws PinGoError QUOTA_EXCEEDED, DISK_LOW */
@@ -80,7 +106,23 @@ export class Files {
     }
   }
 
-  async #read(ref: FileRef, signal: AbortSignal, slice: number): Promise<Uint8Array> {
+  /** Fetches what is missing of a file, as soon as there is room for it, and keeps all of it while `then` reads it. */
+  async #bring<T>(ref: FileRef, signal: AbortSignal, slice: number, then: () => Promise<T>): Promise<T> {
+    while (this.#reading > 0 && this.#reading + ref.bytes > this.#disk.readingBytes) {
+      await this.#done.promise
+      signal.throwIfAborted()
+    }
+    this.#reading += ref.bytes
+    try {
+      return await this.#read(ref, signal, slice, then)
+    } finally {
+      this.#reading -= ref.bytes
+      this.#done.resolve()
+      this.#done = Promise.withResolvers()
+    }
+  }
+
+  async #read<T>(ref: FileRef, signal: AbortSignal, slice: number, then: () => Promise<T>): Promise<T> {
     const { blocks } = this.#disk
     const kept = new Set<string>()
     const endKeeping = blocks.keepAlso((key) => kept.has(key))
@@ -90,9 +132,9 @@ export class Files {
         if (!this.#disk.isLow) await this.#fetch(ref, signal, kept)
         try {
           await this.#disk.use(await this.#store.chunks(ref.cid), slice)
-          return await this.#store.readAll(ref.cid)
+          return await then()
         } catch (error) {
-          if (!isPinGoError(error) || !['BLOCK_MISSING', 'BLOCK_CORRUPT'].includes(error.code)) throw error
+          if (!isGone(error)) throw error
           if (this.#disk.isLow) throw this.#disk.low(error)
           if (attempt === ATTEMPTS) throw error
         }
@@ -106,3 +148,6 @@ export class Files {
     }
   }
 }
+
+const isGone = (error: unknown): boolean =>
+  isPinGoError(error) && ['BLOCK_MISSING', 'BLOCK_CORRUPT'].includes(error.code)

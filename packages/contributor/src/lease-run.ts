@@ -95,10 +95,17 @@ export class LeaseRun {
     const { program, trainer, data } = await o.bench.prepare(lease, o.signal)
     const batches = lease.ranges.flatMap(([from, to]) => Array.from({ length: to - from }, (_, i) => from + i))
     const order = sampleOrder({ samples: lease.order.samples, seed: lease.order.seed })
+    // of its own: an order knows the window that it was last asked for
+    const orderAhead = sampleOrder({ samples: lease.order.samples, seed: lease.order.seed })
     const inputs = [...program.inputs, program.target]
-    const batchAt = async (step: number): Promise<TrainBatch> => {
+    const range = (step: number): [from: number, to: number] => {
       const from = batches[step]! * program.batch
-      const to = Math.min(from + program.batch, lease.order.total)
+      return [from, Math.min(from + program.batch, lease.order.total)]
+    }
+    const ahead = Math.floor(data.lookahead / program.batch)
+    const batchAt = async (step: number): Promise<TrainBatch> => {
+      const [from, to] = range(step)
+      if (ahead > 0 && step + ahead < batches.length) data.prefetch(orderAhead.indices(...range(step + ahead)))
       const tensors = await data.batch(order.indices(from, to), inputs)
       return { tensors, samples: to - from, seed: batchSeed(lease.order.seed, batches[step]!) }
     }

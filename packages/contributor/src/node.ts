@@ -263,6 +263,7 @@ export class Contributor {
       logger,
       clock: Date.now,
       read: (ref, signal) => this.#files.read(ref, signal, index),
+      readPart: (ref, start, into, signal) => this.#files.readPart(ref, start, into, signal, index),
       startEngine: ({ cores, memoryBytes }) =>
         Engine.start({
           threads: 1,
@@ -306,7 +307,7 @@ export class Contributor {
         const isRead = this.#slices.some(({ run }) => run?.lease.base.cid === base.cid)
         void (isRead ? Promise.resolve() : this.#files.drop(base))
           .then(() => this.#kept?.drop(index, lease.id))
-          .then(() => disk.endLease(index))
+          .then(() => this.#files.endLease(index))
           .catch(() => undefined)
       },
       changed: () => this.#changed(),

@@ -1,10 +1,14 @@
-import { type Dataset, openDataset, readDatasetManifest } from '@pingo/data'
+import { type Dataset, openPagedDataset, readDatasetManifest } from '@pingo/data'
 import type { Engine, Trainer } from '@pingo/engine'
 import { GrantBook, openSealedFile } from '@pingo/storage'
 import { decode, type FileRef, MAX_MANIFEST_BYTES, type ProgramManifest, ProgramManifestSchema } from '@pingo/wire'
+import { partsOf } from './data-parts.ts'
 
 /** Files by CID, for one slice. */
 export type ReadFile = (ref: FileRef, signal: AbortSignal) => Promise<Uint8Array>
+
+/** Parts of files by CID: fills `into` from `start` on. */
+export type ReadPart = (ref: FileRef, start: number, into: Uint8Array, signal: AbortSignal) => Promise<void>
 
 /** What a lease needs open: its program in the engine, its dataset. */
 export interface Prepared {
@@ -19,6 +23,7 @@ export interface Prepared {
  */
 export class Workbench {
   readonly #read: ReadFile
+  readonly #readPart: ReadPart
   readonly #startEngine: () => Promise<Engine>
   /** Keys of private data, each until its lease ends. */
   readonly #grants = new GrantBook()
@@ -26,9 +31,10 @@ export class Workbench {
   #starting: Promise<Engine> | undefined
   #open: { job: string; key: string; prepared: Prepared } | undefined
 
-  constructor(read: ReadFile, startEngine: () => Promise<Engine>) {
-    this.#read = read
-    this.#startEngine = startEngine
+  constructor(ports: { read: ReadFile; readPart: ReadPart; startEngine: () => Promise<Engine> }) {
+    this.#read = ports.read
+    this.#readPart = ports.readPart
+    this.#startEngine = ports.startEngine
   }
 
   /** Takes the key that came with a lease; the lease's own copy is overwritten. `until`: ms since epoch. */
@@ -53,9 +59,9 @@ export class Workbench {
     // its failure is said below
     starting.catch(() => undefined)
     const readFile = (file: FileRef, cancel?: AbortSignal) => this.#read(file, cancel ?? signal)
-    const unseal = (sealed: Uint8Array) =>
-      openSealedFile(this.#grants.key(lease.job, lease.dataset.cid, Date.now()), sealed)
-    const [programBytes, { manifest, read }] = await Promise.all([
+    const dataKey = () => this.#grants.key(lease.job, lease.dataset.cid, Date.now())
+    const unseal = (sealed: Uint8Array) => openSealedFile(dataKey(), sealed)
+    const [programBytes, readable] = await Promise.all([
       this.#read(lease.program, signal),
       readDatasetManifest(lease.dataset, readFile, unseal, signal),
     ])
@@ -63,7 +69,7 @@ export class Workbench {
     const step = await this.#read(program.step, signal)
     const engine = await starting
     const trainer = await engine.openTrainer({ ...program, step })
-    const data = openDataset(manifest, read)
+    const data = openPagedDataset(readable.manifest, partsOf(readable, this.#readPart, dataKey))
     const prepared = { program, trainer, data }
     this.#open = { job: lease.job, key, prepared }
     return prepared

@@ -14,7 +14,7 @@ import {
 import type { Logger } from 'pino'
 import type { Loan } from './capacity/challenged.ts'
 import { LeaseRun } from './lease-run.ts'
-import { type ReadFile, Workbench } from './program.ts'
+import { type ReadFile, type ReadPart, Workbench } from './program.ts'
 
 /** With no work for so long the engine's child is ended: its memory is the owner's. */
 const IDLE_CLEAR_MS = 60_000
@@ -33,6 +33,7 @@ export interface SlicePorts {
   logger: Logger
   clock: () => number
   read: ReadFile
+  readPart: ReadPart
   startEngine(offer: SliceOffer): Promise<Engine>
   /** Sends an update until it is answered. */
   deliver(lease: Lease, body: Uint8Array, deadline: number, signal: AbortSignal): Promise<UpdateAnswer>
@@ -73,11 +74,12 @@ export class Slice {
     this.#offer = offer
     this.#ports = ports
     this.#idleSince = ports.clock()
-    this.#bench = new Workbench(ports.read, async () => {
+    const startEngine = async () => {
       const engine = await ports.startEngine(this.#offer)
       queueMicrotask(() => ports.began())
       return engine
-    })
+    }
+    this.#bench = new Workbench({ read: ports.read, readPart: ports.readPart, startEngine })
   }
 
   get offer(): SliceOffer {

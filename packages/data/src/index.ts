@@ -28,6 +28,7 @@ export {
 } from './order/sample-order.ts'
 export { logicalValues } from './store/convert.ts'
 export { type Dataset, DEFAULT_CACHE_BYTES, openDataset } from './store/dataset.ts'
+export { DEFAULT_PAGE_CACHE_BYTES, openPagedDataset, type ReadPart } from './store/paged-dataset.ts'
 export { decodeDataset, type ReadableDataset, readDatasetManifest, type Unseal } from './store/read-manifest.ts'
 export type { ReadFile } from './store/shard-cache.ts'
 export { tokenizerJson } from './text/bpe/bpe-ids.ts'

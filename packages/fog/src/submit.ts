@@ -39,14 +39,14 @@ export type UnsealOf = (dataset: string) => Unseal | undefined
 export async function readDataset(files: FileStore, ref: FileRef, unseal?: Unseal): Promise<ReadableDataset> {
   // a sealed manifest is a little longer than what is in it
   const read = (file: FileRef) => readWhole(files, file, 2 * MAX_MANIFEST_BYTES, 'dataset')
-  const { manifest, sealed } = await readDatasetManifest(ref, read, unseal)
+  const { manifest, sealed, stored } = await readDatasetManifest(ref, read, unseal)
   const total = manifest.shards.reduce((sum, shard) => sum + shard.samples, 0)
   if (total !== manifest.samples)
     throw new PinGoError('DATASET_INVALID', `The dataset says ${manifest.samples} samples, its shards hold ${total}.`)
   for (const { file } of manifest.shards) await present(files, file, `dataset '${manifest.name}'`)
   const readShard = async (file: FileRef) => files.readAll(file.cid)
-  if (!sealed || !unseal) return { manifest, read: readShard }
-  return { manifest, sealed, read: async (file) => unseal(await readShard(file), sealed) }
+  if (!sealed || !unseal) return { manifest, read: readShard, stored }
+  return { manifest, sealed, stored, read: async (file) => unseal(await readShard(file), sealed) }
 }
 
 /** All files that are stored of a dataset, which must be here, and how it is listed: of a private one nothing but its size is known. */

@@ -39,7 +39,7 @@ export {
 export { GrantBook, openGrant, sealGrant } from './crypto/grant.ts'
 export { hasKeyring, KEYRING_FILE, Keyring, loadKeyring, restoreKeyring } from './crypto/keyring.ts'
 export { paddedBytes } from './crypto/padding.ts'
-export { openSealedFile, sealedBytes, sealFile } from './crypto/sealed-file.ts'
+export { openSealedFile, SealedParts, sealedBytes, sealFile } from './crypto/sealed-file.ts'
 export { KEY_BYTES, keyCheck, newObjectKey, openRecord, RECORD_BYTES, sealRecord, TAG_BYTES } from './crypto/segment.ts'
 export { isShareLink, type OpenShare, openShareLink, shareLink } from './crypto/share.ts'
 export { type Receiver, receiverOf, unwrap, wrap } from './crypto/wrap.ts'
@@ -58,7 +58,7 @@ export { ReputationBook, type Standing, type StandingState, type StandingStore }
 export { type ErasureCode, erasureCode, type Shard } from './erasure/erasure-code.ts'
 export type { CarImport } from './files/car.ts'
 export { carOf } from './files/dag-walk.ts'
-export { type ByteRange, type FileSink, FileStore } from './files/file-store.ts'
+export { type ByteRange, type Extent, type FileSink, FileStore } from './files/file-store.ts'
 export {
   dagBytesOf,
   type Entry,

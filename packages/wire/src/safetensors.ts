@@ -70,26 +70,45 @@ export function writeSafetensors(
   return out
 }
 
-/**
- * Reads a safetensors file. Tensors are views on `bytes` where alignment allows.
- * @throws PinGoError SAFETENSORS_MALFORMED for anything cut off, overlapping, out of range or of unknown type
- */
-export function readSafetensors(bytes: Uint8Array): Safetensors {
-  const malformed = (why: string, cause?: unknown) =>
-    new PinGoError('SAFETENSORS_MALFORMED', `The safetensors file is damaged: ${why}.`, { cause })
-  if (bytes.byteLength < 8) throw malformed('it is shorter than its header')
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  const headerBytes = Number(view.getBigUint64(0, true))
-  if (headerBytes > MAX_SAFETENSORS_HEADER_BYTES || 8 + headerBytes > bytes.byteLength)
+/** What a safetensors file's header says of a tensor. Its bytes are those from `start` to `end` of the file. */
+export interface SafetensorsEntry {
+  dtype: DType
+  shape: number[]
+  start: number
+  end: number
+}
+
+/** Bytes in front of a safetensors file that tell how long its header is. */
+export const SAFETENSORS_PREFIX_BYTES = 8
+
+const malformed = (why: string, cause?: unknown) =>
+  new PinGoError('SAFETENSORS_MALFORMED', `The safetensors file is damaged: ${why}.`, { cause })
+
+/** Bytes of the header of a file of `fileBytes`, by its first bytes. @throws PinGoError SAFETENSORS_MALFORMED */
+export function safetensorsHeaderBytes(prefix: Uint8Array, fileBytes: number): number {
+  if (prefix.byteLength < SAFETENSORS_PREFIX_BYTES) throw malformed('it is shorter than its header')
+  const bytes = Number(new DataView(prefix.buffer, prefix.byteOffset, prefix.byteLength).getBigUint64(0, true))
+  if (bytes > MAX_SAFETENSORS_HEADER_BYTES || SAFETENSORS_PREFIX_BYTES + bytes > fileBytes)
     throw malformed('its header is cut off or too long')
+  return bytes
+}
+
+/**
+ * Reads the header of a file of `fileBytes`, without its prefix.
+ * @throws PinGoError SAFETENSORS_MALFORMED for anything cut off, out of range or of unknown type
+ */
+export function readSafetensorsHeader(
+  bytes: Uint8Array,
+  fileBytes: number,
+): { entries: Map<string, SafetensorsEntry>; metadata: Record<string, string> } {
   let header: Record<string, unknown>
   try {
-    header = HeaderSchema.parse(JSON.parse(new TextDecoder().decode(bytes.subarray(8, 8 + headerBytes))))
+    header = HeaderSchema.parse(JSON.parse(new TextDecoder().decode(bytes)))
   } catch (cause) {
     throw malformed('its header is not JSON', cause)
   }
-  const body = bytes.subarray(8 + headerBytes)
-  const tensors = new Map<string, Tensor>()
+  const first = SAFETENSORS_PREFIX_BYTES + bytes.byteLength
+  const entries = new Map<string, SafetensorsEntry>()
   let metadata: Record<string, string> = {}
   for (const [name, value] of Object.entries(header)) {
     if (name === '__metadata__') {
@@ -104,10 +123,24 @@ export function readSafetensors(bytes: Uint8Array): Safetensors {
     } = entry.data
     const dtype = DTYPES.get(entry.data.dtype)
     if (!dtype) throw malformed(`'${name}' has the unknown element type ${entry.data.dtype}`)
-    if (end > body.byteLength) throw malformed(`the data of '${name}' are cut off`)
+    if (first + end > fileBytes) throw malformed(`the data of '${name}' are cut off`)
     if (end - start !== sizeOf(shape) * bytesOf(dtype))
       throw malformed(`'${name}' has a size that does not fit its shape`)
-    tensors.set(name, { dtype, shape, data: arrayView(dtype, body.subarray(start, end)) })
+    entries.set(name, { dtype, shape, start: first + start, end: first + end })
   }
+  return { entries, metadata }
+}
+
+/**
+ * Reads a safetensors file. Tensors are views on `bytes` where alignment allows.
+ * @throws PinGoError SAFETENSORS_MALFORMED for anything cut off, overlapping, out of range or of unknown type
+ */
+export function readSafetensors(bytes: Uint8Array): Safetensors {
+  const headerBytes = safetensorsHeaderBytes(bytes, bytes.byteLength)
+  const header = bytes.subarray(SAFETENSORS_PREFIX_BYTES, SAFETENSORS_PREFIX_BYTES + headerBytes)
+  const { entries, metadata } = readSafetensorsHeader(header, bytes.byteLength)
+  const tensors = new Map<string, Tensor>()
+  for (const [name, { dtype, shape, start, end }] of entries)
+    tensors.set(name, { dtype, shape, data: arrayView(dtype, bytes.subarray(start, end)) })
   return { tensors, metadata }
 }

@@ -17,6 +17,8 @@ export type Unseal = (sealed: Uint8Array, dataset: SealedDataset) => Uint8Array 
 export interface ReadableDataset {
   manifest: DatasetManifest
   read: ReadFile
+  /** The file that is stored for one of the manifest's: of private data a sealed one, which is longer. */
+  stored: (file: FileRef) => FileRef
   /** Of private data: what is stored. */
   sealed?: SealedDataset
 }
@@ -39,7 +41,7 @@ export async function readDatasetManifest(
   signal?: AbortSignal,
 ): Promise<ReadableDataset> {
   const stored = decodeDataset(await read(ref, signal))
-  if (stored.type === 'pingo/dataset') return { manifest: stored, read }
+  if (stored.type === 'pingo/dataset') return { manifest: stored, read, stored: (file) => file }
   if (!unseal)
     throw new PinGoError('DATASET_PRIVATE', `The dataset ${ref.cid} is private, and its key was not given.`, {
       hint: 'Its owner trains on it: on the machine that imported it, or on one with the same storage key.',
@@ -52,9 +54,11 @@ export async function readDatasetManifest(
   const files = new Map(stored.files.map((file) => [file.cid, file]))
   if (!manifest.shards.every(({ file }) => files.has(file.cid)))
     throw new PinGoError('DATASET_INVALID', `The private dataset ${ref.cid} does not list all of its shards.`)
+  const storedFor = (file: FileRef): FileRef => files.get(file.cid) ?? file
   return {
     manifest,
     sealed: stored,
-    read: async (file, cancel) => unseal(await read(files.get(file.cid) ?? file, cancel), stored),
+    stored: storedFor,
+    read: async (file, cancel) => unseal(await read(storedFor(file), cancel), stored),
   }
 }

@@ -1,4 +1,12 @@
-import { type DatasetManifest, type FileRef, PinGoError, readSafetensors, sizeOf, type TypedArray } from '@pingo/wire'
+import {
+  type Column,
+  type DatasetManifest,
+  type FileRef,
+  PinGoError,
+  readSafetensors,
+  sizeOf,
+  type TypedArray,
+} from '@pingo/wire'
 
 export type ReadFile = (ref: FileRef, signal?: AbortSignal) => Promise<Uint8Array>
 export type ShardColumns = ReadonlyMap<string, TypedArray>
@@ -69,29 +77,47 @@ export class ShardCache {
 }
 
 function checkedShard(manifest: DatasetManifest, number: number, samples: number, bytes: Uint8Array): ShardColumns {
-  const wrong = (why: string, cause?: unknown) =>
-    new PinGoError('DATASET_SHARD_INVALID', `Shard ${number} of dataset '${manifest.name}' ${why}.`, {
-      hint: 'Import the dataset again.',
-      cause,
-    })
   const expected = manifest.shards[number]!.file.bytes
-  if (bytes.byteLength !== expected) throw wrong(`has ${bytes.byteLength} bytes, its manifest says ${expected}`)
+  if (bytes.byteLength !== expected)
+    throw wrongShard(manifest, number, `has ${bytes.byteLength} bytes, its manifest says ${expected}`)
   let tensors: ReturnType<typeof readSafetensors>['tensors']
   try {
     tensors = readSafetensors(bytes).tensors
   } catch (cause) {
-    throw wrong('is not a safetensors file', cause)
+    throw wrongShard(manifest, number, 'is not a safetensors file', cause)
   }
   const columns = new Map<string, TypedArray>()
-  for (const { name, dtype, shape } of manifest.columns) {
-    const tensor = tensors.get(name)
-    if (!tensor) throw wrong(`has no column '${name}'`)
-    if (tensor.dtype !== dtype || tensor.shape.join() !== [samples, ...shape].join())
-      throw wrong(
-        `has column '${name}' as ${tensor.dtype} [${tensor.shape}] instead of ${dtype} [${[samples, ...shape]}]`,
-      )
-    if (tensor.data.length !== samples * sizeOf(shape)) throw wrong(`has a column '${name}' of the wrong length`)
-    columns.set(name, tensor.data)
+  for (const { column, tensor } of columnsOf(manifest, number, tensors)) {
+    if (tensor.data.length !== samples * sizeOf(column.shape))
+      throw wrongShard(manifest, number, `has a column '${column.name}' of the wrong length`)
+    columns.set(column.name, tensor.data)
   }
   return columns
 }
+
+/** The manifest's columns in what a shard holds. @throws PinGoError DATASET_SHARD_INVALID */
+export function columnsOf<T extends { dtype: string; shape: readonly number[] }>(
+  manifest: DatasetManifest,
+  number: number,
+  tensors: ReadonlyMap<string, T>,
+): { column: Column; tensor: T }[] {
+  const { samples } = manifest.shards[number]!
+  return manifest.columns.map((column) => {
+    const { name, dtype, shape } = column
+    const tensor = tensors.get(name)
+    if (!tensor) throw wrongShard(manifest, number, `has no column '${name}'`)
+    if (tensor.dtype !== dtype || tensor.shape.join() !== [samples, ...shape].join())
+      throw wrongShard(
+        manifest,
+        number,
+        `has column '${name}' as ${tensor.dtype} [${tensor.shape}] instead of ${dtype} [${[samples, ...shape]}]`,
+      )
+    return { column, tensor }
+  })
+}
+
+export const wrongShard = (manifest: DatasetManifest, number: number, why: string, cause?: unknown) =>
+  new PinGoError('DATASET_SHARD_INVALID', `Shard ${number} of dataset '${manifest.name}' ${why}.`, {
+    hint: 'Import the dataset again.',
+    cause,
+  })

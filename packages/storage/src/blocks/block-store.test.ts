@@ -155,6 +155,39 @@ describe('a block store', () => {
     await store.close()
   })
 
+  it('reads parts of a block, which it verifies the first time and each time that it came anew', async () => {
+    let whole = 0
+    const read: Disk['read'] = (...o) => {
+      whole += 1
+      return nodeDisk.read(...o)
+    }
+    const { path, store } = await open({ disk: { ...nodeDisk, read } })
+    const { cid, data } = block(5000)
+    await store.put(cid, data)
+    const part = async (start: number, bytes: number) => {
+      const into = Buffer.alloc(bytes)
+      await store.readPart(cid, start, into)
+      return into
+    }
+    const parts = await Promise.all([part(0, 10), part(4000, 1000), part(77, 0), part(1, 4999)])
+    assert.deepEqual(parts, [data.subarray(0, 10), data.subarray(4000), data.subarray(0, 0), data.subarray(1)])
+    assert.equal(whole, 1)
+    await assert.rejects(part(4000, 1001), RangeError)
+    await store.delete(cid)
+    await assert.rejects(part(0, 10), code('BLOCK_MISSING'))
+    await store.put(cid, data)
+    await writeFile(fileOf(path, cid), randomBytes(5000))
+    await assert.rejects(part(0, 10), code('BLOCK_CORRUPT'))
+    assert.equal(store.has(cid), false)
+    await store.put(cid, data)
+    assert.deepEqual(await part(0, 10), data.subarray(0, 10))
+    await unlink(fileOf(path, cid))
+    await assert.rejects(part(0, 10), code('BLOCK_MISSING'))
+    assert.equal(store.has(cid), false)
+    await store.close()
+    await assert.rejects(part(0, 10), code('STORE_CLOSED'))
+  })
+
   it('rebuilds an index that is damaged or gone, keeps the pins, sweeps what was half-written', async () => {
     const { path, store } = await open()
     const blocks = Array.from({ length: 50 }, (_, n) => block(100 + n))

@@ -47,6 +47,9 @@ export class BlockStore {
   /** Grows with every pin, so that garbage collection notices those made meanwhile. */
   #pinned = 0
   readonly #spare: Buffer[] = []
+  /** Blocks that were verified for whoever reads them in parts. */
+  readonly #believed = new Set<string>()
+  #believing: Promise<void> = Promise.resolve()
   #isClosed = false
 
   private constructor(folder: string, index: BlockIndex, pins: Pins, o: BlockStoreOptions) {
@@ -168,6 +171,38 @@ export class BlockStore {
       giveBack()
       throw error
     }
+  }
+
+  /**
+   * Fills `into` with a block's bytes from `start` on. The block is verified as a whole when a part of it is first asked for; after that its
+   * file, which nobody writes again, is believed until it goes or the store is closed. For who reads small parts over and over.
+   * @throws PinGoError BLOCK_MISSING, BLOCK_CORRUPT
+   */
+  async readPart(cid: CidLike, start: number, into: Uint8Array): Promise<void> {
+    const key = keyOf(cid)
+    if (!this.#believed.has(key)) await this.#believe(cid, key)
+    this.#checkOpen()
+    const isThere = await this.#disk.readPart(this.#path(key), start, into).catch((error) => {
+      if (isCode(error, 'EIO')) return false
+      throw error
+    })
+    if (isThere) return
+    // says what is wrong with it, and drops it when it is damaged
+    this.#believed.delete(key)
+    const { byteLength } = await this.get(cid)
+    throw new RangeError(`Block ${toCid(cid)} has ${byteLength} bytes, not the ${into.byteLength} from ${start} on.`)
+  }
+
+  /** One block after the other, in the same memory. */
+  async #believe(cid: CidLike, key: string): Promise<void> {
+    const turn = this.#believing.then(async () => {
+      if (this.#believed.has(key)) return
+      const { giveBack } = await this.lend(cid)
+      giveBack()
+      if (this.#index.size(key) !== undefined) this.#believed.add(key)
+    })
+    this.#believing = turn.catch(() => undefined)
+    await turn
   }
 
   async #get(cid: CidLike, into?: Uint8Array): Promise<Uint8Array> {
@@ -374,6 +409,7 @@ export class BlockStore {
     const removed = this.#space.count(this.#index.size(key) ?? 0)
     try {
       this.#index.remove(key)
+      this.#believed.delete(key)
       for (const listener of this.#removalListeners) listener(key)
       await this.#disk.remove(this.#path(key))
     } finally {

@@ -15,6 +15,8 @@ export interface Disk {
   write(path: string, bytes: Uint8Array, temporaryFolder: string, o?: { isCold?: boolean }): Promise<void>
   /** Reads a file, into the beginning of `into` where it is large enough; undefined when there is none. */
   read(path: string, sizeHint: number, into?: Uint8Array): Promise<Uint8Array | undefined>
+  /** Fills `into` with a file's bytes from `start` on. @returns false when there is no such file, or it ends before */
+  readPart(path: string, start: number, into: Uint8Array): Promise<boolean>
   remove(path: string): Promise<void>
   /** Bytes that may still be written. */
   free(folder: string): Promise<number>
@@ -35,7 +37,7 @@ const read = promisify(fs.read) as (
   into: Uint8Array,
   from: number,
   length: number,
-  at: null,
+  at: number | null,
 ) => Promise<{ bytesRead: number }>
 const fdatasync = promisify(fs.fdatasync)
 const fsync = promisify(fs.fsync)
@@ -61,13 +63,8 @@ export const nodeDisk: Disk = {
   },
 
   async read(path, sizeHint, into) {
-    let file: number
-    try {
-      file = await open(path, 'r')
-    } catch (error) {
-      if (isCode(error, 'ENOENT')) return undefined
-      throw error
-    }
+    const file = await opened(path)
+    if (file === undefined) return undefined
     try {
       // one byte more than expected, so that a file that grew is noticed
       const buffer =
@@ -80,6 +77,21 @@ export const nodeDisk: Disk = {
       }
       if (length === sizeHint) length += fs.readSync(file, buffer, length, 1, null) // it ends here
       return buffer.subarray(0, length)
+    } finally {
+      fs.closeSync(file)
+    }
+  },
+
+  async readPart(path, start, into) {
+    const file = await opened(path)
+    if (file === undefined) return false
+    try {
+      for (let at = 0; at < into.byteLength; ) {
+        const { bytesRead } = await read(file, into, at, into.byteLength - at, start + at)
+        if (bytesRead === 0) return false
+        at += bytesRead
+      }
+      return true
     } finally {
       fs.closeSync(file)
     }
@@ -102,6 +114,16 @@ async function writeFile(path: string, bytes: Uint8Array): Promise<void> {
     await fdatasync(file)
   } finally {
     fs.closeSync(file)
+  }
+}
+
+/** A file's descriptor, to read; undefined when there is no such file. */
+async function opened(path: string): Promise<number | undefined> {
+  try {
+    return await open(path, 'r')
+  } catch (error) {
+    if (isCode(error, 'ENOENT')) return undefined
+    throw error
   }
 }
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
 import { isPinGoError } from '@pingo/wire'
-import { openSealedFile, sealedBytes, sealFile } from './sealed-file.ts'
+import { openSealedFile, SealedParts, sealedBytes, sealFile } from './sealed-file.ts'
 import { newObjectKey, RECORD_BYTES } from './segment.ts'
 
 const key = newObjectKey()
@@ -54,4 +54,59 @@ test('what was changed, cut, lengthened, put in another order or sealed by anoth
   for (const wrong of [shorter, swapped, sealed.subarray(1), Buffer.concat([sealed, Buffer.alloc(1)]), Buffer.alloc(3)])
     assert.throws(() => openSealedFile(key, wrong), isTampered)
   assert.throws(() => openSealedFile(newObjectKey(), sealed), isTampered)
+})
+
+test('a part opens to what it was, of whatever records; each record is checked once, a changed one never opens', async () => {
+  const content = randomBytes(2.5 * RECORD_BYTES)
+  const sealed = await seal(content)
+  let read = 0
+  const parts = new SealedParts(sealed.byteLength, async (start, into) => {
+    read += into.byteLength
+    into.set(sealed.subarray(start, start + into.byteLength))
+  })
+  const part = async (start: number, bytes: number) => {
+    const into = new Uint8Array(bytes)
+    await parts.read(() => key, start, into)
+    return content.subarray(start, start + bytes).equals(into)
+  }
+  const places: [number, number][] = [
+    [0, 1],
+    [15, 2],
+    [RECORD_BYTES - 3, 7],
+    [77, 2 * RECORD_BYTES],
+    [content.byteLength - 5, 5],
+    [123, 0],
+  ]
+  for (const all of await Promise.all(places.map((place) => part(...place)))) assert.ok(all)
+  read = 0
+  assert.ok(await part(RECORD_BYTES + 5, 1000))
+  assert.equal(read, 1000)
+  await assert.rejects(
+    parts.read(() => key, content.byteLength - 5, new Uint8Array(6)),
+    isTampered,
+  )
+
+  const changed = Buffer.from(sealed)
+  changed[RECORD_BYTES + 7]! ^= 1
+  const damaged = new SealedParts(
+    changed.byteLength,
+    async (start, into) => void into.set(changed.subarray(start, start + into.byteLength)),
+  )
+  await damaged.read(() => key, 0, new Uint8Array(10))
+  for (let time = 0; time < 2; time++)
+    await assert.rejects(
+      damaged.read(() => key, RECORD_BYTES + 100, new Uint8Array(10)),
+      isTampered,
+    )
+  await assert.rejects(damaged.read(newObjectKey, 2 * RECORD_BYTES, new Uint8Array(10)), isTampered)
+  await assert.rejects(
+    parts.read(
+      () => {
+        throw new Error('taken back')
+      },
+      0,
+      new Uint8Array(1),
+    ),
+    /taken back/,
+  )
 })

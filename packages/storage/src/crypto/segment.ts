@@ -61,6 +61,24 @@ export function openRecord(
   return plaintext
 }
 
+/** Where AES-GCM's counter stands at a record's first 16 bytes (NIST SP 800-38D: 1 is the tag's). */
+const FIRST_COUNTER = 2
+const CIPHER_BLOCK_BYTES = 16
+
+/**
+ * Opens a part of a record, from byte `at` on, that is known to be what was sealed: its record was opened before, as a whole.
+ * GCM is counter mode, which begins anywhere.
+ */
+export function openRecordPart(key: Uint8Array, index: number, at: number, ciphertext: Uint8Array): Uint8Array {
+  const skipped = at % CIPHER_BLOCK_BYTES
+  const counter = Buffer.alloc(CIPHER_BLOCK_BYTES)
+  counter.set(nonce(index))
+  counter.writeUInt32BE(FIRST_COUNTER + (at - skipped) / CIPHER_BLOCK_BYTES, NONCE_BYTES)
+  const decipher = createDecipheriv('aes-256-ctr', key, counter)
+  if (skipped > 0) decipher.update(new Uint8Array(skipped))
+  return decipher.update(ciphertext)
+}
+
 /** A record that is opened piece by piece. */
 export interface OpeningRecord {
   /** The next ciphertext. @returns as many bytes of plaintext, unchecked before `end` */

@@ -4,6 +4,7 @@ import { type CidLike, toCid } from '../blocks/key.ts'
 import { CHUNK_BYTES, MAX_READ_ALL_BYTES } from '../limits.ts'
 import { type CarImport, readCar, writeCar } from './car.ts'
 import { importFile } from './import-file.ts'
+import { leavesOf } from './leaves.ts'
 import { readTree } from './read-tree.ts'
 import { readNode, walk } from './unixfs.ts'
 
@@ -19,6 +20,13 @@ export interface FileSink {
 export interface ByteRange {
   start?: number
   end?: number
+}
+
+/** Bytes [start, end) of a file, and the block of plain bytes that holds them, or they themselves. */
+export interface Extent {
+  start: number
+  end: number
+  of: CID | Uint8Array
 }
 
 /**
@@ -107,6 +115,37 @@ export class FileStore implements FileSink {
       at += part.byteLength
     }
     return whole
+  }
+
+  /** Where the bytes of a file lie, for {@link FileStore.readPart}. @throws PinGoError BLOCK_MISSING, BLOCK_CORRUPT, FILE_MALFORMED */
+  async extents(file: FileRef): Promise<Extent[]> {
+    const { cid, bytes } = refOf(file)
+    const extents: Extent[] = []
+    let start = 0
+    for await (const leaf of leavesOf(cid, bytes!, 0, bytes!, (child) => this.blocks.get(child))) {
+      const end = start + ('inline' in leaf ? leaf.inline.byteLength : leaf.to - leaf.from)
+      extents.push({ start, end, of: 'inline' in leaf ? leaf.inline : leaf.cid })
+      start = end
+    }
+    return extents
+  }
+
+  /**
+   * Fills `into` with a file's bytes from `start` on, of which only those are read: see {@link BlockStore.readPart}.
+   * @throws PinGoError BLOCK_MISSING, BLOCK_CORRUPT, FILE_MALFORMED (it ends before)
+   */
+  async readPart(extents: readonly Extent[], start: number, into: Uint8Array): Promise<void> {
+    const end = start + into.byteLength
+    if (end > (extents.at(-1)?.end ?? 0))
+      throw new PinGoError('FILE_MALFORMED', 'A file is shorter than what is read of it.')
+    for (const { start: first, end: last, of } of extents) {
+      const from = Math.max(start, first)
+      const to = Math.min(end, last)
+      if (from >= to) continue
+      const part = into.subarray(from - start, to - start)
+      if (of instanceof Uint8Array) part.set(of.subarray(from - first, to - first))
+      else await this.blocks.readPart(of, from - first, part)
+    }
   }
 
   /** Bytes of a file, by its root alone. @throws PinGoError BLOCK_MISSING, FILE_MALFORMED */
