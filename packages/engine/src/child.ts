@@ -2,9 +2,9 @@
  * The child process: loads ONNX Runtime and does what its parent asks, one call at a time. It opens no file of the user's
  * and no socket, runs in an empty folder, and ends when its parent does.
  */
-import { rmSync } from 'node:fs'
 import { Worker } from 'node:worker_threads'
 import { BatchInbox, type FromReader } from './batch-inbox.ts'
+import { removeFolder } from './own-folder.js'
 import { Pacer } from './pace.ts'
 import { BATCHES_FD, type ChildSettings, type FromChild, type ToChild } from './protocol.ts'
 import { loadRuntime } from './runtime.ts'
@@ -49,8 +49,6 @@ process.on('message', (message: ToChild) => {
 send({ type: 'ready', runtime: runtime.name, version: runtime.version })
 
 function leave(): never {
-  try {
-    rmSync(process.cwd(), { recursive: true, force: true })
-  } catch {}
+  removeFolder(process.cwd())
   process.exit(0)
 }

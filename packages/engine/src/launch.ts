@@ -6,12 +6,14 @@ import { constants, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { PinGoError } from '@pingo/wire'
+import { codeCache } from './code-cache.ts'
 import { MAX_CAPTURED_BYTES, START_TIMEOUT_MS } from './limits.ts'
+import { OWN_FOLDER } from './own-folder.js'
 import { BATCHES_FD, type ChildSettings, type FromChild, WEIGHTS_FD } from './protocol.ts'
 import { feed, type Sandbox } from './sandbox/sandbox.ts'
 import { innermost, reniceAll } from './sandbox/tree.ts'
 
-const CHILD = fileURLToPath(new URL(import.meta.url.replace(/launch\.(ts|js)$/, 'child.$1')))
+const CHILD = fileURLToPath(new URL('./child-start.js', import.meta.url))
 /**
  * Settings of glibc's allocator, which serves tensors (see runtime.ts): large blocks come from the heap and stay with the process, so that
  * a step reuses the memory of the one before without asking the kernel for pages. Small blocks are joined with what is free beside them at
@@ -56,10 +58,10 @@ export async function launch(
   { wrapper, filter }: Pick<Sandbox, 'wrapper' | 'filter'>,
   ownSession = false,
 ): Promise<Launched> {
-  const folder = await realpath(await mkdtemp(join(tmpdir(), 'pingo-engine-')))
+  const folder = await realpath(await mkdtemp(join(tmpdir(), OWN_FOLDER)))
   let child: ChildProcess
   try {
-    child = fork(CHILD, [JSON.stringify(settings)], {
+    child = fork(CHILD, [JSON.stringify(settings), codeCache()], {
       cwd: folder,
       env: childEnvironment(settings),
       ...(wrapper ? { execPath: wrapper.file, execArgv: [...wrapper.args, process.execPath] } : { execArgv: [] }),

@@ -8,7 +8,7 @@ import { CLOSE_TIMEOUT_MS, MEMORY_POLL_MS, MEMORY_POLL_SLOW_MS } from './limits.
 import { confused, type Host } from './link.ts'
 import { hasProc, residentBytes, residentBytesNow } from './memory.ts'
 import type { ChildSettings, FromChild, RuntimeName, ToChild } from './protocol.ts'
-import type { Sandbox } from './sandbox/sandbox.ts'
+import { BARE, type Sandbox } from './sandbox/sandbox.ts'
 import { weightsReader } from './weight-pipe.ts'
 
 export interface ProcessHostOptions {
@@ -19,6 +19,24 @@ export interface ProcessHostOptions {
   sandbox: Sandbox
   /** In a session of its own, where the system has such. */
   ownSession?: boolean
+}
+
+const compiling = new Map<ChildSettings['runtime'], Promise<void>>()
+
+/** Has the code of children compiled once, by a child that does nothing else. It saves each of them 29 MB; where it fails they go without. */
+function compiled(settings: ChildSettings): Promise<void> {
+  const { runtime } = settings
+  const begun = compiling.get(runtime)
+  if (begun) return begun
+  const done = launch(settings, undefined, BARE).then(
+    async ({ child, gone }) => {
+      child.send({ type: 'exit' } satisfies ToChild)
+      await gone
+    },
+    () => {},
+  )
+  compiling.set(runtime, done)
+  return done
 }
 
 /** A child process in an empty folder with an empty environment. It keeps its parent alive, and its memory is watched, while busy. */
@@ -39,6 +57,8 @@ export class ProcessHost implements Host {
 
   /** @throws PinGoError ENGINE_START_FAILED, ENGINE_TIMEOUT */
   static async start(options: ProcessHostOptions): Promise<ProcessHost> {
+    // a walled child can't leave its code behind: one that runs no graph does it for all
+    if (options.sandbox.wrapper) await compiled(options.settings)
     return new ProcessHost(
       await launch(options.settings, options.niceness, options.sandbox, options.ownSession),
       options.maxMemoryBytes,

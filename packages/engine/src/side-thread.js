@@ -3,10 +3,10 @@
  * reads the batches that come meanwhile into shared memory. Plain JavaScript, so that it need not load the type stripper: it takes about
  * 14 MB, with it twice that.
  */
-import { rmSync } from 'node:fs'
 import { Socket } from 'node:net'
 import { parentPort, workerData } from 'node:worker_threads'
 import { FrameReader } from './frame-reader.js'
+import { removeFolder } from './own-folder.js'
 
 const CHECK_MS = 500
 /** About what a socket holds; read in one go and still in the cache when it is copied to its place. */
@@ -17,9 +17,7 @@ const { parent, folder, batches } = workerData
 
 setInterval(() => {
   if (process.ppid === parent && isAlive(parent)) return
-  try {
-    rmSync(folder, { recursive: true, force: true })
-  } catch {}
+  removeFolder(folder)
   process.kill(process.pid, 'SIGKILL')
 }, CHECK_MS)
 

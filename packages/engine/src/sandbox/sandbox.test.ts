@@ -147,7 +147,7 @@ for (const candidate of new Map([...tiers.values()].map((each) => [each.tier, ea
       assert.deepEqual(engine.isolation, { tier: candidate.tier, sentence: candidate.sentence })
       assert.equal(engine.info.runtime, bare.info.runtime)
       assert.equal(getPriority(engine.pid), 19)
-      assert.match(readFileSync(`/proc/${engine.pid}/cmdline`, 'latin1'), /child\.ts/)
+      assert.match(readFileSync(`/proc/${engine.pid}/cmdline`, 'latin1'), /child-start\.js/)
       const results = []
       for (const one of [engine, bare]) {
         const trainer = await one.openTrainer(linearProgram(8, 16))

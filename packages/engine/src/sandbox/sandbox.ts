@@ -4,6 +4,7 @@ import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import { getuid } from 'node:process'
 import type { IsolationView } from '@pingo/wire'
+import { codeCache } from '../code-cache.ts'
 import { bubblewrap, FILTER_FD, limited, namespaces, type Wrapper } from './command.ts'
 import { type Sight, sights } from './files.ts'
 import { type SeccompFilter, seccompFilter } from './seccomp.ts'
@@ -42,7 +43,8 @@ export function candidates(tools: Tools, more: readonly Sight[] = []): Sandbox[]
   const filter = seccompFilter(process.arch)
   const limits = tools.prlimit ? ', no core dumps, no file may grow' : ''
   if (tools.bwrap) {
-    const files = [...sights(process.execPath), ...more]
+    const code = codeCache()
+    const files = [...sights(process.execPath), { path: code, from: code }, ...more]
     for (const seccomp of filter ? [filter, undefined] : [undefined])
       for (const isOld of [false, true])
         list.push(walled(tools, bubblewrap(tools.bwrap, files, { isFiltered: !!seccomp, isOld }), seccomp))
