@@ -16,7 +16,11 @@ const here = dirname(fileURLToPath(import.meta.url))
 const isGuest = process.argv[2] === 'contribute' && (process.argv[3] ?? '-').startsWith('-')
 // A fog node that is idle must not hold on to the young generation of its start: 40 MB. Blocks do not lie in it.
 const isFog = process.argv[2] === 'fog' && !['status', 'leave'].includes(process.argv[3])
-const flags = isGuest ? ['--max-semi-space-size=1', '--v8-pool-size=0'] : isFog ? ['--max-semi-space-size=8'] : []
+const flags = isGuest
+  ? ['--max-semi-space-size=1', '--v8-pool-size=0', '--expose-gc']
+  : isFog
+    ? ['--max-semi-space-size=8']
+    : []
 const guestEnv = isGuest ? { MALLOC_TRIM_THRESHOLD_: '65536', MALLOC_ARENA_MAX: '1' } : {}
 
 if (Number(process.versions.node.split('.')[0]) >= NEEDED_MAJOR) {

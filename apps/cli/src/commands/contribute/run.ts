@@ -19,6 +19,7 @@ import { type MachineView, PinGoError, sentence } from '@pingo/wire'
 import { Option } from 'commander'
 import type { JsonOption } from '../../context.ts'
 import { bytes, count } from '../../format.ts'
+import { GiveBack } from '../../local/give-back.ts'
 import { handOver } from '../../local/hand-over.ts'
 import { askedToEnd } from '../../local/node-life.ts'
 import { createFileLogger } from '../../local/rotating-log.ts'
@@ -122,7 +123,11 @@ async function work(
   })
   const left = Promise.withResolvers<void>()
   const show = output.live ? liveView(contributor, output, view, left.resolve) : changes(output, view)
-  const timer = setInterval(show.look, LOOK_MS)
+  const giveBack = new GiveBack()
+  const timer = setInterval(() => {
+    show.look()
+    giveBack.look(view().state === 'working', Date.now())
+  }, LOOK_MS)
   show.look()
   try {
     await Promise.race([o.asked, contributor.closed, left.promise])

@@ -1,4 +1,3 @@
-import { type NetworkName, networkOf } from '@pingo/chain'
 import type { Command } from 'commander'
 import { type ChainOptions, chainCommand, withChain } from '../../chain.ts'
 import { type Context, command } from '../../context.ts'
@@ -28,6 +27,7 @@ export function infoCommand({ signal }: Context): Command {
     .option('--verify', 'recompute all of it from the state of the chain')
     .option('--book <file>', 'the address book or configuration of a deployment (default: the one that was made here)')
     .action(async (flags: InfoOptions) => {
+      const { networkOf } = await import('@pingo/chain')
       const network = networkOf(flags.network)
       const table = await model()
       if (!flags.verify) {
@@ -36,7 +36,7 @@ export function infoCommand({ signal }: Context): Command {
       }
       await withChain(flags, async (endpoint, output) => {
         const { verifyDeployment } = await import('@pingo/chain')
-        const checks = await verifyDeployment(endpoint, await readDeployment(network as NetworkName, flags.book), {
+        const checks = await verifyDeployment(endpoint, await readDeployment(network, flags.book), {
           signal,
         })
         const failed = checks.filter(({ holds }) => !holds)
