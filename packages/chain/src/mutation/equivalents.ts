@@ -23,4 +23,19 @@ export const EQUIVALENTS: readonly Equivalent[] = [
     after: '>',
     because: 'at the end the linear rule gives the total too',
   },
+  {
+    file: 'token/jetton-vesting.tolk',
+    line: 'if (since < 0)',
+    before: '0',
+    after: '1',
+    because: 'at the cliff itself nothing is vested by the linear rule either',
+  },
+  {
+    file: 'jetton/wallet.tolk',
+    line: 'remainingBitsCount() <= 1',
+    before: '1',
+    after: '2',
+    because:
+      'a payload of two bits fits into the cell of the message too; whether it lies there or beside it nobody can tell',
+  },
 ]
