@@ -2,14 +2,15 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { GiveBack } from './give-back.ts'
 
-test('memory is given back when the process has grown: in quiet moments, and seldom while there is work', () => {
+test('memory is given back when the process has grown, and never costs more than a fiftieth of the time', () => {
   const times: number[] = []
-  let [now, rss] = [0, 150e6]
+  let [now, rss, costMs] = [0, 150e6, 100]
   const giveBack = new GiveBack({
     rss: () => rss,
     collect: () => {
       times.push(now / 1000)
       rss = 130e6
+      return costMs
     },
   })
   const look = (isBusy: boolean, seconds: number, growth = 0) => {
@@ -18,11 +19,12 @@ test('memory is given back when the process has grown: in quiet moments, and sel
       now += 1000
       rss += growth
     }
+    return times.splice(0)
   }
+  assert.deepEqual(look(false, 30), [3], 'after the start, once: it has not grown since')
+  assert.deepEqual(look(true, 40, 1e6), [42, 54, 66], 'while there is work, by growth')
+  costMs = 400
+  assert.deepEqual(look(true, 60, 4e6), [72, 92, 112], 'where it is dear, seldom')
   look(false, 30)
-  assert.deepEqual(times.splice(0), [3], 'after the start, once: it has not grown since')
-  look(true, 120, 1e6)
-  assert.deepEqual(times.splice(0), [63, 123])
-  look(false, 60)
-  assert.deepEqual(times.splice(0), [153], 'after the work')
+  assert.deepEqual(look(false, 30), [], 'not again in an idle hour')
 })
