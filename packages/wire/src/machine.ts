@@ -80,8 +80,8 @@ export const MachineViewSchema = z.strictObject({
     freeMemoryBytes: Count.optional(),
     application: z.string().max(200).optional(),
   }),
-  /** Part of the CPU time that the owner's programs wanted and did not get because of this contributor, this week, at most. */
-  slowed: Share.optional(),
+  /** How much the owner's programs were slowed this week, at most: part of the time in which the machine was lent, and that time, ms. */
+  slowed: z.strictObject({ share: Share, lentMs: z.number().min(0) }).optional(),
   forecast: z
     .strictObject({
       /** Probability that it still works in so many minutes. */

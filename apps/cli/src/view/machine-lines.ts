@@ -84,7 +84,7 @@ function ownerText({ owner, slowed }: MachineView): string {
     owner.onBattery
       ? `on battery${owner.batteryShare === undefined ? '' : ` (${Math.round(owner.batteryShare * 100)} %)`}`
       : '',
-    slowed === undefined ? '' : `slowed ${percent(slowed)} this week at most`,
+    slowed?.lentMs ? `slowed ${percent(slowed.share)} at most in the ${duration(slowed.lentMs)} lent this week` : '',
   ]
     .filter(Boolean)
     .join(', ')

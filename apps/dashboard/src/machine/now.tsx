@@ -65,7 +65,11 @@ export function Now({ view, pause, resume }: Props) {
           label="Your programs"
           value={owner.othersCores === undefined ? '–' : owner.othersCores.toFixed(2)}
           unit="cores"
-          note={view.slowed === undefined ? undefined : `slowed ${percent(view.slowed, 2)} this week at most`}
+          note={
+            view.slowed?.lentMs
+              ? `slowed ${percent(view.slowed.share, 2)} at most in the ${duration(view.slowed.lentMs)} lent this week`
+              : undefined
+          }
         />
         <Stat
           label="Earned"

@@ -25,7 +25,7 @@ export function alwaysWatch(settings: Pick<OwnerSettings, 'cores' | 'memoryBytes
     get readings() {
       return { at: clock(), capacityCores: lent.cores }
     },
-    slowed: 0,
+    slowed: { share: 0, lentMs: 0 },
     onChange: (listener) => void listeners.push(listener),
     change(changed) {
       lent = changed

@@ -255,11 +255,11 @@ test('what is not there is not asked again at once', async () => {
 test('how much the owner was slowed: only a full machine takes, at most what waited; a week is kept', () => {
   const look = { at: 0, capacityCores: 2, othersCores: 1, ownCores: 1, waiting: 0 }
   let week: Week = addLook({ days: [] }, look, 1_000)
-  assert.equal(slowedIn(week), 0)
+  assert.deepEqual(slowedIn(week), { share: 0, lentMs: 1_000 })
   week = addLook(week, { ...look, waiting: 3, ownCores: 1 }, 1_000)
-  assert.equal(slowedIn(week), 1 / 3)
+  assert.deepEqual(slowedIn(week), { share: 1 / 4, lentMs: 2_000 }, 'half of what was wanted, half of the time')
   week = addLook(week, { ...look, waiting: 3, othersCores: 0.2 }, 1_000)
-  assert.ok(slowedIn(week) < 1 / 3, 'a machine that is not full takes nothing')
+  assert.deepEqual(slowedIn(week), { share: 1 / 6, lentMs: 3_000 }, 'a machine that is not full takes nothing')
   const file = join(root, 'owner-week.json')
   writeWeek(file, week)
   assert.deepEqual(readWeek(file), week)
@@ -267,6 +267,24 @@ test('how much the owner was slowed: only a full machine takes, at most what wai
   assert.equal(later.days.length, 1)
   writeFileSync(file, '{"days":7}')
   assert.deepEqual(readWeek(file), { days: [] })
+})
+
+test('how much the owner was slowed: the first minutes of an owner who does next to nothing are no alarm, and what was is not forgotten', () => {
+  // both cores are used; in one look of ten a task that wakes up is caught waiting, while the owner’s programs use 0.05 cores
+  const look = { at: 0, capacityCores: 2, othersCores: 0.05, ownCores: 1.95, waiting: 0 }
+  let week: Week = { days: [] }
+  for (let i = 0; i < 600; i++) week = addLook(week, { ...look, at: i * 200, waiting: i % 10 === 0 ? 1 : 0 }, 200)
+  const { share, lentMs } = slowedIn(week)
+  assert.equal(Math.round(lentMs), 120_000)
+  assert.ok(share > 0.09 && share <= 0.1, `${share}: at most the part of the time in which something waited`)
+  // it stays a bound: an owner who wants all and gets half of it is slowed by half, however long it was quiet before
+  const hour = 3_600_000
+  for (let i = 0; i < 3_600; i++) week = addLook(week, { ...look, at: hour + i * 1_000 }, 1_000)
+  for (let i = 0; i < 3_600; i++)
+    week = addLook(week, { ...look, at: 2 * hour + i * 1_000, othersCores: 1, ownCores: 1, waiting: 2 }, 1_000)
+  const mixed = slowedIn(week)
+  const expected = (0.5 * hour + share * lentMs) / (2 * hour + lentMs)
+  assert.ok(Math.abs(mixed.share - expected) < 1e-6, `${mixed.share} and not ${expected}`)
 })
 
 test('on this machine: a program of PinGo’s own is not taken for the owner’s', {

@@ -1,5 +1,6 @@
 import type { Pause } from '@pingo/wire'
 import type { OwnerSettings } from './settings.ts'
+import type { Slowed } from './week.ts'
 
 /** What sensors say at one moment; absent what cannot be read on this machine. */
 export interface Readings {
@@ -49,8 +50,8 @@ export interface Verdict {
 export interface OwnerWatch {
   readonly verdict: Verdict
   readonly readings: Readings
-  /** Part of the CPU time that the owner's programs wanted and did not get because of this contributor, this week, at most. */
-  readonly slowed: number
+  /** How much the owner's programs were slowed by this contributor this week, at most. */
+  readonly slowed: Slowed
   onChange(listener: (verdict: Verdict) => void): void
   /** Settings that changed; they hold from the next look, which is at once. */
   change(settings: OwnerSettings): void

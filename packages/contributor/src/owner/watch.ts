@@ -13,6 +13,8 @@ import { addLook, readWeek, slowedIn, writeWeek } from './week.ts'
 const LOOK_WORKING_MS = 200
 const LOOK_IDLE_MS = 1_000
 const REGISTRY_MS = 10_000
+/** A contributor that pauses uses less for its connection and its looks. */
+const LEAST_USE_CORES = 0.2
 const WRITE_WEEK_MS = 300_000
 
 export interface WatchOptions {
@@ -66,7 +68,9 @@ export function watchOwner(o: WatchOptions): OwnerWatch {
       isDiskLow: o.isDiskLow?.(),
     }
     const next = stepGate(state, readings, settings)
-    week = addLook(week, readings, readings.at - (state.at ?? readings.at))
+    // what is still used just after a pause began counts too
+    if (!next.verdict.pause || (readings.ownCores ?? 0) > LEAST_USE_CORES)
+      week = addLook(week, readings, readings.at - (state.at ?? readings.at))
     if (weekFile !== undefined && Math.abs(readings.at - writtenAt) >= WRITE_WEEK_MS) {
       writtenAt = readings.at
       writeWeek(weekFile, week)
