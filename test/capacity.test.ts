@@ -3,6 +3,8 @@ import { availableParallelism } from 'node:os'
 import { test } from 'node:test'
 import { FogNode } from '@pingo/fog'
 import type { ContributorView, NetworkView } from '@pingo/wire'
+import { PAGES } from '../apps/cli/src/commands/fog/index.ts'
+import { launchChromium } from '../packages/engine/src/testing/browser/chromium.ts'
 import { cheat } from './support/cheat.ts'
 import { getJson, until, Workplace } from './support/pingo.ts'
 
@@ -62,6 +64,34 @@ test('who claims four cores and has one is credited about one, and its claim is 
     assert.ok(cores < 2.5, `${cores} cores are credited`)
     assert.ok(flag === 'slow' || flag === 'overclaimed', flag)
   } finally {
+    await fog.close()
+  }
+})
+
+test('a browser answers challenges: what it shows is credited to it, its answers are right, and its page says so', {
+  timeout: 300_000,
+}, async () => {
+  await using place = await Workplace.create()
+  const fog = await FogNode.start({ home: place.path('fog'), challenges: OFTEN, pages: PAGES })
+  const browser = await launchChromium()
+  try {
+    const page = await browser.newPage()
+    const errors: string[] = []
+    page.on('pageerror', (error) => errors.push(String(error)))
+    await page.goto(`${fog.url}/contribute`)
+    await page.getByLabel('Intensity').fill('100')
+    await page.getByRole('button', { name: 'Start' }).click()
+    const credit = async () => (await contributors(fog)).find(({ hardware }) => hardware.isolation === 'wasm')?.credited
+    // answers are computed anew after each challenge: those of the first ones are, once there are four
+    await until(async () => ((await credit())?.challenges ?? 0) >= 4, 'four challenges')
+    const { flops, flag, cores } = (await credit())!
+    assert.ok(flops > 1e8, `${flops} FLOP/s`)
+    assert.ok(cores > 0 && cores <= 1, `${cores} cores`)
+    assert.equal(flag, undefined)
+    await page.getByText('GFLOP/s').waitFor()
+    assert.deepEqual(errors, [])
+  } finally {
+    await browser.close()
     await fog.close()
   }
 })

@@ -12,15 +12,12 @@ import {
   type UpdateAnswer,
 } from '@pingo/wire'
 import type { Logger } from 'pino'
-import type { Loan } from './capacity/challenged.ts'
+import { HELD_PACE, type Loan, lendEngine } from './capacity/loan.ts'
 import { LeaseRun } from './lease-run.ts'
 import { type ReadFile, type ReadPart, Workbench } from './program.ts'
 
 /** With no work for so long the engine's child is ended: its memory is the owner's. */
 const IDLE_CLEAR_MS = 60_000
-
-/** Pace of training while a challenge runs: next to nothing, but not 0, at which the challenge would wait too. */
-const HELD_PACE = 0.001
 
 type Reason = Extract<ContributorMessage, { type: 'release' }>['reason']
 
@@ -161,25 +158,18 @@ export class Slice {
   async lend(): Promise<Loan> {
     const hadEngine = this.engine !== undefined
     const engine = await this.#bench.start()
-    let state: 'lent' | 'held' | 'back' = 'lent'
-    return {
+    return lendEngine(
       engine,
-      hold: () => {
-        if (state !== 'lent') return
-        state = 'held'
-        this.#holds++
+      (by) => {
+        this.#holds += by
         this.pace(this.#pace)
       },
-      giveBack: () => {
-        if (state === 'back') return
-        if (state === 'held') this.#holds--
-        state = 'back'
-        this.pace(this.#pace)
+      () => {
         this.#idleSince = this.#ports.clock()
         // a challenge leaves a large heap: the next lease is better off with an engine of its own
         if (!hadEngine) void this.clear()
       },
-    }
+    )
   }
 
   /** Ends the engine, whose memory is the owner's when there is no work. */

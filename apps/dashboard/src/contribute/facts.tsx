@@ -43,6 +43,10 @@ export function Facts({ view, ledger }: { view: BrowserView; ledger: Ledger | un
           </dd>
         </div>
         <div>
+          <dt>Shown in challenges</dt>
+          <dd>{view.capacity === undefined ? NONE : `${(view.capacity.creditedFlops / 1e9).toFixed(1)} GFLOP/s`}</dd>
+        </div>
+        <div>
           <dt>Runs in</dt>
           <dd>{view.runtime === undefined ? NONE : view.runtime}</dd>
         </div>

@@ -10,6 +10,7 @@ import {
   PinGoError,
   sentence,
 } from '@pingo/wire'
+import { Challenged, type ChallengedSlice } from '../capacity/challenged.ts'
 import { LeaseRun } from '../lease-run.ts'
 import { VERSION } from '../version.ts'
 import { WebFiles } from './fetch-file.ts'
@@ -54,6 +55,7 @@ export class BrowserContributor {
   readonly #files: WebFiles
   readonly #bench: WebWorkbench
   readonly #stopping = new AbortController()
+  readonly #challenged: Challenged
   readonly #abandoned = new WeakSet<LeaseRun>()
   #allowance: Allowance
   #pausedAt = Date.now()
@@ -82,8 +84,26 @@ export class BrowserContributor {
       memoryBytes: o.memoryBytes,
       share: o.allowance.share,
     })
+    this.#challenged = new Challenged({
+      peerId: o.identity.peerId,
+      slice: (index) => (index === 0 ? this.#challengedSlice() : undefined),
+      cores: () => this.#allowance.share,
+      send: (answer) => this.#socket?.send(answer),
+      clock: () => performance.now(),
+    })
     void this.#stayConnected()
     this.#beat()
+  }
+
+  /** The one that is lent. */
+  #challengedSlice(): ChallengedSlice {
+    const isPaused = this.#leaving !== undefined || this.#allowance.pause !== undefined
+    // a challenge leaves a large heap: the next lease is better off with an engine of its own
+    const back = (wasStarted: boolean): void => {
+      this.#idleSince = Date.now()
+      if (wasStarted && !this.#run) void this.#bench.clear().catch(() => undefined)
+    }
+    return { cores: this.#allowance.share, isPaused, lend: () => this.#bench.lend(back) }
   }
 
   view(): BrowserView {
@@ -108,6 +128,7 @@ export class BrowserContributor {
       samplesAccepted: this.#accepted,
       samplesIncluded: this.#included,
       runtime: this.#bench.runtime,
+      capacity: this.#challenged.view(),
       problem: this.#problem,
     }
   }
@@ -121,6 +142,7 @@ export class BrowserContributor {
     this.#bench.pace(allowance.share)
     if (allowance.pause && this.#run) this.#stop(this.#run)
     if (wasPaused !== (allowance.pause !== undefined)) this.#tell()
+    if (allowance.share !== shareBefore) this.#challenged.changed()
     if (allowance.share !== shareBefore) this.#socket?.send({ type: 'offer', offer: this.#offer(), flops: 0 })
     this.#changed()
   }
@@ -181,7 +203,10 @@ export class BrowserContributor {
     })
     this.#reason = await socket.closed
     const wasServed = this.#socket === socket
-    if (wasServed) this.#socket = undefined
+    if (wasServed) {
+      this.#socket = undefined
+      this.#challenged.end()
+    }
     return wasServed
   }
 
@@ -218,9 +243,11 @@ export class BrowserContributor {
       case 'ended':
         void this.#forget(message.job)
         break
-      case 'challenge': // not answered in browsers yet: said at once, so that nobody waits
-        for (const slice of message.slices)
-          socket.send({ type: 'answer', challenge: message.id, slice, state: 'failed' })
+      case 'challenge':
+        this.#challenged.receive(message)
+        break
+      case 'credited':
+        this.#challenged.credited(message)
         break
       case 'included':
         this.#included += message.samples

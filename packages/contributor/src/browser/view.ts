@@ -1,4 +1,4 @@
-import type { Pause } from '@pingo/wire'
+import type { MachineView, Pause } from '@pingo/wire'
 
 /** What the page shows of its contributor. */
 export interface BrowserView {
@@ -26,6 +26,8 @@ export interface BrowserView {
   samplesIncluded: number
   /** What runs graphs, once it was started. */
   runtime?: string
+  /** What the fog node credits, by what challenges showed; undefined before the first one. */
+  capacity?: MachineView['capacity']
   /** What went wrong with the last lease, a sentence. */
   problem?: string
 }

@@ -9,6 +9,7 @@ import {
   type ProgramManifest,
   ProgramManifestSchema,
 } from '@pingo/wire'
+import { HELD_PACE, type Loan, lendEngine } from '../capacity/loan.ts'
 import type { WebFiles } from './fetch-file.ts'
 
 /** Part of the memory that is lent which shards of a dataset may take; the rest is the engine's. */
@@ -27,6 +28,9 @@ export class WebWorkbench {
   readonly #memoryBytes: number
   #share: number
   #engine: BrowserEngine | undefined
+  #starting: Promise<BrowserEngine> | undefined
+  /** Challenges that hold up what is trained. */
+  #holds = 0
   #open: { job: string; key: string; prepared: Prepared } | undefined
   /** Of the private data of the lease that runs, in memory alone; zeros once that is over. */
   #grant: { job: string; dataset: string; key: Uint8Array; until: number } | undefined
@@ -52,7 +56,21 @@ export class WebWorkbench {
   /** Holds at once. */
   pace(share: number): void {
     this.#share = share
-    if (this.#engine?.alive) this.#engine.pace(share)
+    if (this.#engine?.alive) this.#engine.pace(this.#holds > 0 ? Math.min(share, HELD_PACE) : share)
+  }
+
+  /** Lends its engine, started when there is none, for a challenge of the fog node. @param back called when it is given back @throws PinGoError ENGINE_START_FAILED … */
+  async lend(back: (wasStarted: boolean) => void): Promise<Loan> {
+    const wasStarted = !this.#engine?.alive
+    const engine = await this.#start()
+    return lendEngine(
+      engine,
+      (by) => {
+        this.#holds += by
+        this.pace(this.#share)
+      },
+      () => back(wasStarted),
+    )
   }
 
   /** Takes the key that came with a lease; the lease's own copy is overwritten. `until`: ms since epoch. */
@@ -80,9 +98,9 @@ export class WebWorkbench {
     const key = `${lease.job} ${lease.program.cid} ${lease.dataset.cid}`
     if (this.#open?.key === key && this.#engine?.alive) return this.#open.prepared
     await this.#closeProgram()
-    const starting = this.#engine?.alive ? Promise.resolve(this.#engine) : this.#startEngine()
-    // known at once, so that a failed fetch does not leave it behind; its own failure is said below
-    void starting.then((engine) => (this.#engine = engine)).catch(() => undefined)
+    const starting = this.#start()
+    // when a fetch fails first, its own failure is nobody's to say
+    starting.catch(() => undefined)
     const readFile = (file: FileRef, cancel?: AbortSignal) => this.#files.read(file, cancel ?? signal)
     const unseal = (sealed: Uint8Array) => openSealedFileWeb(this.#keyFor(lease), sealed)
     const [programBytes, { manifest, read }] = await Promise.all([
@@ -92,7 +110,6 @@ export class WebWorkbench {
     const program = decode(ProgramManifestSchema, programBytes, MAX_MANIFEST_BYTES)
     const step = await this.#files.read(program.step, signal)
     const engine = await starting
-    engine.pace(this.#share)
     const trainer = await engine.openTrainer({ ...program, step })
     const data = openDataset(manifest, read, { cacheBytes: DATA_SHARE * this.#memoryBytes })
     const prepared = { program, trainer, data }
@@ -107,6 +124,19 @@ export class WebWorkbench {
     this.#open = undefined
     this.#engine = undefined
     await engine?.close()
+  }
+
+  /** The engine, known as soon as it is there, so that whatever fails meanwhile does not leave it behind. */
+  #start(): Promise<BrowserEngine> {
+    if (this.#engine?.alive) return Promise.resolve(this.#engine)
+    this.#starting ??= this.#startEngine()
+      .then((engine) => {
+        this.#engine = engine
+        this.pace(this.#share)
+        return engine
+      })
+      .finally(() => (this.#starting = undefined))
+    return this.#starting
   }
 
   #keyFor({ job, dataset }: { job: string; dataset: FileRef }): Uint8Array {

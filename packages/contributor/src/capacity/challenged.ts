@@ -1,7 +1,6 @@
-import type { Engine } from '@pingo/engine'
 import { challengeGraph, challengeLink, challengeStart, type RunLink, runIn } from '@pingo/engine/challenge'
-import type { ContributorMessage, FogMessage, MachineView } from '@pingo/wire'
-import type { Logger } from 'pino'
+import { CHALLENGE_ANSWER_BYTES, type ContributorMessage, type FogMessage, type MachineView } from '@pingo/wire'
+import type { Loan } from './loan.ts'
 
 type Challenge = Extract<FogMessage, { type: 'challenge' }>
 type Credited = Extract<FogMessage, { type: 'credited' }>
@@ -13,14 +12,6 @@ const READY_MS = 30_000
 /** Challenges may take this much of the time in the long run, whatever a fog node asks, and so much at once, ms. */
 const BUDGET_SHARE = 0.02
 const BUDGET_MS = 20_000
-
-/** An engine on loan: what it trains waits until it is given back. */
-export interface Loan {
-  engine: Engine
-  /** Training stops at the next step's end, until the engine is given back. */
-  hold(): void
-  giveBack(): void
-}
 
 export interface ChallengedSlice {
   cores: number
@@ -35,7 +26,7 @@ export interface ChallengedPorts {
   /** Cores that are lent in all. */
   cores(): number
   send(answer: Answer): void
-  logger: Logger
+  logger?: { debug(fields: object, message: string): void }
   /** Monotonic, ms. */
   clock: () => number
 }
@@ -46,11 +37,11 @@ interface Prepared {
   graphs: Map<number, RunLink>
 }
 
-/** The contributor's side of a challenge: runs its work in the slices' own engines, and claims what it has shown, no more. */
+/** The contributor's side of a challenge, on a machine and in a browser: runs its work in the slices' own engines, and claims what it has shown, no more. */
 export class Challenged {
   readonly #ports: ChallengedPorts
   #prepared = new Map<number, Promise<Prepared>>()
-  #silence: NodeJS.Timeout | undefined
+  #silence: ReturnType<typeof setTimeout> | undefined
   #shown: number[] = []
   #credit: Credited['credit'] | undefined
   #budget = { left: BUDGET_MS, at: 0 }
@@ -70,7 +61,8 @@ export class Challenged {
   receive(challenge: Challenge): void {
     clearTimeout(this.#silence)
     this.#silence = setTimeout(() => this.end(), challenge.step === 'prepare' ? READY_MS : SILENCE_MS)
-    this.#silence.unref()
+    // in a browser it is a number
+    if (typeof this.#silence === 'object') this.#silence.unref()
     if (challenge.step === 'echo') {
       this.#answer(challenge, challenge.slices[0]!, { state: 'done' })
       for (const each of this.#prepared.values()) void each.then(({ loan }) => loan.hold()).catch(() => undefined)
@@ -80,7 +72,7 @@ export class Challenged {
       void (challenge.step === 'prepare' ? this.#prepare(challenge, slice) : this.#work(challenge, slice)).then(
         (answer) => this.#answer(challenge, slice, answer),
         (error: unknown) => {
-          this.#ports.logger.debug({ slice, error }, 'a challenge failed')
+          this.#ports.logger?.debug({ slice, error }, 'a challenge failed')
           this.#answer(challenge, slice, { state: 'failed' })
         },
       )
@@ -153,7 +145,7 @@ export class Challenged {
         await new Promise((resolve) => setTimeout(resolve, rest))
     } while (answers.length < challenge.links && clock() - began < challenge.ms && this.#prepared.has(index))
     this.#budget.left -= clock() - began
-    return { state: 'done', answers: Buffer.concat(answers) }
+    return { state: 'done', answers: joined(answers) }
   }
 
   #budgetLeft(): number {
@@ -170,9 +162,18 @@ export class Challenged {
 }
 
 /** Opens the graph of a link and runs it once: the first run takes longer. */
-async function openLink(engine: Engine, products: number): Promise<{ run: RunLink; close: () => Promise<void> }> {
+async function openLink(
+  engine: Loan['engine'],
+  products: number,
+): Promise<{ run: RunLink; close: () => Promise<void> }> {
   const session = await engine.open(challengeGraph(products))
   const run = runIn(session)
   await challengeLink(new Uint8Array(32), run)
   return { run, close: () => session.close() }
+}
+
+function joined(answers: readonly Uint8Array[]): Uint8Array {
+  const all = new Uint8Array(answers.length * CHALLENGE_ANSWER_BYTES)
+  for (const [i, answer] of answers.entries()) all.set(answer, i * CHALLENGE_ANSWER_BYTES)
+  return all
 }
