@@ -1,8 +1,10 @@
+import { parseArgs } from 'node:util'
 import { type SimMachine, simulate } from '../packages/fog/src/capacity/simulation.ts'
+import { realClaims } from './capacity/real.ts'
 import type { Row } from './run.ts'
 
 export const summary =
-  'false claims of capacity against the fog node’s core, in simulated machines: how many challenges until found, what is credited [--seeds 1000]'
+  'false claims of capacity, by simulated machines and by real processes: how many challenges until found, what is credited [--only simulated,real] [--seeds 1000]'
 
 const F = 100e9
 const SESSIONS = 3
@@ -34,8 +36,18 @@ const honest: SimMachine[][] = [
 ]
 
 export default async function capacity(args: string[]): Promise<Row[]> {
-  const at = args.indexOf('--seeds')
-  const seeds = at < 0 ? 1_000 : Number(args[at + 1])
+  const { values } = parseArgs({
+    args,
+    options: { only: { type: 'string', default: 'simulated,real' }, seeds: { type: 'string', default: '1000' } },
+  })
+  const parts = values.only.split(',')
+  return [
+    ...(parts.includes('simulated') ? simulatedClaims(Number(values.seeds)) : []),
+    ...(parts.includes('real') ? await realClaims() : []),
+  ]
+}
+
+function simulatedClaims(seeds: number): Row[] {
   const rows: Row[] = []
   for (const [name, cheat, truth] of cheats) {
     let [found, most] = [0, 0]

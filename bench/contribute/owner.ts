@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { onCore } from '../support/on-core.ts'
 
 const PROGRAM = join(import.meta.dirname, 'owner-program.ts')
 
@@ -23,11 +24,16 @@ export class OwnerProgram implements Disposable {
     this.#lines = lines
   }
 
-  /** Starts it, ready to begin: it uses no CPU yet. */
-  static async start({ busy, every, total }: Habit, processes = availableParallelism()): Promise<OwnerProgram> {
+  /** Starts it, ready to begin: it uses no CPU yet. @param core it may use this one alone */
+  static async start(
+    { busy, every, total }: Habit,
+    processes = availableParallelism(),
+    core?: number,
+  ): Promise<OwnerProgram> {
     const args = [PROGRAM, '--busy', String(busy), '--every', String(every), '--total', String(total)]
+    const [command, ...rest] = onCore(core, [process.execPath, ...args])
     const children = Array.from({ length: processes }, () =>
-      spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'] }),
+      spawn(command, rest, { stdio: ['pipe', 'pipe', 'inherit'] }),
     )
     const lines = children.map((child) => createInterface({ input: child.stdout! })[Symbol.asyncIterator]())
     await Promise.all(lines.map((each) => each.next()))

@@ -68,7 +68,8 @@ export class LocalNetwork implements AsyncDisposable {
   }
 }
 
-async function end(child: ChildProcess): Promise<void> {
+/** Asks a process to end, and ends it when it does not. */
+export async function end(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return
   const exit = once(child, 'exit')
   child.kill('SIGTERM')
