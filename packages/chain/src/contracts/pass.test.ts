@@ -200,6 +200,8 @@ test('a destroyed pass has no owner and no authority, and can be earned again', 
   assert.equal(await mine.getAuthorityAddress(), null)
   const dead = await mine.sendProveOwnership(alice.getSender(), { destination: bob.address, data, withContent: true })
   assert.equal(exitOf(dead.transactions, mine.address), EXIT.SBT_UNAUTHORIZED)
+  const twice = await mine.sendDestroy(alice.getSender())
+  assert.equal(exitOf(twice.transactions, mine.address), EXIT.SBT_UNAUTHORIZED)
   const tree = await earned([[alice.address, 200n]])
   await collection.sendClaim(alice.getSender(), tree.proof(alice.address))
   assert.ok((await mine.getNftData()).owner?.equals(alice.address))

@@ -6,7 +6,7 @@ import { CreditTree } from '../credit/tree.ts'
 import * as schema from '../schema/index.ts'
 import { EXIT, encode } from '../schema/index.ts'
 import { pingoWorld } from '../testing/pingo.ts'
-import { exitOf, gasOf, TEST_EPOCH } from '../testing/world.ts'
+import { exitOf, gasOf, messagesBetween, TEST_EPOCH } from '../testing/world.ts'
 import {
   AIRDROP_TERMS,
   claim,
@@ -210,4 +210,41 @@ test('a claim that does not pay for itself is refused and can be made again', as
   }
   await mine.sendClaim(alice.getSender(), grant)
   assert.equal(await pingo.balance(alice.address), 250n)
+})
+
+test('a release that the distributor can’t pay stays free, and is paid when money comes', async () => {
+  const deadline = TEST_EPOCH + 30 * DAY
+  const { pingo, alice, bob, treasury, account, distributor, setRoot } = await rewardWorld(REWARD_TERMS, deadline)
+  const tree = CreditTree.from([[alice.address, 1000n]])
+  await setRoot(tree, 1000n)
+  const mine = account(alice.address)
+  await mine.sendClaim(alice.getSender(), tree.proof(alice.address))
+  pingo.place.now = deadline + 200 * DAY
+  await distributor.sendSweep(bob.getSender())
+  const before = await mine.getAccountData()
+  const refused = await mine.sendRelease(alice.getSender())
+  assert.equal(exitOf(refused.transactions, distributor.address), EXIT.NOT_FUNDED)
+  const { claimed, locked, free } = await mine.getAccountData()
+  assert.deepEqual({ claimed, locked, free }, { claimed: before.claimed, locked: before.locked, free: before.free })
+  assert.equal(free, 750n)
+  await pingo.wallet(treasury.address).sendTransfer(treasury.getSender(), {
+    to: distributor.address,
+    amount: 750n,
+    forwardAmount: toNano('0.02'),
+  })
+  await mine.sendRelease(alice.getSender())
+  assert.equal(await pingo.balance(alice.address), 1000n)
+  assert.equal((await mine.getAccountData()).free, 0n)
+})
+
+test('what is left goes back in a message that does not bounce', async () => {
+  const { alice, authority, distributor } = await rewardWorld()
+  const tree = CreditTree.from([[alice.address, 1000n]])
+  const { transactions } = await distributor.sendSetRoot(authority.getSender(), {
+    epoch: 1,
+    root: tree.root(),
+    promised: 1000n,
+  })
+  const [excesses] = messagesBetween(transactions, distributor.address, authority.address)
+  assert.equal(excesses?.info.type === 'internal' && excesses.info.bounce, false)
 })
