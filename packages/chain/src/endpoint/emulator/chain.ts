@@ -4,7 +4,6 @@ import {
   Address,
   beginCell,
   Cell,
-  loadMessage,
   loadShardAccount,
   loadTransaction,
   type Message,
@@ -17,13 +16,11 @@ import {
   TupleReader,
 } from '@ton/core'
 import { createEmptyShardAccount, Executor } from '@ton/sandbox'
+import { readMessage, readTransaction } from '../message.ts'
 import { LOCAL } from '../networks.ts'
 import { normalisedHash } from '../open.ts'
 import { localConfig } from './config.ts'
 import { ChainStore, type Head, type QueuedMessage, type TraceRow, type TransactionRow } from './store.ts'
-
-/** Bytes of an external message: what TON's nodes take. */
-export const MAX_MESSAGE_BYTES = 65_535
 
 /** External messages that wait for the next block at most. */
 export const MAX_WAITING = 4096
@@ -443,22 +440,4 @@ function emptyAccount(address: Address): string {
     .endCell()
     .toBoc()
     .toString('base64')
-}
-
-function readTransaction(boc: Buffer): Transaction {
-  return loadTransaction((Cell.fromBoc(boc)[0] as Cell).beginParse())
-}
-
-/** Reads a message that anyone may have sent. @throws PinGoError CHAIN_MESSAGE. */
-export function readMessage(boc: Buffer): { message: Message; cell: Cell } {
-  if (boc.length > MAX_MESSAGE_BYTES) {
-    throw new PinGoError('CHAIN_MESSAGE', `the message has ${boc.length} bytes, ${MAX_MESSAGE_BYTES} are the most`)
-  }
-  try {
-    const [cell] = Cell.fromBoc(boc)
-    if (!cell) throw new Error('no cell')
-    return { message: loadMessage(cell.beginParse()), cell }
-  } catch (cause) {
-    throw new PinGoError('CHAIN_MESSAGE', `these bytes are no message: ${(cause as Error).message}`, { cause })
-  }
 }

@@ -1,7 +1,7 @@
 import { PinGoError } from '@pingo/wire'
 import { Address, Cell, loadTransaction, type Message, type Transaction, type TupleItem, TupleReader } from '@ton/core'
 import { z } from 'zod'
-import { readMessage } from '../emulator/chain.ts'
+import { readMessage } from '../message.ts'
 import { normalisedHash } from '../open.ts'
 import type { AccountState, CallOptions, ChainEndpoint, Trace } from '../port.ts'
 import { callAny, callServer, type RemoteServer } from './rpc.ts'
