@@ -1,17 +1,10 @@
 import { PinGoError } from '@pingo/wire'
-import {
-  type Address,
-  type Cell,
-  type Contract,
-  type ContractProvider,
-  contractAddress,
-  type Sender,
-  SendMode,
-} from '@ton/core'
+import { type Address, type Cell, type Contract, type ContractProvider, contractAddress, type Sender } from '@ton/core'
 import { codeOf } from '../compile/artifacts.ts'
 import * as schema from '../schema/index.ts'
 import { encode } from '../schema/index.ts'
 import { type EmissionCurve, EPOCH_SECONDS, FULL_FEE_SHARE } from '../token/emission.ts'
+import { sendBody } from './send.ts'
 
 /** What fixes a vault: the same words give the same address. */
 export interface EmissionVaultConfig extends EmissionCurve {
@@ -74,16 +67,12 @@ export class EmissionVault implements Contract {
   }
 
   async sendDeploy(provider: ContractProvider, via: Sender, value = 50_000_000n): Promise<void> {
-    await provider.internal(via, { value, sendMode: SendMode.PAY_GAS_SEPARATELY, body: encode(schema.TopUp, {}) })
+    await sendBody(provider, via, value, encode(schema.TopUp, {}))
   }
 
   /** Releases up to `most` epochs that have ended; anyone may send it. */
   async sendRelease(provider: ContractProvider, via: Sender, most = 1, value = RELEASE_VALUE): Promise<void> {
-    await provider.internal(via, {
-      value,
-      sendMode: SendMode.PAY_GAS_SEPARATELY,
-      body: encode(schema.ReleaseEpochs, { queryId: 0n, most }),
-    })
+    await sendBody(provider, via, value, encode(schema.ReleaseEpochs, { queryId: 0n, most }))
   }
 
   /** Where the vault stands in its curve; amounts in units. */

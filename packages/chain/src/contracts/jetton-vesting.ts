@@ -1,17 +1,10 @@
-import {
-  type Address,
-  type Cell,
-  type Contract,
-  type ContractProvider,
-  contractAddress,
-  type Sender,
-  SendMode,
-} from '@ton/core'
+import { type Address, type Cell, type Contract, type ContractProvider, contractAddress, type Sender } from '@ton/core'
 import { codeOf } from '../compile/artifacts.ts'
 import * as schema from '../schema/index.ts'
 import { encode } from '../schema/index.ts'
 import type { VestingSchedule } from '../token/vesting.ts'
 import type { JettonKind } from './jetton.ts'
+import { sendBody } from './send.ts'
 
 /** What fixes a vesting contract: the same words give the same address. */
 export interface JettonVestingConfig extends VestingSchedule {
@@ -44,16 +37,12 @@ export class JettonVesting implements Contract {
   }
 
   async sendDeploy(provider: ContractProvider, via: Sender, value = 50_000_000n): Promise<void> {
-    await provider.internal(via, { value, sendMode: SendMode.PAY_GAS_SEPARATELY, body: encode(schema.TopUp, {}) })
+    await sendBody(provider, via, value, encode(schema.TopUp, {}))
   }
 
   /** Pays the beneficiary what is vested; anyone may send it. */
   async sendRelease(provider: ContractProvider, via: Sender, value = 100_000_000n): Promise<void> {
-    await provider.internal(via, {
-      value,
-      sendMode: SendMode.PAY_GAS_SEPARATELY,
-      body: encode(schema.Release, { queryId: 0n }),
-    })
+    await sendBody(provider, via, value, encode(schema.Release, { queryId: 0n }))
   }
 
   /** The schedule, and what of it is vested and released; amounts in units. */

@@ -8,11 +8,11 @@ import {
   contractAddress,
   Dictionary,
   type Sender,
-  SendMode,
 } from '@ton/core'
 import { codeOf } from '../compile/artifacts.ts'
 import * as schema from '../schema/index.ts'
 import { dictRoot, encode, forwardPayload } from '../schema/index.ts'
+import { sendBody } from './send.ts'
 
 /** `pingo`: wallets in their owners' shard (Jetton 2.0). `meme`: plain TEP-74 addresses, for tokens that people launch. */
 export type JettonKind = 'pingo' | 'meme'
@@ -53,16 +53,17 @@ export class JettonMinter implements Contract {
   /** Deploys the minter and mints the whole supply; the admin is dropped in the same transaction. Holders must be in the base workchain. */
   async sendGenesis(provider: ContractProvider, via: Sender, holders: ReadonlyMap<Address, bigint>): Promise<void> {
     if (!via.address) throw new PinGoError('CHAIN_SENDER', 'genesis needs a sender whose address is known')
-    await provider.internal(via, {
-      value: genesisValue(holders.size),
-      sendMode: SendMode.PAY_GAS_SEPARATELY,
-      body: encode(schema.Genesis, {
+    await sendBody(
+      provider,
+      via,
+      genesisValue(holders.size),
+      encode(schema.Genesis, {
         queryId: 0n,
         respondTo: via.address,
         valueEach: GENESIS_VALUE_EACH,
         holders: holderTable(holders),
       }),
-    })
+    )
   }
 
   /** TEP-74 `get_jetton_data`. */
@@ -136,25 +137,27 @@ export class JettonWallet implements Contract {
       queryId?: bigint
     },
   ): Promise<void> {
-    await provider.internal(via, {
-      value: transfer.value ?? TRANSFER_VALUE + (transfer.forwardAmount ?? 0n),
-      sendMode: SendMode.PAY_GAS_SEPARATELY,
-      body: jettonTransfer({ ...transfer, respondTo: transfer.respondTo ?? via.address ?? null }),
-    })
+    await sendBody(
+      provider,
+      via,
+      transfer.value ?? TRANSFER_VALUE + (transfer.forwardAmount ?? 0n),
+      jettonTransfer({ ...transfer, respondTo: transfer.respondTo ?? via.address ?? null }),
+    )
   }
 
   /** Destroys jettons: the supply becomes smaller. */
   async sendBurn(provider: ContractProvider, via: Sender, amount: bigint, value = TRANSFER_VALUE): Promise<void> {
-    await provider.internal(via, {
+    await sendBody(
+      provider,
+      via,
       value,
-      sendMode: SendMode.PAY_GAS_SEPARATELY,
-      body: encode(schema.JettonBurn, {
+      encode(schema.JettonBurn, {
         queryId: 0n,
         amount,
         responseDestination: via.address ?? null,
         customPayload: null,
       }),
-    })
+    )
   }
 
   /** TEP-74 `get_wallet_data`. */

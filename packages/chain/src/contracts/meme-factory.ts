@@ -7,13 +7,13 @@ import {
   type ContractProvider,
   contractAddress,
   type Sender,
-  SendMode,
 } from '@ton/core'
 import { codeOf } from '../compile/artifacts.ts'
 import * as schema from '../schema/index.ts'
 import { encode } from '../schema/index.ts'
 import { encodeMetadata, type TokenMetadata } from '../token/metadata.ts'
 import { holderTable, JettonWallet } from './jetton.ts'
+import { sendBody } from './send.ts'
 
 /** The terms of a factory: the same words give the same address, and nobody can change them. */
 export interface MemeFactoryConfig {
@@ -95,16 +95,12 @@ export class MemeFactory implements Contract {
 
   /** Deploys the factory, by anyone. */
   async sendDeploy(provider: ContractProvider, via: Sender, value = 100_000_000n): Promise<void> {
-    await provider.internal(via, { value, sendMode: SendMode.PAY_GAS_SEPARATELY, body: encode(schema.TopUp, {}) })
+    await sendBody(provider, via, value, encode(schema.TopUp, {}))
   }
 
   /** Launches a token for the sender and pays in GRAM. */
   async sendLaunch(provider: ContractProvider, via: Sender, launch: MemeLaunch, feeGram: bigint): Promise<void> {
-    await provider.internal(via, {
-      value: feeGram + launchValue(launch),
-      sendMode: SendMode.PAY_GAS_SEPARATELY,
-      body: launchBody(launch),
-    })
+    await sendBody(provider, via, feeGram + launchValue(launch), launchBody(launch))
   }
 
   /** The terms, the number of launches, and the hashes of the codes that it deploys. */

@@ -7,13 +7,13 @@ import {
   contractAddress,
   Dictionary,
   type Sender,
-  SendMode,
 } from '@ton/core'
 import { codeOf } from '../compile/artifacts.ts'
 import { keyOf } from '../credit/tree.ts'
 import * as schema from '../schema/index.ts'
 import { decode, dictRoot, encode } from '../schema/index.ts'
 import { encodeMetadata, type TokenMetadata } from '../token/metadata.ts'
+import { sendBody } from './send.ts'
 
 /** Levels that a pass can have: each takes twice the credit of the one before. */
 export const MOST_LEVELS = 16
@@ -69,16 +69,12 @@ export class ContributorCollection implements Contract {
   }
 
   async sendDeploy(provider: ContractProvider, via: Sender, value = 100_000_000n): Promise<void> {
-    await provider.internal(via, { value, sendMode: SendMode.PAY_GAS_SEPARATELY, body: encode(schema.TopUp, {}) })
+    await sendBody(provider, via, value, encode(schema.TopUp, {}))
   }
 
   /** The sender claims its pass, or raises it: `CreditTree.proof` of the sender's credit. */
   async sendClaim(provider: ContractProvider, via: Sender, proof: Cell, value = CLAIM_PASS_VALUE): Promise<void> {
-    await provider.internal(via, {
-      value,
-      sendMode: SendMode.PAY_GAS_SEPARATELY,
-      body: encode(schema.ClaimPass, { queryId: 0n, proof }),
-    })
+    await sendBody(provider, via, value, encode(schema.ClaimPass, { queryId: 0n, proof }))
   }
 
   /** The authority sets the next epoch's tree of credit; `root` of 32 bytes. */
@@ -89,11 +85,12 @@ export class ContributorCollection implements Contract {
     root: Buffer,
     value = 50_000_000n,
   ): Promise<void> {
-    await provider.internal(via, {
+    await sendBody(
+      provider,
+      via,
       value,
-      sendMode: SendMode.PAY_GAS_SEPARATELY,
-      body: encode(schema.SetCreditRoot, { queryId: 0n, epoch, root: BigInt(`0x${root.toString('hex')}`) }),
-    })
+      encode(schema.SetCreditRoot, { queryId: 0n, epoch, root: BigInt(`0x${root.toString('hex')}`) }),
+    )
   }
 
   /** TEP-62 `get_collection_data`; the owner is the authority. */
@@ -169,16 +166,17 @@ export class ContributorPass implements Contract {
     proof: { destination: Address; data: Cell; withContent: boolean },
     value = 60_000_000n,
   ): Promise<void> {
-    await provider.internal(via, {
+    await sendBody(
+      provider,
+      via,
       value,
-      sendMode: SendMode.PAY_GAS_SEPARATELY,
-      body: encode(schema.ProveOwnership, {
+      encode(schema.ProveOwnership, {
         queryId: 0n,
         destination: proof.destination,
         forwardPayload: proof.data,
         withContent: proof.withContent,
       }),
-    })
+    )
   }
 
   /** TEP-85: anyone has the pass tell `destination` whose it is. */
@@ -188,34 +186,27 @@ export class ContributorPass implements Contract {
     request: { destination: Address; data: Cell; withContent: boolean },
     value = 60_000_000n,
   ): Promise<void> {
-    await provider.internal(via, {
+    await sendBody(
+      provider,
+      via,
       value,
-      sendMode: SendMode.PAY_GAS_SEPARATELY,
-      body: encode(schema.RequestOwner, {
+      encode(schema.RequestOwner, {
         queryId: 0n,
         destination: request.destination,
         forwardPayload: request.data,
         withContent: request.withContent,
       }),
-    })
+    )
   }
 
   /** TEP-85: the owner ends its pass. */
   async sendDestroy(provider: ContractProvider, via: Sender, value = 50_000_000n): Promise<void> {
-    await provider.internal(via, {
-      value,
-      sendMode: SendMode.PAY_GAS_SEPARATELY,
-      body: encode(schema.DestroyPass, { queryId: 0n }),
-    })
+    await sendBody(provider, via, value, encode(schema.DestroyPass, { queryId: 0n }))
   }
 
   /** TEP-85: the authority revokes the pass, for ever. */
   async sendRevoke(provider: ContractProvider, via: Sender, value = 50_000_000n): Promise<void> {
-    await provider.internal(via, {
-      value,
-      sendMode: SendMode.PAY_GAS_SEPARATELY,
-      body: encode(schema.RevokePass, { queryId: 0n }),
-    })
+    await sendBody(provider, via, value, encode(schema.RevokePass, { queryId: 0n }))
   }
 
   /** TEP-62 `get_nft_data`, with the individual content read. */
@@ -272,7 +263,7 @@ export class AccessGate implements Contract {
   }
 
   async sendDeploy(provider: ContractProvider, via: Sender, value = 100_000_000n): Promise<void> {
-    await provider.internal(via, { value, sendMode: SendMode.PAY_GAS_SEPARATELY, body: encode(schema.TopUp, {}) })
+    await sendBody(provider, via, value, encode(schema.TopUp, {}))
   }
 
   /** The `data` that an owner puts into its ownership proof for this gate. */

@@ -8,12 +8,12 @@ import {
   type ContractProvider,
   contractAddress,
   type Sender,
-  SendMode,
 } from '@ton/core'
 import { codeOf } from '../compile/artifacts.ts'
 import * as schema from '../schema/index.ts'
 import { encode, type Of } from '../schema/index.ts'
 import type { RewardTerms } from '../token/reward-account.ts'
+import { sendBody } from './send.ts'
 
 /** What fixes a distributor: the same words give the same address. */
 export interface RewardDistributorConfig extends RewardTerms {
@@ -69,7 +69,7 @@ export class RewardDistributor implements Contract {
   }
 
   async sendDeploy(provider: ContractProvider, via: Sender, value = 100_000_000n): Promise<void> {
-    await provider.internal(via, { value, sendMode: SendMode.PAY_GAS_SEPARATELY, body: encode(schema.TopUp, {}) })
+    await sendBody(provider, via, value, encode(schema.TopUp, {}))
   }
 
   /** The authority sets the next epoch's tree: `root` of 32 bytes, `promised` the sum of its amounts. */
@@ -79,11 +79,12 @@ export class RewardDistributor implements Contract {
     { epoch, root, promised }: { epoch: number; root: Buffer; promised: bigint },
     value = 50_000_000n,
   ): Promise<void> {
-    await provider.internal(via, {
+    await sendBody(
+      provider,
+      via,
       value,
-      sendMode: SendMode.PAY_GAS_SEPARATELY,
-      body: encode(schema.SetRoot, { queryId: 0n, epoch, root: BigInt(`0x${root.toString('hex')}`), promised }),
-    })
+      encode(schema.SetRoot, { queryId: 0n, epoch, root: BigInt(`0x${root.toString('hex')}`), promised }),
+    )
   }
 
   /** Anyone brings the arbiter's verdict: `signVerdict`. */
@@ -94,20 +95,12 @@ export class RewardDistributor implements Contract {
     signature: Buffer,
     value = 200_000_000n,
   ): Promise<void> {
-    await provider.internal(via, {
-      value,
-      sendMode: SendMode.PAY_GAS_SEPARATELY,
-      body: encode(schema.SlashReward, { queryId: 0n, signature, verdict }),
-    })
+    await sendBody(provider, via, value, encode(schema.SlashReward, { queryId: 0n, signature, verdict }))
   }
 
   /** After the deadline, anyone: what nobody claimed goes to the treasury. */
   async sendSweep(provider: ContractProvider, via: Sender, value = 150_000_000n): Promise<void> {
-    await provider.internal(via, {
-      value,
-      sendMode: SendMode.PAY_GAS_SEPARATELY,
-      body: encode(schema.Sweep, { queryId: 0n }),
-    })
+    await sendBody(provider, via, value, encode(schema.Sweep, { queryId: 0n }))
   }
 
   /** Root, money and terms; amounts in units. */
@@ -175,20 +168,12 @@ export class RewardAccount implements Contract {
 
   /** The owner claims what the tree grants it in total: `CreditTree.proof`. */
   async sendClaim(provider: ContractProvider, via: Sender, proof: Cell, value = CLAIM_VALUE): Promise<void> {
-    await provider.internal(via, {
-      value,
-      sendMode: SendMode.PAY_GAS_SEPARATELY,
-      body: encode(schema.Claim, { queryId: 0n, proof }),
-    })
+    await sendBody(provider, via, value, encode(schema.Claim, { queryId: 0n, proof }))
   }
 
   /** The owner takes what became free. */
   async sendRelease(provider: ContractProvider, via: Sender, value = CLAIM_VALUE): Promise<void> {
-    await provider.internal(via, {
-      value,
-      sendMode: SendMode.PAY_GAS_SEPARATELY,
-      body: encode(schema.Release, { queryId: 0n }),
-    })
+    await sendBody(provider, via, value, encode(schema.Release, { queryId: 0n }))
   }
 
   /** What was claimed, what is still locked, and what of it is free to take; amounts in units. */

@@ -13,6 +13,7 @@ import { isSafeKey } from '../keys/ed25519.ts'
 import * as schema from '../schema/index.ts'
 import { encode } from '../schema/index.ts'
 import type { Voucher } from '../voucher/voucher.ts'
+import { sendBody } from './send.ts'
 
 /** GRAM that a contract of payments takes along when it is deployed: its rent for years. */
 export const PAY_DEPLOY_VALUE = 50_000_000n
@@ -83,12 +84,12 @@ export class VoucherChannel implements Contract {
 
   /** To be done before the first funding: PINGO that come before are not in the books. */
   async sendDeploy(provider: ContractProvider, via: Sender, value = PAY_DEPLOY_VALUE): Promise<void> {
-    await provider.internal(via, { value, sendMode: SendMode.PAY_GAS_SEPARATELY, body: encode(schema.TopUp, {}) })
+    await sendBody(provider, via, value, encode(schema.TopUp, {}))
   }
 
   /** Pays the payee what the voucher says, less what was paid before. Anyone may send it. */
   async sendClaim(provider: ContractProvider, via: Sender, voucher: Claimable, value = PAY_ONCE_VALUE): Promise<void> {
-    await provider.internal(via, { value, sendMode: SendMode.PAY_GAS_SEPARATELY, body: claimBody(voucher) })
+    await sendBody(provider, via, value, claimBody(voucher))
   }
 
   /** By the payer: the challenge window begins. By the payee: the channel ends at once; claim first. */
