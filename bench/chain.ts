@@ -6,11 +6,12 @@ import { figuresOfGas } from '../packages/chain/src/testing/gas.ts'
 import type { Row } from './run.ts'
 
 export const summary =
-  'the contracts: gas of each message on the real TVM, random sequences of messages, and all chain-* benches (--only gas,sequences,credit --sequences 10000)'
+  'the contracts: gas of each message on the real TVM, random sequences of messages, and all chain-* benches (--only gas,sequences,credit --sequences 10000 --contracts jetton,rewards)'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const CONTRACTS = new URL('../packages/chain/src/contracts/', import.meta.url)
 const PREFIX = 'chain-'
+const SUITE = '.invariants.test.ts'
 const SEQUENCES_BAR = 10_000
 
 /** Gas first, which takes seconds; the other parts run in processes of their own, one after another. */
@@ -20,13 +21,14 @@ export default async function chain(args: string[]): Promise<Row[]> {
     options: {
       only: { type: 'string', default: 'gas' },
       sequences: { type: 'string', default: String(SEQUENCES_BAR) },
+      contracts: { type: 'string' },
     },
   })
   const only = values.only === 'all' ? undefined : values.only.split(',')
   const wants = (name: string) => only?.includes(name) ?? true
   const rows: Row[] = []
   if (wants('gas')) rows.push(...(await gasRows()))
-  if (wants('sequences')) rows.push(...(await sequenceRows(Number(values.sequences))))
+  if (wants('sequences')) rows.push(...(await sequenceRows(Number(values.sequences), values.contracts?.split(','))))
   const names = readdirSync(import.meta.dirname).flatMap(
     (file) => new RegExp(`^${PREFIX}(\\w+)\\.ts$`).exec(file)?.[1] ?? [],
   )
@@ -53,15 +55,16 @@ async function gasRows(): Promise<Row[]> {
 }
 
 /** Each contract's random sequences, in so great a number; a violation makes its test fail. */
-async function sequenceRows(sequences: number): Promise<Row[]> {
+async function sequenceRows(sequences: number, only?: readonly string[]): Promise<Row[]> {
   const rows: Row[] = []
-  for (const file of readdirSync(CONTRACTS).filter((name) => name.endsWith('.invariants.test.ts'))) {
+  const suites = readdirSync(CONTRACTS).filter((name) => name.endsWith(SUITE))
+  for (const file of suites.filter((name) => only?.includes(name.slice(0, -SUITE.length)) ?? true)) {
     process.stderr.write(`— ${sequences} sequences: ${file}\n`)
     const { code } = await run(['--test', '--test-isolation=none', fileURLToPath(new URL(file, CONTRACTS))], {
       PINGO_SEQUENCES: String(sequences),
     })
     rows.push({
-      name: `sequences without a violation: ${file.replace('.invariants.test.ts', '')}`,
+      name: `sequences without a violation: ${file.slice(0, -SUITE.length)}`,
       measured: code === 0 ? sequences : 'violated',
       bar: `≥ ${SEQUENCES_BAR}`,
       holds: code !== 0 ? false : sequences >= SEQUENCES_BAR ? true : null,
