@@ -60,10 +60,13 @@ export default async function contribute(args: string[]): Promise<Row[]> {
   const flags = Object.fromEntries(
     (['seconds', 'trials', 'pairs', 'epochs'] as const).map((name) => [name, positive(name, values[name])]),
   ) as unknown as Flags
-  const rows: Row[] = []
-  for (const name of values.only.split(',')) {
+  const parts = values.only.split(',').map((name) => {
     const part = PARTS[name]
     if (!part) throw new Error(`There is no part '${name}'. There are: ${Object.keys(PARTS).join(', ')}.`)
+    return { name, part }
+  })
+  const rows: Row[] = []
+  for (const { name, part } of parts) {
     rows.push(...(await part(flags)))
     process.stderr.write(`${name} done\n`)
   }
