@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto'
 import {
-  CARETAKERS,
   type CID,
   type Code,
   type Identity,
@@ -11,34 +10,23 @@ import {
   parseCid,
   SHARD_BYTES,
   type StorageClass,
-  type Stripe,
   sha256,
 } from '@pingo/wire'
-import { KEY_BYTES, keyCheck } from '../crypto/segment.ts'
+import { KEY_BYTES } from '../crypto/segment.ts'
 import { readNode } from '../files/unixfs.ts'
 import type { NodeMap } from '../nodes/port.ts'
 import { CLASS_CODES, codeFor } from '../placement/codes.ts'
-import { caretakingBytes, commitObject } from './commit.ts'
+import { commitObject } from './commit.ts'
+import { describeObject, type Made, type StoredStripe } from './describe.ts'
 import { MemoryJournal, type PutJournal, type PutStart } from './journal.ts'
 import { Caretakers } from './locate.ts'
 import { sealStripe } from './make-stripe.ts'
-import {
-  type Block,
-  decodeManifest,
-  encodeLocations,
-  encodeManifest,
-  encodePart,
-  stripeStoredBytes,
-  stripesPerPart,
-  width,
-} from './object.ts'
+import { type Block, decodeManifest, width } from './object.ts'
 import { NodePool } from './pool.ts'
 import { type CutFile, cutFile, cutStripes, publicStripes } from './public.ts'
 import { opened, peek, segments } from './segments.ts'
-import { partsOf, SourceChanged, StripeWriter } from './writer.ts'
+import { SourceChanged, StripeWriter } from './writer.ts'
 
-/** Blocks of a tree that one part of a manifest lists. */
-const TREE_PER_PART = 4_096
 const UPLOAD_ID_BYTES = 16
 
 /** Bytes in memory, a stream, or what opens a stream anew: only the last can begin again when its data changed since the last try. */
@@ -308,40 +296,15 @@ class Put {
 
   async #commit(
     start: PutStart,
-    stripes: readonly { stripe: Stripe; holders: (string | undefined)[] }[],
-    { root, tree, leafBytes, dagBytes }: Made,
+    stripes: readonly StoredStripe[],
+    made: Made,
     bytes: number,
     network: number,
   ): Promise<PutResult> {
     const { owner, class: storageClass = 'hot', signal } = this.#o
     const { code, upload, key } = start
-    const perPart = stripesPerPart(code)
-    const parts = partsOf(
-      stripes.map(({ stripe }) => stripe),
-      tree.map(({ cid }) => cid.toString()),
-      perPart,
-      TREE_PER_PART,
-    ).map(encodePart)
-    const manifest: ObjectManifest = {
-      type: 'pingo/object',
-      version: 1,
-      code,
-      bytes: stripes.reduce((sum, { stripe }) => sum + stripe.bytes, 0),
-      stripeBytes: code.k * (stripes.length > 1 && leafBytes ? leafBytes : SHARD_BYTES),
-      ...(key === undefined ? { cipher: 'none' } : { cipher: 'aes-256-gcm', keyCheck: keyCheck(key) }),
-      root,
-      stripes: stripes.length,
-      parts: parts.map(({ cid }) => cid.toString()),
-    }
-    const top = encodeManifest(manifest)
-    const locations = parts.map((_, n) =>
-      encodeLocations(stripes.slice(n * perPart, (n + 1) * perPart).map(({ holders }) => holders)),
-    )
-    const blocks = [...tree, ...parts, top]
-    const shardBytes = stripes.reduce((sum, { stripe }) => sum + stripeStoredBytes(stripe, code), 0)
-    const storedBytes = shardBytes + Math.min(CARETAKERS, network) * caretakingBytes(blocks, locations)
-    const id = root ?? top.cid.toString()
-    const record = { id, manifest: top.cid.toString(), class: storageClass, storedBytes, at: this.#clock() }
+    const { id, manifest, manifestCid, blocks, locations, storedBytes } = describeObject(start, stripes, made, network)
+    const record = { id, manifest: manifestCid, class: storageClass, storedBytes, at: this.#clock() }
     await this.#o.onCommit?.(id)
     const caretakers = await commitObject({
       record,
@@ -353,16 +316,16 @@ class Put {
       upload,
       signal,
     }).catch((error) => {
-      throw isPinGoError(error, 'OBJECT_DIFFERS') ? new Differs(id, record.manifest, error) : error
+      throw isPinGoError(error, 'OBJECT_DIFFERS') ? new Differs(id, manifestCid, error) : error
     })
     const holders = new Set(stripes.flatMap((stripe) => stripe.holders.filter((peerId) => peerId !== undefined)))
     return {
       id,
       manifest,
-      manifestCid: record.manifest,
+      manifestCid,
       key,
       bytes,
-      dagBytes,
+      dagBytes: made.dagBytes,
       storedBytes,
       code,
       nodes: new Set([...holders, ...caretakers]).size,
@@ -409,15 +372,6 @@ class Put {
     this.#progress.waitingFor = waitingFor
     this.#o.onProgress?.({ ...this.#progress })
   }
-}
-
-/** What a manifest has besides stripes: of public data the root, and the blocks that are kept with it. */
-interface Made {
-  root?: string
-  tree: Block[]
-  /** Of each leaf, where they are not those of a shard. */
-  leafBytes?: number
-  dagBytes?: number
 }
 
 /** Encrypts and stores a stream. */
