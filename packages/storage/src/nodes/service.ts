@@ -10,8 +10,6 @@ import {
   isPinGoError,
   type Locations,
   MAX_ALLOWANCE_MS,
-  NODE_RECORD_TYPE,
-  type NodeRecord,
   PinGoError,
   proofBytes,
   seal,
@@ -28,8 +26,10 @@ import { KNOWN_SCHEMA, KnownNodes } from './known-nodes.ts'
 import { LEASES_SCHEMA, Leases, objectLabel, uploadLabel } from './leases.ts'
 import { type CheckName, NAMES_SCHEMA, NameStore } from './name-store.ts'
 import { openObjectRecord } from './object-record.ts'
+import { type NodeSettings, OwnRecord } from './own-record.ts'
 import type { ObjectState } from './port.ts'
 import { counted } from './rate.ts'
+import { Room } from './room.ts'
 import { SCRUB_SCHEMA, Scrubber, type ScrubberOptions } from './scrubber.ts'
 import { SqliteStandings, STANDINGS_SCHEMA } from './standings.ts'
 
@@ -37,25 +37,12 @@ import { SqliteStandings, STANDINGS_SCHEMA } from './standings.ts'
 const LOOKED_UP_PER_TURN = 256
 /** Chunks whose leases are renewed before others get a turn. */
 const KEPT_PER_TURN = 256
-/** A node that had no room says so for a while, instead of refusing every chunk anew. */
-const FULL_BACK_OFF_MS = 60_000
-/** A record of the node is told for so long before it is signed anew. */
-const RECORD_MS = 30_000
 /** Chunks that nobody wants any more are collected after this. */
 const SOON_MS = 5_000
 /** Records of names are versions still when they are over, for so long. */
 const ENDED_NAMES_KEPT_MS = 90 * 24 * 3_600_000
 /** What the cache gives up at once for data that must be stored: each time costs a walk over all pins. */
 const ROOM_BYTES = 64 << 20
-/**
- * The part of the quota that one other fog node may fill, by repairs, and by the owners for whom it vouches: anybody may run a fog
- * node, and one that vouches for everybody must not fill the disks of all.
- */
-const PEER_SHARE = 0.25
-
-/** What a node tells of itself, beside what it measures. */
-export type NodeSettings = Pick<NodeRecord, 'url' | 'pin' | 'multiaddrs' | 'region' | 'domain' | 'price' | 'state'>
-
 export interface StorageServiceOptions {
   /** Folder of `storage.sqlite`. */
   folder: string
@@ -100,24 +87,19 @@ export class StorageService {
   readonly #o: StorageServiceOptions
   readonly #db: GroupedDatabase
   readonly #leases: Leases
+  readonly #room: Room
+  readonly #record: OwnRecord
   readonly #clock: () => number
   readonly #unkeep: () => void
   /** Chunks that are being written, by how many: not leased yet, and not to be collected. */
   readonly #writing = new Map<string, number>()
-  /** Bytes that are being written, by owner. */
-  readonly #reserved = new Map<string, number>()
-  #settings: NodeSettings
-  #fullUntil = 0
   #collecting: Promise<void> = Promise.resolve()
   #soon: NodeJS.Timeout | undefined
-  #sequence = 0
-  #record: { sealed: Promise<Uint8Array>; at: number; isFull: boolean } | undefined
 
   private constructor(o: StorageServiceOptions, db: GroupedDatabase) {
     this.#o = o
     this.#db = db
     this.#clock = o.clock ?? Date.now
-    this.#settings = o.settings
     this.blocks = o.blocks
     this.identity = o.identity
     this.#leases = new Leases(db)
@@ -125,6 +107,22 @@ export class StorageService {
     this.names = new NameStore(db, o.checkName, this.#clock)
     this.known = new KnownNodes(db, this.#clock)
     this.standings = new SqliteStandings(db)
+    this.#record = new OwnRecord({
+      identity: o.identity,
+      settings: o.settings,
+      quotaBytes: o.quotaBytes,
+      usedBytes: () => o.blocks.stats().bytes,
+      clock: this.#clock,
+    })
+    this.#room = new Room({
+      peerId: this.peerId,
+      leases: this.#leases,
+      quotaBytes: o.quotaBytes,
+      isFogNode: (peerId) => this.#isFogNode(peerId),
+      isKnown: (peerId) => this.known.has(peerId),
+      isTrusted: o.isTrusted,
+      clock: this.#clock,
+    })
     const isWanted = (key: string) => this.#leases.isKept(key, this.#clock())
     this.#unkeep = o.blocks.keepAlso((key) => this.#writing.has(key) || isWanted(key))
     this.scrubber = new Scrubber({
@@ -160,7 +158,7 @@ export class StorageService {
     const key = keyOf(cid)
     const { peerId: owner } = asker
     const lease = { label: uploadLabel(upload), owner, until: this.#clock() + UPLOAD_LEASE_MS }
-    const end = this.#reserve(asker, this.#leases.hasLease(key, owner) ? 0 : bytes.byteLength)
+    const end = this.#room.reserve(asker, this.#leases.hasLease(key, owner) ? 0 : bytes.byteLength)
     const unguard = this.#guard(key)
     try {
       await this.#put(cid, bytes)
@@ -170,8 +168,7 @@ export class StorageService {
         this.#leases.add(key, bytes.byteLength, lease)
       })
     } catch (error) {
-      if (isPinGoError(error, 'DISK_FULL') || isPinGoError(error, 'QUOTA_EXCEEDED'))
-        this.#fullUntil = this.#clock() + FULL_BACK_OFF_MS
+      if (isPinGoError(error, 'DISK_FULL') || isPinGoError(error, 'QUOTA_EXCEEDED')) this.#record.full()
       throw error
     } finally {
       end()
@@ -180,7 +177,17 @@ export class StorageService {
   }
 
   get settings(): Readonly<NodeSettings> {
-    return this.#settings
+    return this.#record.settings
+  }
+
+  /** Changes what the node tells of itself: that it leaves, its price. */
+  set(settings: Partial<NodeSettings>): void {
+    this.#record.set(settings)
+  }
+
+  /** What the node tells of itself, signed. */
+  record(): Promise<Uint8Array> {
+    return this.#record.sealed()
   }
 
   /** Bytes of the chunks under leases; those of several owners count to each. */
@@ -232,7 +239,7 @@ export class StorageService {
           if (!this.#leases.hasLease(key, owner)) more += bytes
         }
       }
-      if (owner === asker.peerId) this.#checkRoom(asker, more)
+      if (owner === asker.peerId) this.#room.check(asker, more)
       // from the look above to the lease nothing else runs: no chunk is collected between, no byte promised twice
       await this.#db.write(() => {
         for (const { key, bytes } of here) this.#leases.add(key, bytes, lease)
@@ -265,7 +272,7 @@ export class StorageService {
     await this.care.commit(commit, asker.peerId, ({ owner, id }) => {
       if (id !== object) throw forbidden('The record is of another object.')
       if (owner === asker.peerId) {
-        this.#checkRoom(asker, 0)
+        this.#room.check(asker, 0)
         return true
       }
       if (!this.#isFogNode(asker.peerId))
@@ -295,7 +302,7 @@ export class StorageService {
   async forget(id: string, word: Uint8Array, asker?: Asker): Promise<void> {
     const isKnown =
       asker !== undefined &&
-      (this.#isFogNode(asker.peerId) || (asker.allowance !== undefined && this.#isGood(asker.allowance)))
+      (this.#isFogNode(asker.peerId) || (asker.allowance !== undefined && this.#room.isGood(asker.allowance)))
     await this.care.forget(id, word, isKnown)
     this.#collectSoon()
   }
@@ -311,36 +318,10 @@ export class StorageService {
     return {
       bytes: this.#leases.usedBy(asker.peerId),
       ...this.care.usage(asker.peerId),
-      allowanceBytes: allowance && this.#isGood(allowance) ? allowance.bytes : 0,
+      allowanceBytes: allowance && this.#room.isGood(allowance) ? allowance.bytes : 0,
       allowanceUntil: allowance?.until,
-      price: this.#settings.price,
+      price: this.settings.price,
     }
-  }
-
-  /** What the node tells of itself, signed; anew after a while, or when it filled up. */
-  record(): Promise<Uint8Array> {
-    const now = this.#clock()
-    const isFull = now < this.#fullUntil
-    const last = this.#record
-    if (last && last.isFull === isFull && now >= last.at && now - last.at < RECORD_MS) return last.sealed
-    this.#sequence = Math.max(this.#sequence + 1, now) // grows over restarts, as clocks do
-    const left = Math.max(0, this.#o.quotaBytes - this.blocks.stats().bytes)
-    const sealed = seal(this.identity, NODE_RECORD_TYPE, {
-      ...this.#settings,
-      peerId: this.peerId,
-      capacityBytes: this.#o.quotaBytes,
-      freeBytes: isFull ? 0 : left,
-      sequence: this.#sequence,
-      at: now,
-    } satisfies NodeRecord)
-    this.#record = { sealed, at: now, isFull }
-    return sealed
-  }
-
-  /** Changes what the node tells of itself: that it leaves, its price. */
-  set(settings: Partial<NodeSettings>): void {
-    this.#settings = { ...this.#settings, ...settings }
-    this.#record = undefined
   }
 
   /**
@@ -403,50 +384,6 @@ export class StorageService {
     const { owner, record } = await openObjectRecord(sealed)
     if (record.id !== object) throw forbidden('The record is of another object.')
     return owner
-  }
-
-  #checkRoom(asker: Asker, bytes: number): void {
-    const allowed = this.#allowed(asker)
-    if (this.#leases.usedBy(asker.peerId) + (this.#reserved.get(asker.peerId) ?? 0) + bytes > allowed)
-      throw new PinGoError('ALLOWANCE_EXCEEDED', `The allowance of ${allowed} bytes is used up at this node.`, {
-        hint: 'Remove what is not wanted any more, or ask for a larger allowance.',
-      })
-    this.#checkVoucher(asker, bytes)
-  }
-
-  #checkVoucher({ allowance }: Asker, bytes: number): void {
-    if (!allowance || allowance.by === this.peerId || this.#o.isTrusted?.(allowance.by)) return
-    const most = PEER_SHARE * this.#o.quotaBytes
-    if (this.#leases.vouchedBy(allowance.by) + (this.#reserved.get(allowance.by) ?? 0) + bytes > most)
-      throw new PinGoError(
-        'VOUCHER_EXCEEDED',
-        'The fog node that vouches for you has no more room here to vouch for.',
-        {
-          hint: 'Other nodes take the data; or ask another fog node for an allowance.',
-        },
-      )
-  }
-
-  /** Promises room to an asker, so that it is not promised twice. @returns ends the promise, once */
-  #reserve(asker: Asker, bytes: number): () => void {
-    this.#checkRoom(asker, bytes)
-    const ends = [asker.peerId, asker.allowance?.by].map((who) => who && counted(this.#reserved, who, bytes))
-    return () => {
-      for (const end of ends) if (end) end()
-    }
-  }
-
-  #allowed({ peerId, allowance }: Asker): number {
-    if (peerId === this.peerId) return Number.POSITIVE_INFINITY
-    if (allowance && this.#isGood(allowance)) return allowance.bytes
-    if (this.#isFogNode(peerId)) return PEER_SHARE * this.#o.quotaBytes
-    throw new PinGoError('ALLOWANCE_MISSING', 'Storing needs an allowance by a fog node that is known here.', {
-      hint: 'Ask the fog node that you use for one, or for a new one when it is over.',
-    })
-  }
-
-  #isGood({ until, by }: NonNullable<Asker['allowance']>): boolean {
-    return until > this.#clock() && (this.#isFogNode(by) || this.known.has(by))
   }
 
   #mayRelocate({ peerId }: Asker, id: string): boolean {
