@@ -3,54 +3,10 @@ import test from 'node:test'
 import { beginCell, contractAddress, toNano } from '@ton/core'
 import * as schema from '../schema/index.ts'
 import { EXIT, encode, forwardPayload } from '../schema/index.ts'
-import { breakWallet, fund, signerNamed } from '../testing/pay.ts'
-import { pingoWorld } from '../testing/pingo.ts'
+import { breakWallet, fund } from '../testing/pay.ts'
+import { arbiter, DAY, DEADLINE, escrowWorld, payerKey, REFUND_AT } from '../testing/pay-worlds.ts'
 import { exitOf, gasOf, messagesBetween, sizeOf, TEST_EPOCH, transactionsOf } from '../testing/world.ts'
-import { signVoucher, voucherForm } from '../voucher/voucher.ts'
-import { JobEscrow, type JobEscrowConfig, signJobVerdict } from './job-escrow.ts'
-
-const NETWORK = -3
-const DAY = 86_400
-const DEADLINE = TEST_EPOCH + 10 * DAY
-const REFUND_AT = DEADLINE + 2 * DAY
-const payerKey = signerNamed('p')
-const arbiter = signerNamed('a')
-const job = Buffer.alloc(32, 3)
-
-async function escrowWorld(o: Partial<JobEscrowConfig> = {}) {
-  const pingo = await pingoWorld()
-  const [payer, payee, mallory] = await Promise.all(['payer', 'payee', 'mallory'].map(pingo.place.person))
-  if (!payer || !payee || !mallory) throw new Error('nobody there')
-  const config = {
-    minter: pingo.minter.address,
-    payer: payer.address,
-    payee: payee.address,
-    payerKey: payerKey.publicKey,
-    arbiterKey: arbiter.publicKey,
-    job,
-    network: NETWORK,
-    deadline: DEADLINE,
-    disputeSeconds: 2 * DAY,
-    verdictSeconds: 5 * DAY,
-    ...o,
-  }
-  const escrow = pingo.place.chain.openContract(JobEscrow.fromConfig(config))
-  await escrow.sendDeploy(mallory.getSender())
-  await pingo.genesis([[payer.address, 10n ** 12n]])
-  await fund(pingo, payer, escrow.address, 1000n)
-  const form = voucherForm(NETWORK, escrow.address)
-  const sign = (amount: bigint, by = payerKey) => signVoucher(form, amount, by)
-  const verdict = (payeeTotal: bigint, by = arbiter, of: Partial<{ network: number; job: Buffer }> = {}) => ({
-    payeeTotal,
-    signature: signJobVerdict({ network: NETWORK, contract: escrow.address, job, payeeTotal, ...of }, by),
-  })
-  const exit = async (sent: Promise<{ transactions: Parameters<typeof exitOf>[0] }>) =>
-    exitOf((await sent).transactions, escrow.address)
-  const has = (who: typeof payer) => pingo.balance(who.address)
-  const rest = 10n ** 12n - 1000n
-  const { address: wallet } = pingo.wallet(escrow.address)
-  return { pingo, payer, payee, mallory, config, escrow, sign, verdict, exit, has, rest, wallet }
-}
+import { JobEscrow } from './job-escrow.ts'
 
 test('vouchers release the budget to the payee, each for a total', async (t) => {
   const { payee, mallory, escrow, sign, exit, has } = await escrowWorld()
@@ -98,6 +54,16 @@ test('the payee may let go at any time, in a dispute too', async () => {
   }
 })
 
+test('once the payee has let go, the vouchers and disputes are over, and what comes later is anybody’s to send back', async () => {
+  const { pingo, payer, payee, mallory, escrow, sign, exit, has, rest } = await escrowWorld()
+  await escrow.sendRefund(payee.getSender())
+  await fund(pingo, payer, escrow.address, 5n)
+  assert.equal(await exit(escrow.sendRelease(payee.getSender(), sign(5n))), EXIT.TOO_LATE)
+  assert.equal(await exit(escrow.sendDispute(payer.getSender())), EXIT.TOO_LATE)
+  assert.equal(await exit(escrow.sendRefund(mallory.getSender())), 0)
+  assert.equal(await has(payer), rest + 1000n)
+})
+
 test('a dispute makes the refund wait for the verdict, which divides the budget', async (t) => {
   const { pingo, payer, payee, mallory, escrow, sign, verdict, exit, has, rest } = await escrowWorld()
   await escrow.sendRelease(payee.getSender(), sign(100n))
@@ -140,11 +106,13 @@ test('a verdict may give all to one side; what was released stays released', asy
     [50n, 300n, 300n],
     [300n, 300n, 300n],
   ] as const) {
-    const { payer, payee, escrow, sign, verdict, exit, has, rest } = await escrowWorld()
+    const { payer, payee, escrow, sign, verdict, exit, has, rest, wallet } = await escrowWorld()
     if (released > 0n) await escrow.sendRelease(payee.getSender(), sign(released))
     await escrow.sendDispute(payer.getSender())
-    assert.equal(await exit(escrow.sendVerdict(payer.getSender(), verdict(total))), 0)
+    const { transactions } = await escrow.sendVerdict(payer.getSender(), verdict(total))
+    assert.equal(messagesBetween(transactions, escrow.address, wallet).length, 1, 'one payment, no empty one beside it')
     assert.equal(await has(payee), payeeGets)
+    assert.equal(await exit(escrow.sendRelease(payee.getSender(), sign(1000n))), EXIT.TOO_LATE)
     assert.equal(await has(payer), rest + 1000n - payeeGets)
   }
 })

@@ -1,50 +1,17 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { type Address, beginCell, Cell, contractAddress, toNano } from '@ton/core'
+import { beginCell, Cell, contractAddress, toNano } from '@ton/core'
 import { createShardAccount } from '@ton/sandbox'
 import { compile } from '../compile/compile.ts'
 import * as schema from '../schema/index.ts'
 import { EXIT, encode, forwardPayload } from '../schema/index.ts'
 import { breakWallet, fund, signerNamed } from '../testing/pay.ts'
-import { pingoWorld } from '../testing/pingo.ts'
+import { channelWorld, DAY, payerKey as key, NETWORK } from '../testing/pay-worlds.ts'
 import { exitOf, gasOf, messagesBetween, sizeOf, TEST_EPOCH, transactionsOf } from '../testing/world.ts'
 import { signVoucher, voucherForm } from '../voucher/voucher.ts'
-import { VoucherChannel, type VoucherChannelConfig } from './voucher-channel.ts'
+import { VoucherChannel } from './voucher-channel.ts'
 
-const NETWORK = -3
-const DAY = 86_400
-const key = signerNamed('p')
 const forger = signerNamed('f')
-
-async function channelWorld(o: Partial<VoucherChannelConfig> & { funded?: bigint } = {}) {
-  const pingo = await pingoWorld()
-  const [payer, payee, mallory] = await Promise.all(['payer', 'payee', 'mallory'].map(pingo.place.person))
-  if (!payer || !payee || !mallory) throw new Error('nobody there')
-  const channel = pingo.place.chain.openContract(
-    VoucherChannel.fromConfig({
-      minter: pingo.minter.address,
-      payer: payer.address,
-      payee: payee.address,
-      payerKey: key.publicKey,
-      network: NETWORK,
-      expiresAt: TEST_EPOCH + 30 * DAY,
-      challengeSeconds: DAY,
-      id: 1n,
-      ...o,
-    }),
-  )
-  await channel.sendDeploy(mallory.getSender())
-  await pingo.genesis([
-    [payer.address, 10n ** 12n],
-    [mallory.address, 10n ** 12n],
-  ])
-  const funding = await fund(pingo, payer, channel.address, o.funded ?? 1000n)
-  const form = voucherForm(o.network ?? NETWORK, channel.address)
-  const sign = (amount: bigint, by = key) => signVoucher(form, amount, by)
-  const wallet = pingo.wallet(channel.address).address
-  const gram = async (of: Address) => (await pingo.place.chain.getContract(of)).balance
-  return { pingo, payer, payee, mallory, channel, funding, sign, wallet, gram }
-}
 
 test('a claim pays the payee what the voucher says, less what was paid; the asker gets its GRAM back', async (t) => {
   const { pingo, payee, mallory, channel, funding, sign, wallet, gram } = await channelWorld()

@@ -1,11 +1,11 @@
 import { type Address, type Cell, toNano } from '@ton/core'
-import { createShardAccount, type SandboxContract, type TreasuryContract } from '@ton/sandbox'
+import { createShardAccount, internal, type SandboxContract, type TreasuryContract } from '@ton/sandbox'
 import { codeOf } from '../compile/artifacts.ts'
 import { TRANSFER_VALUE } from '../contracts/jetton.ts'
 import { FUNDING_FORWARD } from '../contracts/voucher-channel.ts'
 import { signerOf } from '../keys/ed25519.ts'
 import * as schema from '../schema/index.ts'
-import { encode } from '../schema/index.ts'
+import { encode, forwardPayload } from '../schema/index.ts'
 import type { PingoWorld } from './pingo.ts'
 
 /** A signer, the same for the same name. */
@@ -22,6 +22,20 @@ export function fund(
   const { payload = null, forwardAmount = FUNDING_FORWARD } = o
   const value = TRANSFER_VALUE + forwardAmount
   return pingo.wallet(from.address).sendTransfer(from.getSender(), { to, amount, forwardAmount, value, payload })
+}
+
+/** Delivers the word of a contract's own wallet that PINGO came from `sender`, with `value` GRAM (and without any PINGO). */
+export function notify(
+  pingo: PingoWorld,
+  to: Address,
+  sender: Address | null,
+  amount: bigint,
+  value: bigint,
+  payload: Cell | null = null,
+) {
+  const said = { queryId: 0n, amount, sender, forwardPayload: forwardPayload(payload) }
+  const from = pingo.wallet(to).address
+  return pingo.place.chain.sendMessage(internal({ from, to, value, body: encode(schema.TransferNotification, said) }))
 }
 
 /** Empties a contract's PINGO wallet against all rules, so that its payments come back. @returns what fills it again */
