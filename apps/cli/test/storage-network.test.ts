@@ -108,7 +108,10 @@ test('what is put by one is got by another and checked by its caretakers', async
   }
   await settled('the objects to be checked', isWhole)
   const { objects, reads } = await view(first())
-  assert.ok(objects.some(({ id, isPublic }) => isPublic && id === cid))
+  assert.ok(
+    objects.some(({ id, isPublic }) => isPublic && id === cid),
+    `${fogs[0]!.peerId} does not care for ${cid}: ${JSON.stringify(await Promise.all(alive().map((fog) => view(fog))))}`,
+  )
   assert.ok(reads.remote + reads.disk > 0)
   assert.ok((await view(first(), { isOwner: false })).objects.every(({ id }) => id.includes('…')))
 })
