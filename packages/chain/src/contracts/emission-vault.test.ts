@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import { Address, toNano } from '@ton/core'
 import * as schema from '../schema/index.ts'
-import { EXIT, encode, forwardPayload } from '../schema/index.ts'
+import { decode, EXIT, encode, forwardPayload } from '../schema/index.ts'
+import { assertExcesses, assertPrice, assertUndone, dataWithoutExcesses, gramOf } from '../testing/fees.ts'
 import { breakWallet } from '../testing/pay.ts'
 import { pingoWorld } from '../testing/pingo.ts'
 import { exitOf, gasOf, messagesBetween, TEST_EPOCH } from '../testing/world.ts'
@@ -233,4 +234,34 @@ test('four years, to the day: the vault is what the model says', async () => {
   }
   assert.equal(model.epoch, 1461)
   assert.equal(await pingo.balance(distributor.address), released)
+})
+
+test('a release is refused for a nano less than it costs, for one epoch and for many, and pays for all that follows', async () => {
+  const { pingo, anyone, vault, distributor } = await vaultWorld()
+  const { chain } = pingo.place
+  pingo.place.now = TEST_EPOCH + 40 * EPOCH_SECONDS
+  await vault.sendDeploy(anyone.getSender())
+  const start = chain.snapshot()
+  const kept = await gramOf(chain, vault.address)
+  for (const most of [1, 5, MOST_EPOCHS + 3]) {
+    await chain.loadFrom(start)
+    const price = { messages: 3n, gas: 25_000n + 800n * BigInt(most), leaves: toNano('0.05') }
+    await assertPrice(chain, vault.address, (value) => vault.sendRelease(anyone.getSender(), most, value), price)
+    assert.equal((await vault.getVaultData()).epoch, Math.min(most, MOST_EPOCHS))
+    assert.equal((await distributor.getDistributorData()).funded, await pingo.balance(distributor.address))
+    assert.equal(await gramOf(chain, vault.address), kept, 'who asks pays, to the nano')
+  }
+})
+
+test('a release that can’t be sent is undone; one that pays nobody needs nothing to give back', async () => {
+  const { pingo, anyone, vault } = await vaultWorld()
+  pingo.place.now = TEST_EPOCH + EPOCH_SECONDS
+  await assertUndone(pingo.place.chain, vault.address, anyone.address, (via) => vault.sendRelease(via))
+  const none = await vaultWorld(0n)
+  none.pingo.place.now = TEST_EPOCH + EPOCH_SECONDS
+  const { chain } = none.pingo.place
+  const send: Parameters<typeof assertUndone>[3] = (via) => none.vault.sendRelease(via)
+  const data = await dataWithoutExcesses(chain, none.vault.address, anyone.address, send)
+  assert.equal(decode(schema.EmissionVaultStorage, data).epoch, 1)
+  assertExcesses((await send(chain.sender(anyone.address))).transactions, none.vault.address, anyone.address)
 })

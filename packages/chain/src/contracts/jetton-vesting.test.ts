@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import { toNano } from '@ton/core'
 import { EXIT } from '../schema/index.ts'
+import { assertPrice, assertUndone, gramOf } from '../testing/fees.ts'
 import { breakWallet } from '../testing/pay.ts'
 import { pingoWorld } from '../testing/pingo.ts'
 import { exitOf, gasOf, messagesBetween, TEST_EPOCH } from '../testing/world.ts'
@@ -104,4 +105,17 @@ test('with the least GRAM a release does all', async () => {
   const [left] = messagesBetween(transactions, pingo.wallet(team.address).address, anyone.address)
   const over = left?.info.type === 'internal' ? left.info.value.coins : 0n
   assert.ok(over < toNano('0.02'), `${over} too much was asked for`)
+})
+
+test('a release is refused for a nano less than it costs, and pays for all that follows; one that can’t be sent is undone', async () => {
+  const { pingo, team, anyone, vesting } = await vestingWorld()
+  const { chain } = pingo.place
+  pingo.place.now = TEST_EPOCH + 20 * MONTH_SECONDS
+  await vesting.sendDeploy(anyone.getSender())
+  const kept = await gramOf(chain, vesting.address)
+  await assertUndone(chain, vesting.address, anyone.address, (via) => vesting.sendRelease(via))
+  const price = { messages: 3n, gas: 23_500n, leaves: toNano('0.02') }
+  await assertPrice(chain, vesting.address, (value) => vesting.sendRelease(anyone.getSender(), value), price)
+  assert.equal(await pingo.balance(team.address), (await vesting.getVestingData()).vested)
+  assert.equal(await gramOf(chain, vesting.address), kept, 'who asks pays, to the nano')
 })

@@ -31,6 +31,20 @@ export const EQUIVALENTS: readonly Equivalent[] = [
     because: 'at the cliff itself nothing is vested by the linear rule either',
   },
   {
+    file: 'common/pingo.tolk',
+    line: 'return 0',
+    before: '0',
+    after: '1',
+    because: 'no message has the op-code 1 either',
+  },
+  {
+    file: 'common/pingo.tolk',
+    line: '? 0 :',
+    before: '0',
+    after: '1',
+    because: 'no message has the op-code 1 either',
+  },
+  {
     file: 'jetton/wallet.tolk',
     line: 'remainingBitsCount() <= 1',
     before: '1',

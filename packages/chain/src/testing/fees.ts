@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { type Address, type Cell, type Message, type Transaction, toNano } from '@ton/core'
-import { type Blockchain, loadConfig, updateConfig } from '@ton/sandbox'
+import { type Blockchain, internal, loadConfig, updateConfig } from '@ton/sandbox'
 import { gasFee, pricesOf } from '../endpoint/emulator/config.ts'
 import { decode, EXIT, Excesses } from '../schema/index.ts'
 import { messagesBetween, transactionsOf } from './world.ts'
@@ -16,6 +16,8 @@ export interface Price {
 
 type Sent = Promise<{ transactions: Transaction[] }>
 
+/** Parameters of the chain's configuration. */
+const STORAGE_PRICES = 18
 const FORWARD_PRICES = 25
 
 /** The least nano-GRAM that a message may bring, at the chain's prices. `forwardFee`: as it stands in the message that came. */
@@ -152,6 +154,18 @@ export function assertEvenly(payments: readonly Message[]): void {
   assert.equal(payments.length, 2)
   // the second pays for the gas of both
   assert.ok(two <= one && one - two < toNano('0.011'), `${one} and ${two}`)
+}
+
+/** Delivers a message as if `from` had sent it and paid its way. */
+export function deliver(chain: Blockchain, from: Address, to: Address, value: bigint, body: Cell): Sent {
+  return chain.sendMessage(internal({ from, to, value, body, bounce: true }))
+}
+
+/** What an account of that size costs for so many seconds in the base workchain, nano-GRAM. */
+export function storageFee(chain: Blockchain, seconds: number, bits: bigint, cells: bigint): bigint {
+  const prices = loadConfig(chain.config)[STORAGE_PRICES].anon0.values().at(-1)
+  if (!prices) throw new Error('storage has no price')
+  return ((bits * prices.bit_price_ps + cells * prices._cell_price_ps) * BigInt(seconds) + 0xffffn) >> 16n
 }
 
 /** nano-GRAM of an account. */
