@@ -20,6 +20,8 @@ test('vouchers release the budget to the payee, each for a total', async (t) => 
   assert.equal(await exit(escrow.sendRelease(payee.getSender(), sign(1001n))), EXIT.NOT_FUNDED)
   assert.equal(await exit(escrow.sendRelease(payee.getSender(), sign(500n, arbiter))), EXIT.WRONG_SIGNATURE)
   assert.equal(await exit(escrow.sendRelease(payee.getSender(), { ...sign(500n), amount: 501n })), EXIT.WRONG_SIGNATURE)
+  assert.equal(await exit(escrow.sendRelease(payee.getSender(), sign(301n))), 0, 'a nano-PINGO is paid too')
+  assert.equal(await has(payee), 301n)
   assert.equal(await exit(escrow.sendRelease(payee.getSender(), sign(1000n))), 0)
   assert.equal(await has(payee), 1000n)
 })

@@ -1,81 +1,16 @@
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
 import test from 'node:test'
-import { Address, beginCell, type Cell, Dictionary, fromNano, type Transaction, toNano } from '@ton/core'
+import { Address, beginCell, type Cell, Dictionary, fromNano, toNano } from '@ton/core'
 import { artifact } from '../compile/artifacts.ts'
 import * as schema from '../schema/index.ts'
 import { decode, dictRoot, EXIT, encode, forwardPayload } from '../schema/index.ts'
-import { pingoWorld } from '../testing/pingo.ts'
-import { exitOf, gasOf, messagesBetween, TEST_EPOCH, transactionsOf } from '../testing/world.ts'
+import { FEE_GRAM, FEE_PINGO, factoryWorld, launchesOf, metadata, rawLaunch, SUPPLY } from '../testing/meme.ts'
+import { exitOf, gasOf, messagesBetween, TEST_EPOCH } from '../testing/world.ts'
 import { decodeMetadata, encodeMetadata } from '../token/metadata.ts'
 import { JettonMinter, JettonWallet, walletAddress } from './jetton.ts'
 import { JettonVesting } from './jetton-vesting.ts'
-import { launchValue, MEME_TERMS, MemeFactory, type MemeLaunch, pingoLaunch } from './meme-factory.ts'
-
-const SUPPLY = 1_000_003n
-const FEE_GRAM = toNano('2')
-const FEE_PINGO = 500n
-const metadata = {
-  name: 'Dog',
-  symbol: 'DOG',
-  description: 'a dog',
-  decimals: 9,
-  imageHash: 'ab'.repeat(32),
-}
-
-async function factoryWorld() {
-  const pingo = await pingoWorld()
-  const [creator, market, friend, treasury] = await Promise.all(
-    ['creator', 'market', 'friend', 'treasury'].map((name) => pingo.place.person(name)),
-  )
-  if (!creator || !market || !friend || !treasury) throw new Error('unreachable')
-  const factory = pingo.place.chain.openContract(
-    MemeFactory.fromConfig({
-      ...MEME_TERMS,
-      treasury: treasury.address,
-      feeGram: FEE_GRAM,
-      feePingo: FEE_PINGO,
-      pingoMinter: pingo.minter.address,
-    }),
-  )
-  await factory.sendDeploy(friend.getSender())
-  await pingo.genesis([[creator.address, 10_000n]])
-  const words: MemeLaunch = {
-    supply: SUPPLY,
-    creatorPercent: 10,
-    holders: new Map([
-      [market.address, 900_000n],
-      [friend.address, 3n],
-    ]),
-    metadata,
-    queryId: 7n,
-  }
-  const gram = async (address: Address) => (await pingo.place.chain.getContract(address)).balance
-  return { pingo, creator, market, friend, treasury, factory, words, gram }
-}
-
-/** What the factory logged in these transactions. */
-function launchesOf(transactions: readonly Transaction[], factory: Address) {
-  return transactionsOf(transactions, factory).flatMap(({ outMessages }) =>
-    outMessages
-      .values()
-      .filter(({ info }) => info.type === 'external-out')
-      .map(({ body }) => decode(schema.MemeLaunched, body)),
-  )
-}
-
-/** A launch as whoever does not use the wrapper may send it. */
-function rawLaunch(words: MemeLaunch, change: Partial<schema.Of<typeof schema.LaunchMeme>> = {}): Cell {
-  const holders = Dictionary.empty(Dictionary.Keys.BigUint(256), Dictionary.Values.BigVarUint(4))
-  for (const [holder, amount] of words.holders) holders.set(BigInt(`0x${holder.hash.toString('hex')}`), amount)
-  return encode(schema.LaunchMeme, {
-    queryId: 7n,
-    supply: words.supply,
-    creatorPercent: words.creatorPercent,
-    holders: dictRoot(holders),
-    content: encodeMetadata(words.metadata),
-    ...change,
-  })
-}
+import { launchValue, MEME_TERMS, type MemeLaunch, pingoLaunch } from './meme-factory.ts'
 
 test('a launch in GRAM: a fixed supply, no admin, the share vested, the fee paid, the rest returned', async (t) => {
   const { pingo, creator, market, friend, treasury, factory, words, gram } = await factoryWorld()
@@ -99,6 +34,14 @@ test('a launch in GRAM: a fixed supply, no admin, the share vested, the fee paid
   assert.equal(await balance(market.address), 900_000n)
   assert.equal(await balance(friend.address), 3n)
   assert.equal(await balance(launched.vesting), 100_000n)
+
+  // both are what anyone can compute: empty contracts of these codes and terms
+  const { content } = data
+  const fresh = { kind: 'meme' as const, maxSupply: SUPPLY, admin: factory.address, content }
+  assert.ok(JettonMinter.fromConfig(fresh).address.equals(launched.minter))
+  const terms = { ...MEME_TERMS, total: 100_000n, start: TEST_EPOCH, beneficiary: creator.address }
+  const own = JettonVesting.fromConfig({ ...terms, kind: 'meme', minter: launched.minter })
+  assert.ok(own.address.equals(launched.vesting))
 
   const vesting = chain.openContract(new JettonVesting(launched.vesting))
   const schedule = await vesting.getVestingData()
@@ -177,6 +120,14 @@ test('a fee that no wallet of the factory has told of launches nothing', async (
   assert.equal(exitOf(transactions, factory.address), EXIT.NOT_JETTON_WALLET)
 })
 
+/** Content with this cell as the name. */
+function named(name: Cell): Cell {
+  const parser = encodeMetadata(metadata).beginParse().skip(8)
+  const words = parser.loadDict(Dictionary.Keys.Buffer(32), Dictionary.Values.Cell())
+  words.set(createHash('sha256').update('name').digest(), name)
+  return beginCell().storeUint(0, 8).storeDict(words).endCell()
+}
+
 test('launches that break the terms are refused by name, and cost nothing but gas', async () => {
   const { pingo, creator, friend, treasury, factory, words, gram } = await factoryWorld()
   const before = await gram(treasury.address)
@@ -190,6 +141,7 @@ test('launches that break the terms are refused by name, and cost nothing but ga
   const long = { ...metadata, description: 'x'.repeat(16_000), image: 'y'.repeat(6_000) }
   const off = beginCell().storeUint(1, 8).storeStringTail('https://example.org/dog.json').endCell()
   const tail = beginCell().storeSlice(encodeMetadata(metadata).beginParse()).storeBit(true).endCell()
+  const library = beginCell().storeUint(2, 8).storeUint(7, 256).endCell({ exotic: true })
   const many = (count: number) =>
     table(Array.from({ length: count }, (_, i) => [BigInt(i + 1), i === 0 ? 900_003n - BigInt(count - 1) : 1n]))
   const cases: [string, number, Partial<schema.Of<typeof schema.LaunchMeme>>][] = [
@@ -204,6 +156,12 @@ test('launches that break the terms are refused by name, and cost nothing but ga
     ['a long hash', EXIT.WRONG_CONTENT, { content: encodeMetadata({ ...metadata, imageHash: 'ab'.repeat(33) }) }],
     ['no name', EXIT.WRONG_CONTENT, { content: encodeMetadata({ ...metadata, name: '' }) }],
     ['no symbol', EXIT.WRONG_CONTENT, { content: encodeMetadata({ ...metadata, symbol: '' }) }],
+    [
+      'a name in chunks',
+      EXIT.WRONG_CONTENT,
+      { content: named(beginCell().storeUint(1, 8).storeUint(7, 64).endCell()) },
+    ],
+    ['a name from a library', EXIT.WRONG_CONTENT, { content: named(library) }],
     ['words kept elsewhere', EXIT.WRONG_CONTENT, { content: off }],
     ['words that are too long', EXIT.WRONG_CONTENT, { content: encodeMetadata(long) }],
     ['words with a tail', 9, { content: tail }],
@@ -277,6 +235,20 @@ test('a launch either has GRAM enough for all of it or does not begin', async (t
       `${each.holders.size} holders: ${Number(least) / 100} GRAM besides the fee, the wrapper gives ${fromNano(launchValue(each))}`,
     )
     assert.ok(least * toNano('0.01') < launchValue(each), 'the wrapper gives enough')
+  }
+})
+
+test('names of a letter, a supply of a unit and a share of a unit are launched', async () => {
+  const { creator, market, factory, words } = await factoryWorld()
+  const short = { ...words, metadata: { ...metadata, name: 'D', symbol: 'S' } }
+  for (const [each, vested] of [
+    [{ ...short, supply: 1n, creatorPercent: 0, holders: new Map([[market.address, 1n]]) }, false],
+    [{ ...short, supply: 10n, creatorPercent: 10, holders: new Map([[market.address, 9n]]) }, true],
+  ] as const) {
+    const { transactions } = await factory.sendLaunch(creator.getSender(), each, FEE_GRAM)
+    const [launched] = launchesOf(transactions, factory.address)
+    assert.ok(launched)
+    assert.equal(launched.vesting !== null, vested)
   }
 })
 

@@ -3,6 +3,8 @@ export interface Equivalent {
   file: string
   /** A piece of the line that it is in. */
   line: string
+  /** A piece of one of the three lines above, where the line itself does not tell it from others. */
+  under?: string
   before: string
   after: string
   because: string
@@ -51,5 +53,31 @@ export const EQUIVALENTS: readonly Equivalent[] = [
     after: '2',
     because:
       'a payload of two bits fits into the cell of the message too; whether it lies there or beside it nobody can tell',
+  },
+  {
+    file: 'jetton/wallet.tolk',
+    line: 'SEND_MODE_BOUNCE_ON_ACTION_FAIL',
+    under: 'responseDestination: msg.responseDestination',
+    before: '| SEND_MODE_BOUNCE_ON_ACTION_FAIL',
+    after: '',
+    because:
+      'a burn has paid for just the message that it sends, at the price of that moment: it can’t fail to be sent',
+  },
+  {
+    file: 'meme/factory.tolk',
+    line: 'SEND_MODE_BOUNCE_ON_ACTION_FAIL',
+    under: 'value: VESTING_VALUE',
+    before: '| SEND_MODE_BOUNCE_ON_ACTION_FAIL',
+    after: '',
+    because:
+      'the GRAM that was asked for is many times what this message takes; genesis, which takes the rest, has the flag too',
+  },
+  {
+    file: 'meme/factory.tolk',
+    line: 'SEND_MODE_BOUNCE_ON_ACTION_FAIL',
+    under: 'storeMaybeRef(null)',
+    before: '| SEND_MODE_BOUNCE_ON_ACTION_FAIL',
+    after: '',
+    because: 'wallets tell of payments by messages that never bounce',
   },
 ]

@@ -7,7 +7,7 @@ import { PinGoError } from '@pingo/wire'
 import { artifact } from '../compile/artifacts.ts'
 import { CONTRACTS_FOLDER, compile } from '../compile/compile.ts'
 import { CONTRACTS, type ContractName } from '../compile/contracts.ts'
-import { EQUIVALENTS } from './equivalents.ts'
+import { EQUIVALENTS, type Equivalent } from './equivalents.ts'
 import { type Mutant, mutantsOf } from './mutate.ts'
 import { suiteOf } from './suites.ts'
 
@@ -128,10 +128,7 @@ async function judge(
   const twin = seen.get(hashes.join())
   if (twin !== undefined) return verdict('same', twin)
   seen.set(hashes.join(), id)
-  const reason = EQUIVALENTS.find(
-    ({ file, line, before, after }) =>
-      file === mutant.file && mutant.before === before && mutant.after === after && lineOf(mutant).includes(line),
-  )
+  const reason = EQUIVALENTS.find((each) => isMeant(each, mutant))
   if (reason) return verdict('equivalent', reason.because)
 
   const file = join(folder, `${id}.json`)
@@ -211,9 +208,11 @@ function idOf(mutant: Mutant): string {
   return createHash('sha256').update(mutant.file).update(mutant.text).digest('hex').slice(0, 16)
 }
 
-function lineOf(mutant: Mutant): string {
-  const original = readFileSync(join(CONTRACTS_FOLDER, mutant.file), 'utf8')
-  return original.split('\n')[mutant.line - 1] ?? ''
+function isMeant({ file, line, under, before, after }: Equivalent, mutant: Mutant): boolean {
+  if (file !== mutant.file || before !== mutant.before || after !== mutant.after) return false
+  const lines = readFileSync(join(CONTRACTS_FOLDER, file), 'utf8').split('\n')
+  const above = lines.slice(Math.max(0, mutant.line - 4), mutant.line - 1).join('\n')
+  return (lines[mutant.line - 1] ?? '').includes(line) && above.includes(under ?? '')
 }
 
 function readJournal(path: string | undefined): Map<string, Judged> {
