@@ -49,7 +49,7 @@ async function passWorld() {
 test('levels double, and TypeScript counts them as the contract does', async () => {
   assert.deepEqual(
     [0n, 99n, 100n, 199n, 200n, 399n, 400n, 100n * 2n ** 40n].map((credit) => levelOf(credit, UNIT)),
-    [0, 0, 1, 1, 2, 2, 3, 16],
+    [0, 0, 1, 1, 2, 2, 3, 41],
   )
   const { alice, collection, pass, earned } = await passWorld()
   for (const credit of [100n, 399n, 400n, 12_345n, 100n * 2n ** 40n]) {
@@ -74,7 +74,7 @@ test('a pass is minted to whoever proves the credit, and to nobody else', async 
   assert.ok(nft.owner?.equals(alice.address))
   assert.ok(nft.collection.equals(collection.address))
   assert.deepEqual(nft.content, { level: 3, epoch: 1 })
-  assert.equal(messagesBetween(transactions, mine.address, alice.address).length, 1, 'what is left comes back')
+  assert.equal(messagesBetween(transactions, mine.address, alice.address).length, 0, 'nothing is left')
   const poor = await collection.sendClaim(bob.getSender(), tree.proof(bob.address))
   assert.equal(exitOf(poor.transactions, collection.address), EXIT.TOO_LITTLE_CREDIT)
   const thief = await collection.sendClaim(carol.getSender(), tree.proof(alice.address))
@@ -348,6 +348,59 @@ test('a claim that does not pay for itself is refused', async () => {
     assert.notEqual(exitOf(transactions, collection.address), 0, value)
   }
   await collection.sendClaim(alice.getSender(), tree.proof(alice.address))
+  assert.equal((await pass(alice.address).getPassData()).level, 3)
+})
+
+test('a first claim that brings more than its price gets the rest back, and so does each later one', async () => {
+  const { alice, bob, collection, pass, earned } = await passWorld()
+  const tree = await earned([
+    [alice.address, 450n],
+    [bob.address, 450n],
+  ])
+  const claim = async (who: typeof alice, value: string) => {
+    const body = encode(schema.ClaimPass, { queryId: 9n, proof: tree.proof(who.address) })
+    const { transactions } = await who.send({ to: collection.address, value: toNano(value), body })
+    const [rest] = messagesBetween(transactions, pass(who.address).address, who.address)
+    if (rest) assert.equal(decode(schema.Excesses, rest.body).queryId, 9n)
+    assert.equal((await pass(who.address).getPassData()).level, 3)
+    return rest?.info.type === 'internal' ? rest.info.value.coins : 0n
+  }
+  assert.equal(await claim(alice, '0.03'), 0n)
+  const later = await claim(alice, '0.03')
+  assert.ok(later > toNano('0.003') && later < toNano('0.01'), `${later} of a later claim`)
+  const rich = await claim(bob, '1')
+  assert.ok(rich > toNano('0.97') && rich < toNano('0.98'), `${rich} of a rich one`)
+})
+
+test('a proof counts by the tree that it shows, not by what its first cell says', async () => {
+  const { alice, carol, collection, pass, earned } = await passWorld()
+  const tree = await earned([
+    [alice.address, 450n],
+    [Buffer.alloc(32, 7), 5n],
+  ])
+  const false_ = CreditTree.from([[carol.address, 10n ** 9n]]).proof(carol.address)
+  // an ordinary cell with the bits of a true proof over a false tree; a false proof within another cell; a tree of no proof
+  const bits = tree.proof(alice.address).bits
+  const head = beginCell().storeBits(bits)
+  const forged = [
+    head.storeRef(false_.refs[0] ?? data).endCell(),
+    beginCell().storeRef(false_).endCell(),
+    beginCell().storeBits(bits).storeRef(data).endCell(),
+  ].filter((cell) => cell.level() === 0)
+  assert.ok(forged.length >= 2)
+  for (const proof of forged) {
+    const { transactions } = await collection.sendClaim(carol.getSender(), proof)
+    assert.equal(exitOf(transactions, collection.address), EXIT.WRONG_PROOF)
+  }
+  const empty = await collection.sendClaim(carol.getSender(), beginCell().endCell())
+  assert.notEqual(exitOf(empty.transactions, collection.address), 0)
+  // the whole tree shows as much as a proof
+  const whole = Dictionary.empty(Dictionary.Keys.BigUint(256), Dictionary.Values.BigVarUint(4))
+  for (const [key, amount] of tree.entries()) whole.set(BigInt(`0x${key.toString('hex')}`), amount)
+  const shown = beginCell()
+    .storeRef(dictRoot(whole) ?? data)
+    .endCell()
+  await collection.sendClaim(alice.getSender(), shown)
   assert.equal((await pass(alice.address).getPassData()).level, 3)
 })
 

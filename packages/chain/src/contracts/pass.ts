@@ -15,13 +15,10 @@ import { decode, dictRoot, encode } from '../schema/index.ts'
 import { encodeMetadata, type TokenMetadata } from '../token/metadata.ts'
 import { sendBody } from './send.ts'
 
-/** Levels that a pass can have: each takes twice the credit of the one before. */
-export const MOST_LEVELS = 16
-
 /** The level of a credit: 1 from `unit` on, and one more whenever it doubles; 0 is no pass. The same as the collection's. */
 export function levelOf(credit: bigint, unit: bigint): number {
   const times = credit / unit
-  return Math.min(times === 0n ? 0 : times.toString(2).length, MOST_LEVELS)
+  return times === 0n ? 0 : times.toString(2).length
 }
 
 /** What fixes the collection of passes: the same words give the same address. */
@@ -35,8 +32,8 @@ export interface CollectionConfig {
   levels: ReadonlyMap<number, TokenMetadata>
 }
 
-/** GRAM that a claim takes along; what is left comes back. */
-export const CLAIM_PASS_VALUE = 80_000_000n
+/** GRAM that a claim takes along: its fees, and the pass's rent for years. Of more, the rest comes back. */
+export const CLAIM_PASS_VALUE = 30_000_000n
 
 /** The collection of contributors' passes (`contracts/pass/contributor-collection.tolk`). TEP-62, TEP-66. */
 export class ContributorCollection implements Contract {
@@ -54,15 +51,12 @@ export class ContributorCollection implements Contract {
     const init = {
       code: codeOf('contributor-collection'),
       data: encode(schema.ContributorCollectionStorage, {
-        authority,
-        epoch: 0,
         root: 0n,
         unit,
-        config: {
-          passCode: codeOf('contributor-pass'),
-          content: encodeMetadata(collection),
-          passContents: dictRoot(contents),
-        },
+        passCode: codeOf('contributor-pass'),
+        config: { content: encodeMetadata(collection), passContents: dictRoot(contents) },
+        epoch: 0,
+        authority,
       }),
     }
     return new ContributorCollection(contractAddress(0, init), init)
@@ -133,9 +127,20 @@ export class ContributorCollection implements Contract {
   }
 }
 
+/** Bits of a `PassBirth`. */
+const PASS_BIRTH_BITS = 256 + 267
+
 /** Index of an owner's pass: the hash of its address in the base workchain. */
 export function passIndexOf(owner: Address): bigint {
   return BigInt(`0x${keyOf(owner).toString('hex')}`)
+}
+
+/** What the data of a pass say; before it was minted, no level and no epoch. @throws PinGoError CHAIN_LAYOUT when it is no pass's. */
+export function readPass(data: Cell) {
+  if (data.bits.length === PASS_BIRTH_BITS)
+    return { ...decode(schema.PassBirth, data), level: 0, authority: null, epoch: 0, revokedAt: 0 }
+  const { revocation, ...minted } = decode(schema.ContributorPassStorage, data)
+  return { ...minted, revokedAt: revocation.remainingBits > 0 ? revocation.loadUint(64) : 0 }
 }
 
 /** A contributor's pass (`contracts/pass/contributor-pass.tolk`). TEP-62, TEP-85. */
@@ -148,14 +153,7 @@ export class ContributorPass implements Contract {
 
   /** The pass of an owner, computed here: nobody need be asked. */
   static of(collection: Address, owner: Address): ContributorPass {
-    const data = encode(schema.ContributorPassStorage, {
-      index: passIndexOf(owner),
-      collection,
-      level: 0,
-      epoch: 0,
-      revokedAt: 0n,
-      authority: null,
-    })
+    const data = encode(schema.PassBirth, { index: passIndexOf(owner), collection })
     return new ContributorPass(contractAddress(0, { code: codeOf('contributor-pass'), data }))
   }
 

@@ -1,8 +1,7 @@
 import { PinGoError } from '@pingo/wire'
 import { Address, type Cell } from '@ton/core'
 import { codeOf } from '../compile/artifacts.ts'
-import { ContributorPass } from '../contracts/pass.ts'
-import { ContributorPassStorage, decode } from '../schema/index.ts'
+import { ContributorPass, readPass } from '../contracts/pass.ts'
 import type { PassReader } from './lookup.ts'
 
 /** Where the code and data of accounts are read: a chain's endpoint. Both are null where there is no contract. */
@@ -24,9 +23,9 @@ export function passesOnChain(collection: Address, chain: AccountSource): PassRe
       // the address fixes the code: another one there is a lie of whoever answers
       if (!code.hash().equals(codeOf('contributor-pass').hash()))
         throw new PinGoError('PASS_FOREIGN', 'What is at the address of the pass is no pass.')
-      const { index, revokedAt, level, epoch, collection } = decode(ContributorPassStorage, data)
+      const { index, revokedAt, level, epoch, collection } = readPass(data)
       const owner = new Address(0, Buffer.from(index.toString(16).padStart(64, '0'), 'hex'))
-      return { owner, collection, revokedAt: Number(revokedAt), level, epoch }
+      return { owner, collection, revokedAt, level, epoch }
     },
   }
 }

@@ -31,6 +31,8 @@ export interface Layout<F extends Fields = any> {
   readonly op?: number
   readonly doc: string
   readonly fields: F
+  /** A message whose gas counts: Tolk gets words to meet it first (`toTolk`). */
+  readonly first?: boolean
 }
 
 type Small = '1' | '2' | '3' | '4' | '5' | '6' | '7' | '8' | '16' | '24' | '32'
@@ -65,9 +67,15 @@ export type Values<F extends Fields> = { [K in keyof F]: Value<F[K]> }
 /** The object that a layout describes. */
 export type Of<L> = L extends Layout<infer F> ? Values<F> : never
 
-/** A message: 32-bit op-code, then the fields. */
-export function message<const F extends Fields>(name: string, op: number, doc: string, fields: F): Layout<F> {
-  return { name, op, doc, fields }
+/** A message: 32-bit op-code, then the fields. A contract meets its `first` message without asking for any other. */
+export function message<const F extends Fields>(
+  name: string,
+  op: number,
+  doc: string,
+  fields: F,
+  { first = false } = {},
+): Layout<F> {
+  return { name, op, doc, fields, first }
 }
 
 /** A storage, or a part of a message in a cell of its own: the fields alone. */
@@ -111,13 +119,25 @@ export function toTolk(layouts: readonly Layout[]): string {
     Object.values(fields as Fields).filter((field) => typeof field !== 'string'),
   )
   return [...new Set([...parts, ...layouts])]
-    .map(({ name, op, doc, fields }) => {
+    .map(({ name, op, doc, fields, first }) => {
       const prefix = op === undefined ? '' : ` (${hex(op)})`
       const lines = Object.entries(fields as Fields).map(([key, field]) => `    ${key}: ${tolkType(field)}\n`)
       const constant = op === undefined ? '' : `const OP_${name} = ${hex(op)}\n`
-      return `/// ${doc}\nstruct${prefix} ${name} {\n${lines.join('')}}\n${constant}`
+      const taking = op !== undefined && first ? `\n${toTolkFirst(name, op, lines)}` : ''
+      return `/// ${doc}\nstruct${prefix} ${name} {\n${lines.join('')}}\n${constant}${taking}`
     })
     .join('\n')
+}
+
+/** Takes the op-code off in one instruction; what follows it is a struct of its own. */
+function toTolkFirst(name: string, op: number, lines: readonly string[]): string {
+  return [
+    `/// Is it this message? Then its op-code is taken off, and a ${name}Fields follows.`,
+    '@pure',
+    `fun slice.takes${name}(mutate self): bool`,
+    `    asm "x{${hex(op).slice(2)}} SDBEGINSQ"\n`,
+    `struct ${name}Fields {\n${lines.join('')}}\n`,
+  ].join('\n')
 }
 
 function hex(op: number): string {

@@ -325,30 +325,33 @@ export const Sweep = message('Sweep', ownOp('sweep'), 'after the deadline: the r
 
 /** What never changes in the collection of passes. */
 export const CollectionConfig = storage('CollectionConfig', 'what never changes in the collection', {
-  passCode: 'cell',
   /** Content of the collection, TEP-64. */
   content: 'cell',
   /** Content of a pass by its level: dictionary uint8 -> cell, TEP-64. */
   passContents: 'dict',
 })
 
-/** Storage of the collection of passes. */
+/** Storage of the collection of passes: what a mint needs first, and last what it hands on to the pass as it is. */
 export const ContributorCollectionStorage = storage('ContributorCollectionStorage', 'of the collection', {
-  /** Sets roots, revokes passes. */
-  authority: 'address',
-  epoch: 'uint32',
   /** Root of the tree of what accounts have earned in credit. */
   root: 'uint256',
   /** Credit of level 1; each further level takes twice as much. */
   unit: 'uint64',
+  passCode: 'cell',
   config: CollectionConfig,
+  /** Sets roots, revokes passes. */
+  authority: 'address',
+  epoch: 'uint32',
 })
 
 /** Whoever earned it, to the collection: mint my pass, or raise it. The proof is a `CreditTree.proof` of the sender. */
-export const ClaimPass = message('ClaimPass', ownOp('claim_pass'), 'the sender claims its pass by a proof of credit', {
-  queryId: 'uint64',
-  proof: 'cell',
-})
+export const ClaimPass = message(
+  'ClaimPass',
+  ownOp('claim_pass'),
+  'the sender claims its pass by a proof of credit',
+  { queryId: 'uint64', proof: 'cell' },
+  { first: true },
+)
 
 /** Authority to collection: the tree of one more epoch. */
 export const SetCreditRoot = message(
@@ -362,27 +365,41 @@ export const SetCreditRoot = message(
   },
 )
 
-/** Storage of a pass. Its address follows from index and collection, all else being zero. */
-export const ContributorPassStorage = storage('ContributorPassStorage', 'of a pass', {
+/** What a pass is born with: its address follows from it. */
+export const PassBirth = storage('PassBirth', 'what a pass is born with', {
   /** Hash of the owner's address in the base workchain. */
   index: 'uint256',
   collection: 'address',
-  /** 0 until minted, and again once destroyed. */
+})
+
+/** What the collection says of an owner. */
+export const PassGrant = storage('PassGrant', 'what the collection says of an owner', {
   level: 'uint8',
+  authority: 'address',
   /** The newest epoch whose tree showed the credit. */
   epoch: 'uint32',
-  /** Seconds since 1970; 0 while it is not. */
-  revokedAt: 'uint64',
+})
+
+/** Storage of a pass once it was minted: what it was born with, what the collection said, and whether it was revoked. */
+export const ContributorPassStorage = storage('ContributorPassStorage', 'of a pass that was minted', {
+  ...PassBirth.fields,
+  ...PassGrant.fields,
+  /** 0 once destroyed. */
+  level: 'uint8',
+  /** Null once destroyed. */
   authority: 'address?',
+  /** Nothing, or when it was revoked: 64 bits, seconds since 1970. */
+  revocation: 'rest',
 })
 
 /** Collection to pass: this is what its owner has earned. */
-export const MintPass = message('MintPass', ownOp('mint_pass'), 'the collection mints or raises a pass', {
-  queryId: 'uint64',
-  level: 'uint8',
-  epoch: 'uint32',
-  authority: 'address',
-})
+export const MintPass = message(
+  'MintPass',
+  ownOp('mint_pass'),
+  'the collection mints or raises a pass',
+  { queryId: 'uint64', ...PassGrant.fields },
+  { first: true },
+)
 
 /** The individual content of a pass. */
 export const PassContent = storage('PassContent', 'individual content of a pass', { level: 'uint8', epoch: 'uint32' })
