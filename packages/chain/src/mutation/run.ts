@@ -30,7 +30,7 @@ export interface MutationOptions {
   contract?: string
   /** Only those that this accepts. */
   only?(mutant: Mutant): boolean
-  /** At most so many mutants, spread evenly over the sources. */
+  /** At most so many mutants, drawn from all by lot. */
   limit?: number
   /** Mutants that are tested at once; default 2. */
   parallel?: number
@@ -62,7 +62,7 @@ export function sources(): string[] {
 
 /** Mutates the sources one change at a time and runs the contracts' own tests against each. */
 export async function runMutants(options: MutationOptions = {}): Promise<Judged[]> {
-  const mutants = spread(
+  const mutants = sample(
     sources()
       .filter((file) => file.startsWith(options.contract ?? ''))
       .flatMap((file) => mutantsOf(file, readFileSync(join(CONTRACTS_FOLDER, file), 'utf8')))
@@ -227,7 +227,9 @@ function readJournal(path: string | undefined): Map<string, Judged> {
   return known
 }
 
-function spread<T>(all: readonly T[], most: number): T[] {
+/** So many of the mutants, drawn by their names: the same ones in every run, and of a source that did not change whatever others do. */
+function sample(all: readonly Mutant[], most: number): Mutant[] {
   if (all.length <= most) return [...all]
-  return Array.from({ length: most }, (_, i) => all[Math.floor((i * all.length) / most)] as T)
+  const drawn = new Set(all.map(idOf).sort().slice(0, most))
+  return all.filter((mutant) => drawn.has(idOf(mutant)))
 }
