@@ -13,7 +13,7 @@ import {
   gramOf,
   storageFee,
 } from '../testing/fees.ts'
-import { constantsOf, jettonWorld, SUPPLY } from '../testing/jetton.ts'
+import { jettonWorld, profileOf, SUPPLY } from '../testing/jetton.ts'
 import { exitOf, messagesBetween } from '../testing/world.ts'
 import { holderTable, JettonMinter } from './jetton.ts'
 
@@ -21,8 +21,8 @@ const YEAR = 365 * 24 * 3600
 const note = beginCell().storeBuffer(Buffer.alloc(100, 1)).endCell()
 
 for (const kind of ['pingo', 'meme'] as const) {
-  const named = constantsOf(kind)
-  const of = (name: string) => BigInt(named[name] as number)
+  const named = profileOf(kind)
+  const of = (name: string) => named[name] ?? 0n
 
   test(`${kind}: a transfer is refused for a nano less than its price, and leaves a year's rent on a new wallet, to the nano`, async () => {
     for (const forwardAmount of [0n, 1n, toNano('0.03')]) {

@@ -6,7 +6,7 @@ import { decode } from '../schema/index.ts'
 import { assertExcesses, assertPrice, assertRent, assertUndone, dataWithoutExcesses, gramOf } from '../testing/fees.ts'
 import { notify } from '../testing/pay.ts'
 import { channelWorld, DAY } from '../testing/pay-worlds.ts'
-import { TEST_EPOCH } from '../testing/world.ts'
+import { messagesBetween, TEST_EPOCH } from '../testing/world.ts'
 
 const RENT = toNano('0.03')
 const PAYMENT = { messages: 3n, leaves: toNano('0.02') }
@@ -16,7 +16,13 @@ test('a claim and a settlement are refused for a nano less than they cost, and p
   const { chain } = pingo.place
   const kept = await gramOf(chain, channel.address)
   const claim = (value: bigint) => channel.sendClaim(mallory.getSender(), sign(999n), value)
-  await assertPrice(chain, channel.address, claim, { ...PAYMENT, gas: 21_300n })
+  const transactions = await assertPrice(chain, channel.address, claim, { ...PAYMENT, gas: 21_300n })
+  const theirs = pingo.wallet(payee.address).address
+  assert.equal(
+    messagesBetween(transactions, theirs, payee.address).length,
+    0,
+    'the payee gets no word that it must pay for',
+  )
   assert.equal(await pingo.balance(payee.address), 999n)
   await channel.sendClose(payee.getSender())
   const settle = (value: bigint) => channel.sendSettle(mallory.getSender(), value)

@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { type Address, type Cell, type Message, type Transaction, toNano } from '@ton/core'
 import { type Blockchain, internal, loadConfig, updateConfig } from '@ton/sandbox'
+import { CONTRACTS_FOLDER } from '../compile/compile.ts'
 import { gasFee, pricesOf } from '../endpoint/emulator/config.ts'
 import { decode, EXIT, Excesses } from '../schema/index.ts'
 import { messagesBetween, transactionsOf } from './world.ts'
@@ -171,6 +174,15 @@ export function storageFee(chain: Blockchain, seconds: number, bits: bigint, cel
   const prices = loadConfig(chain.config)[STORAGE_PRICES].anon0.values().at(-1)
   if (!prices) throw new Error('storage has no price')
   return ((bits * prices.bit_price_ps + cells * prices._cell_price_ps) * BigInt(seconds) + 0xffffn) >> 16n
+}
+
+/** The constants of a source below `contracts/` by name, GRAM in nano: what a test says of them holds when they are measured anew. */
+export function constantsOf(file: string): Record<string, bigint> {
+  const text = readFileSync(join(CONTRACTS_FOLDER, file), 'utf8')
+  const constants = text.matchAll(/^const (\w+) = (?:ton\("([\d.]+)"\)|(\d+)$)/gm)
+  return Object.fromEntries(
+    [...constants].map(([, name, gram, number]) => [name, gram ? toNano(gram) : BigInt(number ?? 0)]),
+  )
 }
 
 /** nano-GRAM of an account. */

@@ -1,9 +1,7 @@
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import type { Address } from '@ton/core'
-import { CONTRACTS_FOLDER } from '../compile/compile.ts'
 import { type JettonKind, JettonMinter, JettonWallet } from '../contracts/jetton.ts'
 import { encodeMetadata } from '../token/metadata.ts'
+import { constantsOf } from './fees.ts'
 import { world } from './world.ts'
 
 export const SUPPLY = 2n ** 62n
@@ -27,10 +25,6 @@ export async function jettonWorld(kind: JettonKind) {
   return { place, deployer, alice, bob, minter, wallet, gram, genesis }
 }
 
-/** The figures that a profile's fees rest on, by name, as its source has them. */
-export function constantsOf(kind: JettonKind): Record<string, number> {
-  const file = join(CONTRACTS_FOLDER, 'profiles', kind === 'pingo' ? 'sharded' : 'plain', 'sharding.tolk')
-  return Object.fromEntries(
-    [...readFileSync(file, 'utf8').matchAll(/const (\w+) = (\d+)/g)].map(([, name, value]) => [name, Number(value)]),
-  )
-}
+/** The figures that a profile's fees rest on, by name. */
+export const profileOf = (kind: JettonKind) =>
+  constantsOf(`profiles/${kind === 'pingo' ? 'sharded' : 'plain'}/sharding.tolk`)
