@@ -298,7 +298,16 @@ const cases: SingleCase[] = [
   conv([1, 3, 2, 2], [32, 3, 1, 1], {}, false),
 ]
 
-for (const [i, single] of [...cases, ...rareCases].entries()) {
+/** Convolutions whose outputs are of the input's size: the gradient by the weights shifts whole images. */
+const shiftedCases: SingleCase[] = [
+  conv([2, 4, 5, 6], [3, 4, 3, 3], { pads: ints([1, 1, 1, 1]) }),
+  conv([1, 5, 6, 7], [2, 5, 2, 4], { pads: ints([1, 1, 0, 2]) }, false),
+  conv([1, 4, 6, 6], [2, 4, 3, 3], { pads: ints([2, 2, 2, 2]), dilations: ints([2, 2]) }),
+  conv([2, 11, 9], [3, 11, 3], { pads: ints([1, 1]) }),
+  conv([1, 2, 4, 3, 4], [2, 2, 3, 3, 3], { pads: ints([1, 1, 1, 1, 1, 1]) }),
+]
+
+for (const [i, single] of [...cases, ...rareCases, ...shiftedCases].entries()) {
   const shapes = single.inputs.map((x) => (x ? (Array.isArray(x) ? `[${x}]` : 'const') : '-')).join(' ')
   const attributes = Object.entries(single.attributes ?? {}).map(([k, a]) => `${k}=${a.value}`)
   test(`the gradient of ${single.op} ${shapes} ${attributes.join(' ')} agrees with central differences`, async () => {

@@ -12,6 +12,12 @@ const LOG_TWO_OVER_SQRT_PI = Math.log(TWO_OVER_SQRT_PI)
 const GELU_CUBE = 0.044715
 const GELU_TANH = Math.sqrt(2 / Math.PI)
 
+/** A line so steep that every positive float32 but the very smallest is above 1 on it. */
+const STEEP = 2 ** 127
+
+/** 1 where y is above 0, else 0, in one pass: a comparison and a Cast take twice the time. */
+const isPositive = (b: GraphBuilder, y: Value) => b.one('HardSigmoid', [y], { alpha: float(STEEP), beta: float(0) })
+
 /** g where the condition holds, else 0; a product with 0 and 1 takes half the time of Where. */
 const mask = (b: GraphBuilder, condition: Value, g: Value) => b.mul(g, b.cast(condition, 'float32'))
 const positive = (b: GraphBuilder, y: Value) => b.one('Greater', [y, b.scalar(0)])
@@ -30,7 +36,7 @@ function bound(c: LowerContext, i: number, name: string): Value | undefined {
 export const activation: Record<string, Operator> = {
   Relu: unary(
     (x) => Math.max(x, 0),
-    ({ b }, g, _, y) => mask(b, positive(b, y), g),
+    ({ b }, g, _, y) => b.mul(g, isPositive(b, y)),
   ),
   Sigmoid: unary(sigmoid, ({ b }, g, _, y) => b.mul(g, b.mul(y, b.sub(b.scalar(1), y))), 8),
   Tanh: unary(Math.tanh, ({ b }, g, _, y) => b.mul(g, b.sub(b.scalar(1), b.mul(y, y))), 8),
@@ -85,9 +91,15 @@ export const activation: Record<string, Operator> = {
   Softsign: { lower: ({ b, inputs: [x] }) => [b.div(x!, b.add(b.scalar(1), b.one('Abs', [x])))] },
   Mish: { lower: ({ b, inputs: [x] }) => [b.mul(x!, b.one('Tanh', [b.one('Softplus', [x])]))] },
   HardSigmoid: {
+    infer: sameType,
     lower: ({ b, attributes, inputs: [x] }) => {
-      const line = b.add(b.scale(x!, floatOf(attributes, 'alpha', 0.2)), b.scalar(floatOf(attributes, 'beta', 0.5)))
-      return [b.one('Clip', [line, b.scalar(0), b.scalar(1)])]
+      const line = { alpha: float(floatOf(attributes, 'alpha', 0.2)), beta: float(floatOf(attributes, 'beta', 0.5)) }
+      return [b.one('HardSigmoid', [x], line)]
+    },
+    // PyTorch's: the slope holds between 0 and 1, where y (1 - y) is positive.
+    gradient: ({ b, attributes, outputs: [y], grads: [g] }) => {
+      const inside = isPositive(b, b.mul(y!, b.sub(b.scalar(1), y!)))
+      return [b.scale(b.mul(g!, inside), floatOf(attributes, 'alpha', 0.2))]
     },
   },
   HardSwish: {

@@ -30,7 +30,7 @@ const MAX_SCATTER = 2 ** 16
 /** The scattering is a product as well: it may take this share of the convolution's work. */
 const MAX_SCATTER_SHARE = 1 / 8
 
-/** Where each position of g adds to by each tap: a matrix of ones and zeros, [positions of x, taps · positions of g]. */
+/** Which position of x each position of g meets by each tap: a matrix of ones and zeros, [positions of x, taps · positions of g]. */
 function scatter(w: Window, from: readonly number[], to: readonly number[]): Float32Array {
   const [taps, places] = [positions(w.kernel), positions(from)]
   const width = taps.length * places.length
@@ -55,12 +55,27 @@ function scattered(b: GraphBuilder, g: Value, weight: Value, w: Window, target: 
   const rows = b.reshape(b.transpose(b.reshape(g, [n, m, places]), [0, 2, 1]), [n * places, m])
   const given = b.reshape(b.matmul(rows, b.reshape(weight, [m, c * taps])), [n, places * c, taps])
   const byTap = b.reshape(b.transpose(given, [0, 2, 1]), [n, taps * places, c])
-  const matrix = b.constant(tensorOf('float32', [sizeOf(target), taps * places], scatter(w, from, target)))
-  return b.reshape(b.transpose(b.matmul(matrix, byTap), [0, 2, 1]), [n, c, ...target])
+  return b.reshape(b.transpose(b.matmul(scatterOf(b, w, from, target), byTap), [0, 2, 1]), [n, c, ...target])
 }
 
-/** Whether {@link scattered} moves less than the weights are, and its second product costs little. */
-function scatters(g: Value, w: Window, groups: number, target: readonly number[]): boolean {
+const scatterOf = (b: GraphBuilder, w: Window, from: readonly number[], to: readonly number[]): Value => {
+  const shape = [sizeOf(to), sizeOf(w.kernel) * sizeOf(from)]
+  return b.constant(tensorOf('float32', shape, scatter(w, from, to)))
+}
+
+/**
+ * What every tap meets at every output position, of images of few positions: a row for each channel and tap, [C · taps, N · out]. The product
+ * that scatters gathers the other way round, in half the time of cutting a piece for each tap.
+ */
+export function gathered(b: GraphBuilder, x: Value, w: Window, out: readonly number[]): Value {
+  const [n, c, ...space] = x.shape as [number, number, ...number[]]
+  const met = b.matmul(b.reshape(x, [n * c, sizeOf(space)]), scatterOf(b, w, out, space))
+  const rows = c * sizeOf(w.kernel)
+  return b.reshape(b.transpose(b.reshape(met, [n, rows, sizeOf(out)]), [1, 0, 2]), [rows, n * sizeOf(out)])
+}
+
+/** Whether {@link scattered} and {@link gathered} move less than the weights are, and their products with the matrix cost little. */
+export function scatters(g: Value, w: Window, groups: number, target: readonly number[]): boolean {
   const [n, m, ...from] = g.shape as [number, number, ...number[]]
   const places = sizeOf(from)
   const isSmall = sizeOf(target) * sizeOf(w.kernel) * places <= MAX_SCATTER

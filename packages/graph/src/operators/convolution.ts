@@ -2,8 +2,8 @@ import { sizeOf } from '@pingo/wire'
 import type { GraphBuilder } from '../builder.ts'
 import { type Attributes, intOf, ints, intsOf, stringOf } from '../model.ts'
 import type { InferContext, LowerContext, Operator, Value } from '../operator.ts'
-import { mismatch, range, shapeText } from '../shape.ts'
-import { full, inputGradient } from './convolution-back.ts'
+import { mismatch, range, sameShape, shapeText } from '../shape.ts'
+import { full, gathered, inputGradient, scatters } from './convolution-back.ts'
 import { group, outputSizes, positions, type Window, windowAttributes, windowOf } from './window.ts'
 
 const spatialOf = (x: Value) => x.shape.slice(2)
@@ -35,6 +35,9 @@ const MAX_IM2COL_ROWS = 32
 /** So much more does it cost to put weights of taps together than to put images of taps together, an element. */
 const INTERLEAVING_COST = 2
 
+/** Up to this many rows, a product hides too little of the time that it takes to pack its other factor. */
+const MAX_JOINED_ROWS = 128
+
 /**
  * dW of a convolution from dy [N, M, …out] and x [N, C, …]: a matrix product per tap of the kernel, whose inner axis is batch and space
  * together; with few channels a group or few positions, im2col or plain sums.
@@ -43,14 +46,17 @@ const INTERLEAVING_COST = 2
 function weightGradient(b: GraphBuilder, x: Value, dy: Value, w: Window, groups: number): Value {
   const [m, channels] = [dy.shape[1]!, x.shape[1]!]
   const out = dy.shape.slice(2)
-  const padded = channelsFirst(b, b.pad(x, [0, 0, ...w.before], [0, 0, ...w.after]))
   const [mg, cg] = [m / groups, channels / groups]
   const rows = rowsOf(b, dy)
   const length = rows.shape[1]!
-  const taps = positions(w.kernel).map((at) => tap(b, padded, w, at, out))
   const kernel = sizeOf(w.kernel)
   const shape = [m, cg, ...w.kernel]
   const few = cg * kernel <= MAX_IM2COL_ROWS || length < INTERLEAVING_COST * m
+  if (groups === 1 && !few && keepsSize(w, spatialOf(x), out)) return weightGradientByShifts(b, x, dy, w)
+  if (scatters(dy, w, groups, spatialOf(x)))
+    return b.reshape(b.fusedMatmul(rows, gathered(b, x, w, out), false, true), shape)
+  const padded = channelsFirst(b, b.pad(x, [0, 0, ...w.before], [0, 0, ...w.after]))
+  const taps = positions(w.kernel).map((at) => tap(b, padded, w, at, out))
   if (groups === 1 && few) {
     const columns = b.concat(
       taps.map((t) => b.reshape(t, [cg, 1, length])),
@@ -65,6 +71,44 @@ function weightGradient(b: GraphBuilder, x: Value, dy: Value, w: Window, groups:
   const grouped = (v: Value, per: number) => (groups === 1 ? v : b.reshape(v, [groups, per, length]))
   const parts = taps.map((t) => b.reshape(b.fusedMatmul(grouped(rows, mg), grouped(t, cg), false, true), [m, cg, 1]))
   return b.reshape(b.concat(parts, 2), shape)
+}
+
+/** Whether output and input are of one size, and every tap meets the input somewhere. */
+const keepsSize = (w: Window, space: readonly number[], out: readonly number[]) =>
+  w.strides.every((n) => n === 1) &&
+  sameShape(space, out) &&
+  space.every((n, i) => Math.max(w.before[i]!, w.after[i]!) < n && Math.min(w.before[i]!, w.after[i]!) >= 0)
+
+/**
+ * dW where output and input are of one size: a tap's step along the first spatial axis is taken in dy, the steps along the others in x, so that
+ * a kernel of 3 × 3 wants four shifted copies instead of nine pieces. All rows move by as much, so a shift of dy copies whole images.
+ * @returns [M, C, …kernel]
+ */
+function weightGradientByShifts(b: GraphBuilder, x: Value, dy: Value, w: Window): Value {
+  const [m, c, space] = [dy.shape[1]!, x.shape[1]!, spatialOf(x)]
+  const [places, inner] = [sizeOf(space), sizeOf(space.slice(1))]
+  const length = x.shape[0]! * places
+  const [first, ...others] = w.kernel as [number, ...number[]]
+  const step = (tap: number, axis: number) => tap * w.dilations[axis]! - w.before[axis]!
+  const images = b.reshape(channelsFirst(b, dy), [m * x.shape[0]!, places])
+  const moved = range(first).map((tap) => {
+    const by = step(tap, 0) * inner
+    return b.reshape(b.pad(images, [0, by], [0, -by]), [m, length])
+  })
+  const channels = channelsFirst(b, x)
+  const taps = positions(others).map((at) => {
+    const by = [0, 0, 0, ...at.map((tap, i) => step(tap, i + 1))]
+    const less = by.map((n) => -n)
+    return b.reshape(b.pad(channels, less, by), [c, length])
+  })
+  const product = (rows: Value, columns: Value) => b.fusedMatmul(rows, columns, false, true)
+  if (m <= MAX_JOINED_ROWS) {
+    const rows = b.concat(moved, 0)
+    const parts = taps.map((t) => b.reshape(product(rows, t), [first, m, c, 1]))
+    return b.reshape(b.transpose(b.concat(parts, 3), [1, 2, 0, 3]), [m, c, ...w.kernel])
+  }
+  const parts = moved.flatMap((rows) => taps.map((t) => b.reshape(product(rows, t), [m, c, 1])))
+  return b.reshape(b.concat(parts, 2), [m, c, ...w.kernel])
 }
 
 /** The bias's gradient; sums along rows are faster than over the outer axes, and the rows are there for the weights. */

@@ -17,7 +17,13 @@ function standardised(b: GraphBuilder, x: Value, epsilon: number): Value {
   return b.one('LayerNormalization', [x, b.filled([x.shape.at(-1)!], 1)], attributes)
 }
 
-const channelAxes = (x: Value) => range(x.shape.length).filter((i) => i !== 1)
+/** (x - mean) * slope + level for every channel, in one pass: the kernel of BatchNormalization with a variance of 1. */
+const affine = (b: GraphBuilder, x: Value, slope: Value, level: Value, mean: Value) =>
+  b.one('BatchNormalization', [x, slope, level, mean, b.filled(mean.shape, 1)], { epsilon: float(0) })
+
+/** Sums over batch and space [C]: over each image first, whose elements lie side by side. */
+const channelSums = (b: GraphBuilder, x: Value) =>
+  b.sum(x.shape.length > 2 ? b.sum(x, range(x.shape.length).slice(2)) : x, [0])
 
 /** Batch, layer, instance, group and root-mean-square normalisation. */
 export const normalisation: Record<string, Operator> = {
@@ -62,21 +68,21 @@ export const normalisation: Record<string, Operator> = {
       const mean = training ? outputs[1]! : mean0!
       const variance = training ? outputs[2]! : variance0!
       const rank = x!.shape.length
-      const axes = channelAxes(x!)
       const epsilon = b.scalar(floatOf(attributes, 'epsilon', 1e-5))
       const inverse = b.one('Reciprocal', [b.one('Sqrt', [b.add(variance, epsilon)])])
-      const dbeta = b.sum(g!, axes)
-      const centred = b.sub(x!, perChannel(b, mean, rank))
-      const dgamma = b.mul(b.sum(b.mul(g!, centred), axes), inverse)
+      const one = b.filled(mean.shape, 1)
+      const dbeta = channelSums(b, g!)
+      const centred = affine(b, x!, one, b.filled(mean.shape), mean)
+      const dgamma = b.mul(channelSums(b, b.mul(g!, centred)), inverse)
       const slope = b.mul(gamma!, inverse)
       const dx = () => {
         const direct = b.mul(g!, perChannel(b, slope, rank))
         if (!training) return direct
-        // slope * (g - M(g) - xh M(g xh)) with xh = centred * inverse, M the mean over batch and space.
+        // slope * (g - M(g) - xh M(g xh)) with xh = (x - mean) * inverse, M the mean over batch and space.
         const n = sizeOf(x!.shape) / x!.shape[1]!
         const along = b.scale(b.mul(b.mul(slope, inverse), dgamma), -1 / n)
         const level = b.scale(b.mul(slope, dbeta), -1 / n)
-        return b.add(b.add(direct, b.mul(centred, perChannel(b, along, rank))), perChannel(b, level, rank))
+        return b.add(direct, affine(b, x!, along, level, mean))
       }
       return [wants[0] ? dx() : undefined, wants[1] ? dgamma : undefined, wants[2] ? dbeta : undefined]
     },
