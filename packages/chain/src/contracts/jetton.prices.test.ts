@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { beginCell, type Cell, toNano } from '@ton/core'
+import { createEmptyShardAccount } from '@ton/sandbox'
 import { forwardFee, pricesOf } from '../endpoint/emulator/config.ts'
 import * as schema from '../schema/index.ts'
 import { decode, EXIT, encode, forwardPayload } from '../schema/index.ts'
@@ -60,6 +61,14 @@ for (const kind of ['pingo', 'meme'] as const) {
     }
     await assertPrice(place.chain, mine.address, (value) => mine.sendBurn(alice.getSender(), 9n, value), price)
     assert.equal((await minter.getJettonData()).supply, SUPPLY - 9n)
+  })
+
+  test(`${kind}: a burn that no minter takes comes back`, async () => {
+    const { place, alice, minter, wallet } = await jettonWorld(kind)
+    const mine = wallet(alice.address)
+    await place.chain.setShardAccount(minter.address, createEmptyShardAccount(minter.address))
+    await mine.sendBurn(alice.getSender(), 9n)
+    assert.equal((await mine.getWalletData()).balance, SUPPLY)
   })
 
   test(`${kind}: what can't be sent is undone, and its GRAM goes back`, async () => {

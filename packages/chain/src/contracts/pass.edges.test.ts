@@ -97,6 +97,7 @@ test('a destroyed pass keeps its rent, to the nano; it can be claimed again in t
   assert.equal(exitOf(revoked.transactions, mine.address), EXIT.SBT_UNAUTHORIZED)
   await collection.sendClaim(alice.getSender(), tree.proof(alice.address))
   assert.deepEqual(await mine.getPassData(), { level: 3, epoch: 1, revokedAt: 0 })
+  assert.ok((await mine.getAuthorityAddress())?.equals(authority.address), 'it can be revoked again')
 })
 
 test('proofs and words on the owner come back when they are refused; what is minted and answered does not', async () => {

@@ -118,6 +118,24 @@ test('a verdict takes what is locked at most, a unit at least; where nothing is 
   assert.equal(await slash(5n, 2), EXIT.STALE)
 })
 
+test('a verdict takes the newest parts first, whole ones and then a piece of an older one', async () => {
+  const { pingo, alice, bob, account, distributor, earned, verdictOf, booksOf } = await rewardWorld()
+  const mine = account(alice.address)
+  for (const [day, total] of [800n, 1200n, 1400n].entries()) {
+    pingo.place.now = TEST_EPOCH + day * DAY
+    await mine.sendClaim(alice.getSender(), (await earned([alice.address, total]))(alice.address))
+  }
+  const parts = async () => {
+    const { newest, newestSince, olderCount, older } = await booksOf(alice.address)
+    return [newest, newestSince, olderCount, older !== null]
+  }
+  assert.deepEqual(await parts(), [150n, TEST_EPOCH + 2 * DAY, 2, true])
+  await distributor.sendSlash(bob.getSender(), ...verdictOf(160n, 1))
+  assert.deepEqual(await parts(), [290n, TEST_EPOCH + DAY, 1, true])
+  await distributor.sendSlash(bob.getSender(), ...verdictOf(300n, 2))
+  assert.deepEqual(await parts(), [590n, TEST_EPOCH, 0, false])
+})
+
 test('all that there is can be promised and paid, and a promise may stay what it was', async () => {
   const { alice, account, distributor, earned, has } = await rewardWorld(AIRDROP_TERMS)
   const mine = account(alice.address)

@@ -80,4 +80,11 @@ export const EQUIVALENTS: readonly Equivalent[] = [
     after: '',
     because: 'wallets tell of payments by messages that never bounce',
   },
+  {
+    file: 'rewards/reward-account.tolk',
+    line: 'return held >= lock',
+    before: '>=',
+    after: '>',
+    because: 'at the end of a lock the linear rule gives the whole amount too',
+  },
 ]
