@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { toNano } from '@ton/core'
+import { CreditTree } from '../credit/tree.ts'
 import * as schema from '../schema/index.ts'
 import { EXIT, encode } from '../schema/index.ts'
 import {
@@ -26,6 +27,23 @@ test('the least that is paid is a unit; what rounds to nothing is due later', as
   assert.equal(exitOf(three.transactions, mine.address), EXIT.NOTHING_DUE)
   await mine.sendClaim(alice.getSender(), (await earned([alice.address, 4n]))(alice.address))
   assert.equal(await has(alice), 1n)
+})
+
+test('of an airdrop a single unit is paid, and nothing for less than was claimed', async () => {
+  const { alice, account, earned, has } = await rewardWorld(AIRDROP_TERMS)
+  const mine = account(alice.address)
+  const claim = async (total: bigint) =>
+    exitOf(
+      (await mine.sendClaim(alice.getSender(), CreditTree.from([[alice.address, total]]).proof(alice.address)))
+        .transactions,
+      mine.address,
+    )
+  await earned([alice.address, 1n])
+  assert.equal(await claim(1n), 0)
+  await earned([alice.address, 3n])
+  assert.equal(await claim(3n), 0)
+  assert.equal(await has(alice), 3n)
+  for (const total of [1n, 2n, 3n]) assert.equal(await claim(total), EXIT.NOTHING_DUE)
 })
 
 test('on the first second nothing is free, on the last all is; a part that is free is forgotten', async () => {
@@ -116,6 +134,20 @@ test('a verdict takes what is locked at most, a unit at least; where nothing is 
   assert.equal(await has(treasury), 750n)
   assert.equal(await slash(5n, 4), EXIT.NOTHING_DUE)
   assert.equal(await slash(5n, 2), EXIT.STALE)
+})
+
+test('what was swept can’t be slashed too: no more is paid than came in', async () => {
+  const deadline = TEST_EPOCH + DAY
+  const { pingo, alice, bob, treasury, account, distributor, earned, verdictOf, has } = await rewardWorld(
+    REWARD_TERMS,
+    deadline,
+  )
+  await account(alice.address).sendClaim(alice.getSender(), (await earned([alice.address, 1000n]))(alice.address))
+  pingo.place.now = deadline
+  await distributor.sendSweep(bob.getSender())
+  const { transactions } = await distributor.sendSlash(bob.getSender(), ...verdictOf(300n, 1))
+  assert.equal(exitOf(transactions, distributor.address), EXIT.NOT_FUNDED)
+  assert.equal(await has(treasury), FUNDS - 250n)
 })
 
 test('a verdict takes the newest parts first, whole ones and then a piece of an older one', async () => {
