@@ -137,14 +137,16 @@ test('a verdict takes what is locked at most, a unit at least; where nothing is 
 })
 
 test('only an account tells what it has lost; a verdict that it refuses does not come back to the distributor', async () => {
-  const { alice, bob, treasury, account, distributor, earned, verdictOf, has, chain } = await rewardWorld()
+  const { pingo, alice, bob, treasury, account, distributor, earned, verdictOf, has, chain } = await rewardWorld()
   const mine = account(alice.address)
   await mine.sendClaim(alice.getSender(), (await earned([alice.address, 1000n]))(alice.address))
   const said = { queryId: 0n, amount: 5n, owner: alice.address, respondTo: bob.address }
   const forged = await deliver(chain, bob.address, distributor.address, toNano('0.2'), encode(schema.Slashed, said))
   assert.equal(exitOf(forged.transactions, distributor.address), EXIT.NOT_ACCOUNT)
   assert.equal(await has(treasury), 0n)
-  await distributor.sendSlash(bob.getSender(), ...verdictOf(300n, 1))
+  const taken = await distributor.sendSlash(bob.getSender(), ...verdictOf(300n, 1))
+  const [notice] = messagesBetween(taken.transactions, pingo.wallet(treasury.address).address, treasury.address)
+  assert.ok(notice?.info.type === 'internal' && notice.info.value.coins === toNano('0.01'), 'the treasury is told')
   const { transactions } = await distributor.sendSlash(bob.getSender(), ...verdictOf(300n, 1))
   assert.equal(exitOf(transactions, mine.address), EXIT.STALE)
   assert.equal(messagesBetween(transactions, mine.address, distributor.address).length, 0)
