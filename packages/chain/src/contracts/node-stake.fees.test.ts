@@ -115,6 +115,17 @@ test('what came by mistake goes back from the very price of the way on; for less
   assert.equal(await has(mallory), before - 3n, 'that of the second came back')
 })
 
+test('even when the very first PINGO came by mistake and could not go back, they can be collected', async () => {
+  const { pingo, owner, mallory, stake, has } = await stakeWorld()
+  const before = await has(mallory)
+  const mend = await breakWallet(pingo, stake.address)
+  await notify(pingo, stake.address, mallory.address, 3n, toNano('0.1'))
+  await mend()
+  await pingo.wallet(owner.address).sendTransfer(owner.getSender(), { to: stake.address, amount: 3n })
+  await stake.sendCollect(owner.getSender(), mallory.address)
+  assert.equal(await has(mallory), before + 3n)
+})
+
 test('what comes from nobody or from the masterchain is no bond, and stays', async () => {
   const { pingo, stake, nodes, wallet } = await stakeWorld()
   const far = new Address(-1, Buffer.alloc(32, 9))
