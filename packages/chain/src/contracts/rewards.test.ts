@@ -23,6 +23,9 @@ const FUNDS = 1_000_000_000n
 const arbiter = generateKeyPairSync('ed25519')
 const arbiterKey = arbiter.publicKey.export({ format: 'der', type: 'spki' }).subarray(-32)
 
+const hashOf = (owner: Address) => BigInt(`0x${owner.hash.toString('hex')}`)
+const claimantOf = (owner: Address, tree: CreditTree) => hashOf(owner) ^ BigInt(`0x${tree.root().toString('hex')}`)
+
 async function rewardWorld(terms: RewardTerms = REWARD_TERMS, deadline = 0) {
   const pingo = await pingoWorld()
   const [authority, alice, bob, treasury] = await Promise.all(
@@ -122,15 +125,15 @@ test('only the owner claims, only an account asks for a payout, only the authori
   const forged = await bob.send({
     to: distributor.address,
     value: toNano('0.2'),
-    body: encode(schema.Payout, {
-      queryId: 0n,
-      due: 5n,
-      pay: 5n,
-      root: 0n,
-      owner: BigInt(`0x${bob.address.hash.toString('hex')}`),
-    }),
+    body: encode(schema.Payout, { queryId: 0n, due: 5n, pay: 5n, claimant: claimantOf(bob.address, tree) }),
   })
   assert.equal(exitOf(forged.transactions, distributor.address), EXIT.NOT_ACCOUNT)
+  const free = await bob.send({
+    to: distributor.address,
+    value: toNano('0.2'),
+    body: encode(schema.PayoutFree, { queryId: 0n, pay: 5n, owner: hashOf(bob.address) }),
+  })
+  assert.equal(exitOf(free.transactions, distributor.address), EXIT.NOT_ACCOUNT)
   const usurped = await distributor.sendSetRoot(bob.getSender(), { epoch: 2, root: tree.root(), promised: 1000n })
   assert.equal(exitOf(usurped.transactions, distributor.address), EXIT.NOT_ADMIN)
   for (const [epoch, promised, exit] of [

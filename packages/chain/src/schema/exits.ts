@@ -61,7 +61,7 @@ export const EXIT_WORDS: Record<keyof typeof EXIT, string> = {
   NOTHING_DUE: 'there is nothing to pay',
   WRONG_EPOCH: 'the epoch is not the next one, or promises less than the one before',
   NOT_FUNDED: 'more is promised or asked for than came in',
-  NOT_ACCOUNT: 'the sender is not the account that it claims to be',
+  NOT_ACCOUNT: 'the sender is no account of this distributor, or its proof is of another tree than the present one',
   NOT_DISTRIBUTOR: 'only the distributor may do this',
   TOO_MANY_TRANCHES: 'the account has too many locked parts: release what is vested first',
   WRONG_SIGNATURE: 'the signature is not by the key that was fixed for this',

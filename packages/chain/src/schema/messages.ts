@@ -199,27 +199,27 @@ export const DistributorRoles = storage('DistributorRoles', 'who may do what wit
 export const DistributorConfig = storage('DistributorConfig', 'what never changes in a distributor', {
   minter: 'address',
   walletCode: 'cell',
-  accountCode: 'cell',
-  /** Percent of a claim that is paid at once. */
-  liquid: 'uint8',
-  /** Seconds over which the rest of a claim becomes free. */
-  lock: 'uint32',
   /** When what nobody claimed goes to the treasury, seconds since 1970; 0 is never. */
   deadline: 'uint32',
   roles: DistributorRoles,
 })
 
-/** Storage of a distributor: the root of what accounts have earned, and the money for it. */
+/** Storage of a distributor: the money, the root of what accounts have earned, and what an account's address follows from. */
 export const RewardDistributorStorage = storage('RewardDistributorStorage', 'of a distributor', {
-  wallet: 'address?',
-  epoch: 'uint32',
-  root: 'uint256',
-  /** Sum of all that the root's tree grants. */
-  promised: 'coins',
-  /** Units that came in. */
-  funded: 'coins',
   /** Units that went out. */
   paid: 'coins',
+  /** Units that came in. */
+  funded: 'coins',
+  root: 'uint256',
+  wallet: 'address?',
+  /** Percent of a claim that is paid at once. */
+  liquid: 'uint8',
+  /** Seconds over which the rest of a claim becomes free. */
+  lock: 'uint32',
+  accountCode: 'cell',
+  epoch: 'uint32',
+  /** Sum of all that the root's tree grants. */
+  promised: 'coins',
   config: DistributorConfig,
 })
 
@@ -233,20 +233,20 @@ export const SetRoot = message('SetRoot', ownOp('set_root'), "the authority sets
 
 /** Storage of a claimant's account with a distributor. */
 export const RewardAccountStorage = storage('RewardAccountStorage', "of a claimant's account", {
+  /** Units that were proven and taken, liquid and locked. */
+  claimed: 'coins',
   owner: 'address',
   distributor: 'address',
   /** Percent of a claim that is paid at once. */
   liquid: 'uint8',
-  /** Units that were proven and taken, liquid and locked. */
-  claimed: 'coins',
+  /** Seconds over which a locked part becomes free. */
+  lock: 'uint32',
   /** The newest locked part, and the day on which it began, seconds since 1970. */
   newest: 'coins',
   newestSince: 'uint32',
   /** Parts that are in `older`. */
   olderCount: 'uint8',
   older: 'cell?',
-  /** Seconds over which a locked part becomes free. */
-  lock: 'uint32',
   /** Units of the locked parts that were paid. */
   released: 'coins',
   /** Number of the last slash. */
@@ -262,21 +262,45 @@ export const Tranche = storage('Tranche', 'a locked part of an account, and thos
 })
 
 /** Owner to account: a proof (`CreditTree.proof`) of what the tree grants to the owner in total. */
-export const Claim = message('Claim', ownOp('claim'), 'the owner claims what the tree grants', {
-  queryId: 'uint64',
-  proof: 'cell',
-})
+export const Claim = message(
+  'Claim',
+  ownOp('claim'),
+  'the owner claims what the tree grants',
+  { queryId: 'uint64', proof: 'cell' },
+  { first: true },
+)
 
-/** Account to distributor: pay. A claim (`due` > 0) names the root that its proof was of. */
-export const Payout = message('Payout', ownOp('payout'), 'an account asks its distributor to pay', {
-  queryId: 'uint64',
-  /** What this adds to `claimed`; 0 for what was locked and became free. */
-  due: 'uint64',
-  pay: 'uint64',
-  root: 'uint256',
-  /** The owner's address in the base workchain. */
-  owner: 'uint256',
-})
+/** Account to distributor: pay what a tree grants. */
+export const Payout = message(
+  'Payout',
+  ownOp('payout'),
+  'an account asks its distributor to pay what a tree grants',
+  {
+    queryId: 'uint64',
+    /** What this adds to `claimed`. */
+    due: 'uint64',
+    pay: 'uint64',
+    /**
+     * The owner's address in the base workchain, xor the root that the proof was of: only with the root that the account has read
+     * does the distributor come upon the owner again, and so upon the account's address.
+     */
+    claimant: 'uint256',
+  },
+  { first: true },
+)
+
+/** Account to distributor: pay what was locked and became free. */
+export const PayoutFree = message(
+  'PayoutFree',
+  ownOp('payout_free'),
+  'an account asks its distributor to pay what became free',
+  {
+    queryId: 'uint64',
+    pay: 'uint64',
+    /** The owner's address in the base workchain. */
+    owner: 'uint256',
+  },
+)
 
 /** What the arbiter signs: the hash of this cell. */
 export const SlashVerdict = message('SlashVerdict', ownOp('slash_verdict'), 'what the arbiter signs', {
