@@ -4,6 +4,7 @@
  */
 import { Worker } from 'node:worker_threads'
 import { BatchInbox, type FromReader } from './batch-inbox.ts'
+import { Leftovers } from './leftovers.ts'
 import { removeFolder } from './own-folder.js'
 import { Pacer } from './pace.ts'
 import { BATCHES_FD, type ChildSettings, type FromChild, type ToChild } from './protocol.ts'
@@ -36,10 +37,12 @@ const inbox = new BatchInbox(
   (place) => thread.postMessage(place),
   (batch, done) => service.receive(batch, done),
 )
+const leftovers = new Leftovers()
 thread.on('message', (said: FromReader) => inbox.receive(said))
 
 process.on('message', (message: ToChild) => {
   if (message.type === 'exit') leave()
+  if (message.type === 'run') leftovers.passed(message.feeds)
   if (message.type === 'openTrainer') inbox.expect(message.program)
   if (message.type === 'piped') readWeights(message.length, service.places(message.trainer, message.at, message.length))
   else service.receive(message)

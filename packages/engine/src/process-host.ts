@@ -4,6 +4,7 @@ import { constants } from 'node:os'
 import { PinGoError } from '@pingo/wire'
 import { frameOf } from './batch-frame.ts'
 import { type Launched, lastWords, launch } from './launch.ts'
+import { Leftovers } from './leftovers.ts'
 import { CLOSE_TIMEOUT_MS, MEMORY_POLL_MS, MEMORY_POLL_SLOW_MS } from './limits.ts'
 import { confused, type Host } from './link.ts'
 import { hasProc, residentBytes, residentBytesNow } from './memory.ts'
@@ -52,6 +53,7 @@ export class ProcessHost implements Host {
   readonly #weights: Socket
   readonly #output: () => string
   readonly #maxMemoryBytes: number | undefined
+  readonly #leftovers = new Leftovers()
   #poll: NodeJS.Timeout | undefined
   #end: (error: PinGoError) => void = () => {}
 
@@ -116,6 +118,10 @@ export class ProcessHost implements Host {
         this.#child.send({ type: 'piped', trainer, at, length: part.length } satisfies ToChild, () => {})
         return
       }
+      case 'run':
+        this.#leftovers.passed(message.feeds)
+        this.#child.send(message, () => {})
+        return
       default:
         this.#child.send(message, () => {})
     }
