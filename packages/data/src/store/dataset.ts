@@ -12,7 +12,7 @@ export interface Dataset {
   readonly samples: number
   /**
    * The samples of `indices`, in this order: for each input its column's stored values (no scale, no shift) as its element
-   * type, rows concatenated: indices.length * sizeOf(input.shape) elements. Int64 values come as BigInt64Array.
+   * type, rows concatenated: indices.length * sizeOf(input.shape) elements. Int64 values come as BigInt64Array. The arrays are the caller's own.
    * @throws PinGoError DATASET_INDEX, DATASET_COLUMN, DATA_SHAPE_MISMATCH, DATA_DTYPE_MISMATCH, DATASET_SHARD_INVALID, ABORTED
    */
   batch(

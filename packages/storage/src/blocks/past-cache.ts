@@ -25,7 +25,9 @@ const write = promisify(fs.write) as (
   at: null,
 ) => Promise<{ bytesWritten: number }>
 
+/** Memory for the next copies, while any is written. */
 const spare: Buffer[] = []
+let writing = 0
 
 /**
  * Makes a synced file whose bytes go from the memory of the program to the disk, and take none of the memory in which the system keeps the
@@ -47,6 +49,7 @@ export async function writePastCache(path: string, bytes: Uint8Array, flag = DIR
     await unlink(path).catch(() => undefined) // the kernel looks whether it can after it has made the file
     return false
   }
+  writing += 1
   const copy = isWhole && beginsAtPage(bytes) ? undefined : (spare.pop() ?? pageMemory(MAX_BLOCK_BYTES))
   try {
     copy?.set(bytes)
@@ -62,7 +65,9 @@ export async function writePastCache(path: string, bytes: Uint8Array, flag = DIR
     await unlink(path)
     return false
   } finally {
+    writing -= 1
     if (copy && spare.length < MAX_SPARE) spare.push(copy)
+    if (writing === 0) for (const { buffer } of spare.splice(0)) (buffer as ArrayBuffer).transferToFixedLength(0)
     fs.closeSync(file)
   }
 }

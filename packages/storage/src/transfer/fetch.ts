@@ -111,6 +111,7 @@ class Fetch {
 
   async settled(): Promise<void> {
     await Promise.allSettled(this.#running)
+    this.#holders.close()
   }
 
   #want(wanted: Wanted): void {

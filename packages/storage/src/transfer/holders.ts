@@ -95,6 +95,11 @@ export class Holders {
     if (this.#spare.length < MAX_SPARE) this.#spare.push(partial.buffer)
   }
 
+  /** No more blocks are wanted: their memory is free now, not when a collector finds it. */
+  close(): void {
+    for (const { buffer } of this.#spare.splice(0)) (buffer as ArrayBuffer).transferToFixedLength(0)
+  }
+
   async #get(
     cid: CID,
     partial: Partial,
