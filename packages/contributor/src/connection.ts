@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Channel, Host } from '@pingo/network'
-import type { Source } from '@pingo/storage'
+import type { Source } from '@pingo/storage/fetching'
 import { type ContributorMessage, contributorChannel, encode, type FogMessage, sentence } from '@pingo/wire'
 import type { Logger } from 'pino'
 import { type Bandwidth, capReached } from './bandwidth/bandwidth.ts'

@@ -1,5 +1,5 @@
-import type { ReadableDataset, ReadPart } from '@pingo/data'
-import { SealedParts } from '@pingo/storage'
+import type { ReadableDataset, ReadPart } from '@pingo/data/reading'
+import { SealedParts } from '@pingo/storage/fetching'
 
 /**
  * How parts of a dataset's shards are read in plaintext: from the stored files as they are, or, of private data, by opening what is asked for, so

@@ -1,6 +1,14 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { BlockStore, type Disk, DiskCache, GroupedDatabase, keyOf, SCRUB_SCHEMA, Scrubber } from '@pingo/storage'
+import {
+  BlockStore,
+  type Disk,
+  DiskCache,
+  GroupedDatabase,
+  keyOf,
+  SCRUB_SCHEMA,
+  Scrubber,
+} from '@pingo/storage/fetching'
 import { PinGoError, parseCid } from '@pingo/wire'
 import { DEFAULT_KEEP_FREE_BYTES } from './owner/limits.ts'
 

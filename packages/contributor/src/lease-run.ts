@@ -1,4 +1,4 @@
-import { sampleOrder } from '@pingo/data'
+import { sampleOrder } from '@pingo/data/reading'
 import type { TrainBatch, Training } from '@pingo/engine'
 import { batchSeed } from '@pingo/graph'
 import { encodeDelta, latestUpdateMs } from '@pingo/training'

@@ -1,6 +1,6 @@
-import { type Dataset, openPagedDataset, readDatasetManifest } from '@pingo/data'
+import { type Dataset, openPagedDataset, readDatasetManifest } from '@pingo/data/reading'
 import type { Engine, Trainer } from '@pingo/engine'
-import { GrantBook, openSealedFile } from '@pingo/storage'
+import { GrantBook, openSealedFile } from '@pingo/storage/fetching'
 import { decode, type FileRef, MAX_MANIFEST_BYTES, type ProgramManifest, ProgramManifestSchema } from '@pingo/wire'
 import { partsOf } from './data-parts.ts'
 

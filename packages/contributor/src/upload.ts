@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { request, type Source } from '@pingo/storage'
+import { request, type Source } from '@pingo/storage/fetching'
 import { isPinGoError, PinGoError, type UpdateAnswer, UpdateAnswerSchema } from '@pingo/wire'
 import { type Bandwidth, capReached } from './bandwidth/bandwidth.ts'
 import { HEAD_BYTES } from './bandwidth/counted-pool.ts'

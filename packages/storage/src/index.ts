@@ -36,7 +36,8 @@ export {
   secretOf,
   secretOfBackup,
 } from './crypto/backup.ts'
-export { GrantBook, openGrant, sealGrant } from './crypto/grant.ts'
+export { openGrant, sealGrant } from './crypto/grant.ts'
+export { GrantBook } from './crypto/grant-book.ts'
 export { hasKeyring, KEYRING_FILE, Keyring, loadKeyring, restoreKeyring } from './crypto/keyring.ts'
 export { paddedBytes } from './crypto/padding.ts'
 export { openSealedFile, SealedParts, sealedBytes, sealFile } from './crypto/sealed-file.ts'

@@ -1,4 +1,4 @@
-import { HttpPool, type Source } from '@pingo/storage'
+import { HttpPool, type Source } from '@pingo/storage/fetching'
 import type { Bandwidth } from './bandwidth.ts'
 import type { Direction } from './month.ts'
 

@@ -1,4 +1,4 @@
-import { type Dataset, openDataset, readDatasetManifest } from '@pingo/data'
+import { type Dataset, openDataset, readDatasetManifest } from '@pingo/data/reading'
 import type { BrowserEngine, Trainer } from '@pingo/engine/browser'
 import { openSealedFileWeb } from '@pingo/storage/browser'
 import {

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { inspect } from 'node:util'
 import { cidOf, isPinGoError, type KeyGrant } from '@pingo/wire'
-import { GrantBook, MAX_GRANTS, openGrant, sealGrant } from './grant.ts'
+import { openGrant, sealGrant } from './grant.ts'
+import { GrantBook, MAX_GRANTS } from './grant-book.ts'
 import { receiverOf } from './wrap.ts'
 
 const grantOf = (object: string, job: string, until: number, fill = 5): KeyGrant => ({
