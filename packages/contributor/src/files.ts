@@ -1,4 +1,4 @@
-import { type Extent, FileStore, fetchFile, type Source } from '@pingo/storage'
+import { type Extent, FileStore, fetchFile, type Source } from '@pingo/storage/fetching'
 import { type FileRef, isPinGoError } from '@pingo/wire'
 import { type Bandwidth, capReached } from './bandwidth/bandwidth.ts'
 import { CountedPool } from './bandwidth/counted-pool.ts'
@@ -6,6 +6,8 @@ import type { ContributorDisk } from './disk.ts'
 
 /** A block may be evicted, or found damaged, between its coming and its reading: then it is fetched again. */
 const ATTEMPTS = 3
+/** Blocks on their way at once from a source, a MiB of memory each: one file gets all of them, files that come beside each other share. */
+const BLOCKS_AT_ONCE = 4
 
 /** Files by CID: from the disk cache, else fetched from the fog node, every block verified. */
 export class Files {
@@ -16,6 +18,7 @@ export class Files {
   readonly #pool: CountedPool | undefined
   /** Bytes of the files that are being read, and who waits for one to be done. */
   #reading = 0
+  #fetching = 0
   /** Files that are read in parts, by slice and CID: where their bytes lie. What is here has been fetched. */
   readonly #opened = new Map<string, Promise<Extent[]>>()
   #done = Promise.withResolvers<void>()
@@ -98,11 +101,21 @@ export class Files {
 
   async #fetch(ref: FileRef, signal: AbortSignal, kept: Set<string>): Promise<void> {
     const pool = this.#pool
+    const sources = this.#sources()
+    const concurrency = Math.max(1, Math.floor((BLOCKS_AT_ONCE * sources.length) / ++this.#fetching))
     try {
-      await fetchFile(ref, this.#sources(), this.#disk.blocks, { signal, verify: false, kept, ...(pool && { pool }) })
+      await fetchFile(ref, sources, this.#disk.blocks, {
+        signal,
+        verify: false,
+        kept,
+        concurrency,
+        ...(pool && { pool }),
+      })
     } catch (error) {
       if (this.#bandwidth?.isCapped && isPinGoError(error, 'FETCH_FAILED')) throw capReached()
       throw error
+    } finally {
+      this.#fetching--
     }
   }
 

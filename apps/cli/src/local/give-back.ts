@@ -10,13 +10,15 @@ const GROWTH_BUSY_BYTES = 12e6
 /** What it needs of the process. */
 export interface Heap {
   rss(): number
-  /** @returns how long it took, milliseconds. */
+  /** Collects what is young: a millisecond or two. */
+  collectYoung(): void
+  /** Collects all there is. @returns how long it took, milliseconds. */
   collect(): number
 }
 
 /**
  * Gives the owner back what the start, a lease or a challenge has left in the heap: V8 keeps it as long as nobody needs it. It costs about a
- * tenth of a second, so it is done only when the process has grown.
+ * tenth of a second, so it is done only when the process has grown. What came and went since the last look costs next to nothing.
  */
 export class GiveBack {
   readonly #heap: Heap
@@ -32,6 +34,7 @@ export class GiveBack {
   /** Is told again and again whether anything is done, and when; milliseconds. */
   look(isBusy: boolean, now: number): void {
     this.#quietSince = isBusy ? undefined : (this.#quietSince ?? now)
+    if (isBusy && this.#heap.rss() > this.#after + GROWTH_BYTES) this.#heap.collectYoung()
     if (now < this.#next || (this.#quietSince !== undefined && now - this.#quietSince < QUIET_MS)) return
     if (this.#heap.rss() < this.#after + (isBusy ? GROWTH_BUSY_BYTES : GROWTH_BYTES)) return
     this.#next = now + Math.max(APART_MS, this.#heap.collect() * COST)
@@ -41,6 +44,10 @@ export class GiveBack {
 
 const OWN: Heap = {
   rss: () => process.memoryUsage.rss(),
+  collectYoung() {
+    const gc = globalThis.gc as ((options: object) => void) | undefined
+    gc?.({ type: 'minor', execution: 'sync' })
+  },
   // 'last-resort' also drops compiled code that is seldom run, and joins what is left in fewer pages
   collect() {
     const gc = globalThis.gc as ((options: object) => void) | undefined
