@@ -32,6 +32,8 @@ export interface Seen {
   end: number
 }
 
+/** Of every leaf of a public file but the last. */
+const LEAF_BYTES = 1 << 20
 const folder = mkdtempSync(join(tmpdir(), 'pingo-bench-ttfb-'))
 process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
 process.on('disconnect', () => process.exit())
@@ -109,10 +111,20 @@ async function coldObject(object: Private, source: Source, rtt: number): Promise
 }
 
 /** A gateway that knows nothing yet: no block, no connection. */
-async function coldRead(cid: string, bytes: number, query: string, source: Source, rtt: number): Promise<Seen> {
+async function coldRead(
+  { cid, bytes, query, isLengthKnown }: { cid: string; bytes: number; query: string; isLengthKnown: boolean },
+  source: Source,
+  rtt: number,
+): Promise<Seen> {
   const store = await BlockStore.open(mkdtempSync(join(folder, 'gateway-')))
   const pool = new HttpPool()
-  const known: BlockHolder = { id: 'holder', rtt, get: (cid, o) => fetchBlock(source, cid, { ...o, pool, rtt }) }
+  // the manifest that leads to a holder tells how long each leaf is
+  const told = isLengthKnown ? Math.min(bytes, LEAF_BYTES) : undefined
+  const known: BlockHolder = {
+    id: 'holder',
+    rtt,
+    get: (cid, o) => fetchBlock(source, cid, { ...o, pool, rtt, bytes: told }),
+  }
   const find = async function* () {
     yield [known]
   }
@@ -155,7 +167,7 @@ async function coldRead(cid: string, bytes: number, query: string, source: Sourc
 
 if (role === 'holder') await holder()
 else {
-  process.on('message', async ({ roundTripTo, cid, bytes, query, object, source, rtt }) => {
+  process.on('message', async ({ roundTripTo, file, object, source, rtt }) => {
     if (roundTripTo) {
       const { hostname, port } = new URL(roundTripTo)
       const since = performance.now()
@@ -171,7 +183,7 @@ else {
       process.send!({ rtt, question: performance.now() - asked })
       return pool.close()
     }
-    const read = object ? coldObject(object, source, rtt) : coldRead(cid, bytes, query, source, rtt)
+    const read = object ? coldObject(object, source, rtt) : coldRead(file, source, rtt)
     read.then(
       (seen) => process.send!(seen),
       (error) => process.send!({ error: String(error?.stack ?? error) }),

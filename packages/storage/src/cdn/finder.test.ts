@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { describe, it } from 'node:test'
 import { cidOf, createIdentity, parseCid } from '@pingo/wire'
 import { keyOf } from '../blocks/key.ts'
+import type { ChunkOptions } from '../nodes/port.ts'
 import { putObject } from '../objects/put.ts'
 import { code, node } from '../testing/http-node.ts'
 import { MemoryNetwork } from '../testing/memory-network.ts'
@@ -39,6 +40,27 @@ describe('who has a block', () => {
     const [caretakers] = await batches(finder, root, { root })
     assert.deepEqual(caretakers!.toSorted(), ids(net.holders(root)))
     assert.equal((await batches(finder, cidOf(randomBytes(9)))).flat().length, 0)
+  })
+
+  it('is told how long the block is, where the manifest says so', async () => {
+    const { net, root, leaves } = await stored()
+    const told: (number | undefined)[] = []
+    for (const one of net.nodes) {
+      const getChunk = one.getChunk.bind(one)
+      one.getChunk = (cid, o?: ChunkOptions) => {
+        if (leaves.some((leaf) => leaf.cid.equals(cid))) told.push(o?.bytes)
+        return getChunk(cid, o)
+      }
+    }
+    const finder = new NetworkFinder({ nodes: net.map() })
+    for (const { cid } of leaves) {
+      const first = await finder.find(cid, { root }).next()
+      await first.value![0]!.get(cid)
+    }
+    assert.deepEqual(
+      told,
+      leaves.map(({ bytes }) => bytes.byteLength),
+    )
   })
 
   it('is asked in one question for many blocks of the same moment; this node itself is not asked', async () => {

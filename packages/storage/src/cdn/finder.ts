@@ -4,7 +4,7 @@ import type { NodeMap, StorageNode } from '../nodes/port.ts'
 import { unlessAborted } from '../objects/abort.ts'
 import { fetchBlock } from '../transfer/fetch-block.ts'
 import { type HttpPool, sharedPool } from '../transfer/http-client.ts'
-import { ObjectIndex } from './object-index.ts'
+import { type ChunkPlace, ObjectIndex } from './object-index.ts'
 import type { BlockHolder, Finder, FindOptions, Providers } from './port.ts'
 import { realTiming, type Timing } from './timing.ts'
 
@@ -50,14 +50,14 @@ export class NetworkFinder implements Finder {
     const seen = new Set<string>()
     const fresh = (holders: BlockHolder[]) =>
       holders.filter(({ id }) => id !== this.#o.self && !seen.has(id) && seen.add(id))
-    const holdersOf = (nodes: StorageNode[]) => fresh(nodes.map((node) => this.#holder(node)))
+    const holdersOf = (nodes: StorageNode[], bytes?: number) => fresh(nodes.map((node) => this.#holder(node, bytes)))
     // a block of no known file is seldom the root of one: those near by are asked first
     if (!o.root) yield holdersOf(await this.#whoHas(cid))
     const root = o.root ?? cid
     const object = await this.#object(root, o.signal)
     const place = await object?.place(cid).catch(() => undefined)
     if (object && place) {
-      yield holdersOf(await object.holders(place).catch(() => []))
+      yield holdersOf(await object.holders(place).catch(() => []), place.bytes)
       if (object.canRebuild(place)) yield [rebuilder(object, place)]
     } else if (object) yield holdersOf(object.caretakers())
     if (o.root) yield holdersOf(await this.#whoHas(cid))
@@ -70,10 +70,11 @@ export class NetworkFinder implements Finder {
     return new Map(cids.map((cid, n) => [cid, found[n]!.length]))
   }
 
-  #holder(node: StorageNode): BlockHolder {
+  /** @param bytes how long the block is, where that is known */
+  #holder(node: StorageNode, bytes?: number): BlockHolder {
     const { peerId } = node.record
     const rtt = this.#o.nodes.rtt(peerId)
-    return { id: peerId, rtt, get: (cid, o) => node.getChunk(cid, { ...o, rtt }) }
+    return { id: peerId, rtt, get: (cid, o) => node.getChunk(cid, { ...o, rtt, bytes }) }
   }
 
   async #object(root: CID, signal: AbortSignal | undefined): Promise<ObjectIndex | undefined> {
@@ -177,7 +178,7 @@ interface Question {
   ask?: () => void
 }
 
-const rebuilder = (object: ObjectIndex, place: { stripe: number; shard: number }): BlockHolder => ({
+const rebuilder = (object: ObjectIndex, place: ChunkPlace): BlockHolder => ({
   id: 'rebuilt',
   rtt: undefined,
   get: (_cid, o) => object.rebuild(place, o?.signal ?? new AbortController().signal),

@@ -3,7 +3,7 @@ import { keyOf } from '../blocks/key.ts'
 import type { NodeMap, StorageNode } from '../nodes/port.ts'
 import { NodeSource } from '../objects/chunk-source.ts'
 import { byDistance, Caretakers, type Located } from '../objects/locate.ts'
-import { decodePart, stripesPerPart, width } from '../objects/object.ts'
+import { decodePart, storedBytesOf, stripesPerPart, width } from '../objects/object.ts'
 import { StripeReader } from '../objects/stripe-reader.ts'
 
 const DIGEST_BYTES = 32
@@ -15,6 +15,8 @@ const MAX_PARTS_KEPT = 4
 export interface ChunkPlace {
   stripe: number
   shard: number
+  /** How long the chunk is, as the manifest says. */
+  bytes: number
 }
 
 /** One object of the storage network: which chunks it has, and who holds them, as its caretakers tell. */
@@ -109,11 +111,16 @@ export class ObjectIndex {
     }
   }
 
-  #add(index: number, { shards }: Stripe, { code }: ObjectManifest): void {
+  #add(index: number, stripe: Stripe, { code }: ObjectManifest): void {
+    const { shards } = stripe
     const told = shards.byteLength / DIGEST_BYTES
     for (let shard = 0; shard < Math.min(told, width(code)); shard++) {
       const digest = shards.subarray(shard * DIGEST_BYTES, (shard + 1) * DIGEST_BYTES)
-      this.#places.set(Buffer.from(digest).toString('hex'), { stripe: index, shard })
+      this.#places.set(Buffer.from(digest).toString('hex'), {
+        stripe: index,
+        shard,
+        bytes: storedBytesOf(stripe, code, shard),
+      })
     }
   }
 

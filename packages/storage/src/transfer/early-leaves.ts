@@ -28,6 +28,7 @@ export class EarlyLeaves {
       ...o,
       headers: { 'cache-control': 'only-if-cached' },
       maxBytes: CHUNK_BYTES,
+      inOneFlight: true,
       signal: stop.signal,
     }).catch(() => undefined)
     return (block) => {

@@ -48,7 +48,9 @@ export async function fetchBlock(source: Source, cid: CID, o: FetchBlockOptions 
       early?.came(came, total)
     }
     try {
-      const how = { headers, signal, deadlineMs, idleMs, pool, onProgress: told, bytes: o.bytes }
+      // of what may be short, twice the connections would mostly be for nothing
+      const inOneFlight = o.bytes !== undefined && !early
+      const how = { headers, signal, deadlineMs, idleMs, pool, onProgress: told, bytes: o.bytes, inOneFlight }
       const block = await fetchSplit(source, path, how)
       if (block && matchesCid(cid, block)) return block
     } finally {

@@ -5,6 +5,7 @@ import * as tls from 'node:tls'
 import { isPinGoError, PinGoError } from '@pingo/wire'
 import { EarlyLeaves } from './early-leaves.ts'
 import { Lanes, Late, type Sink, Stale, Unframed } from './lanes.ts'
+import { NarrowLinks } from './narrow-links.ts'
 import { checkPin } from './pin.ts'
 
 /** A holder of blocks that is asked over HTTP. */
@@ -61,6 +62,7 @@ const MAX_LANE_ATTEMPTS = MAX_SOCKETS
  */
 export class HttpPool {
   readonly early = new EarlyLeaves()
+  readonly narrow = new NarrowLinks()
   readonly #agents = new Map<string, http.Agent>()
   readonly #lanes = new Map<string, Lanes>()
   readonly #lookup: LookupFunction | undefined

@@ -42,9 +42,11 @@ let pinned: tls.SecureContext | undefined
 const pinnedContext = () => (pinned ??= tls.createSecureContext({ minVersion: 'TLSv1.3' }))
 
 const READ_BYTES = 64 << 10
+/** TLS hands over no more than a record at once (RFC 8446, 5.1). */
+const TLS_READ_BYTES = 16 << 10
 const MAX_HEAD_BYTES = 16 << 10
-/** So many that a MiB comes over them in two short flights of new connections: see `fetch-split.ts`. */
-export const MAX_LANES = 42
+/** So many that a MiB comes over them in the first flights of new connections, beside another small question: see `fetch-split.ts`. */
+const MAX_LANES = 91
 const CONNECT_MS = 15_000
 /** Shorter than the 5 s after which Node's servers close an idle connection. */
 const KEEP_ALIVE_MS = 4_000
@@ -153,7 +155,7 @@ class Lane {
   static async open(target: LaneTarget, signal: AbortSignal | undefined, connectMs: number): Promise<Lane> {
     const lane = new Lane()
     const { host, port } = target
-    const buffer = Buffer.allocUnsafeSlow(READ_BYTES)
+    const buffer = Buffer.allocUnsafeSlow(target.isTls ? TLS_READ_BYTES : READ_BYTES)
     const onread = {
       buffer,
       callback: (bytes: number) => {
