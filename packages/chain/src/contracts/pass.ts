@@ -202,6 +202,11 @@ export class ContributorPass implements Contract {
     await sendBody(provider, via, value, encode(schema.DestroyPass, { queryId: 0n }))
   }
 
+  /** The owner takes the GRAM that is above the pass's rent. */
+  async sendTakeExcess(provider: ContractProvider, via: Sender, value = 50_000_000n): Promise<void> {
+    await sendBody(provider, via, value, encode(schema.TakeExcess, { queryId: 0n }))
+  }
+
   /** TEP-85: the authority revokes the pass, for ever. */
   async sendRevoke(provider: ContractProvider, via: Sender, value = 50_000_000n): Promise<void> {
     await sendBody(provider, via, value, encode(schema.RevokePass, { queryId: 0n }))

@@ -482,6 +482,14 @@ export const OwnershipProof = message('OwnershipProof', STANDARD.ownershipProof,
   content: 'cell?',
 })
 
+/** Pass to its owner: the destination refused the proof, here is its GRAM. As the implementation has it that TEP-85 names. */
+export const OwnershipProofBounced = message(
+  'OwnershipProofBounced',
+  STANDARD.ownershipProofBounced,
+  'the destination of a proof refused it',
+  { queryId: 'uint64' },
+)
+
 /** TEP-85, anyone to pass: tell `destination` who the owner is. */
 export const RequestOwner = message('RequestOwner', STANDARD.requestOwner, 'TEP-85: anyone has the owner told', {
   queryId: 'uint64',
@@ -509,6 +517,11 @@ export const DestroyPass = message('DestroyPass', STANDARD.destroy, 'TEP-85: the
 
 /** TEP-85, authority to pass: it counts no more. */
 export const RevokePass = message('RevokePass', STANDARD.revoke, 'TEP-85: the authority revokes a pass', {
+  queryId: 'uint64',
+})
+
+/** Owner to pass: what is above the rent comes back. As the implementation has it that TEP-85 names. */
+export const TakeExcess = message('TakeExcess', STANDARD.takeExcess, 'the owner takes what is above the rent', {
   queryId: 'uint64',
 })
 

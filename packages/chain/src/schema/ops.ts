@@ -24,6 +24,9 @@ export const STANDARD = {
   ownerInfo: 0x0dd607e3,
   destroy: 0x1f04537a,
   revoke: 0x6f89f5e3,
+  // of the implementation that TEP-85 names, not of its text
+  ownershipProofBounced: 0xc18e86d2,
+  takeExcess: 0xd136d3b3,
   // TEP-89, discovery
   provideWalletAddress: 0x2c76b973,
   takeWalletAddress: 0xd1735400,
