@@ -33,7 +33,7 @@ export interface CollectionConfig {
 }
 
 /** GRAM that a claim takes along: its fees, and the pass's rent for years. Of more, the rest comes back. */
-export const CLAIM_PASS_VALUE = 30_000_000n
+export const CLAIM_PASS_VALUE = 2n ** 25n
 
 /** The collection of contributors' passes (`contracts/pass/contributor-collection.tolk`). TEP-62, TEP-66. */
 export class ContributorCollection implements Contract {
