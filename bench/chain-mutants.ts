@@ -41,7 +41,7 @@ export default async function chainMutants(args: string[]): Promise<Row[]> {
       name: 'mutants that differ and were judged',
       measured: counted,
       bar: `≥ ${FEWEST}`,
-      holds: whole ? counted >= FEWEST : null,
+      holds: whole || counted >= FEWEST ? counted >= FEWEST : null,
     },
     { name: 'killed', measured: killed, bar: 'printed', holds: null },
     {
