@@ -2,7 +2,7 @@ import { sizeOf } from '@pingo/wire'
 import type { GraphBuilder } from '../builder.ts'
 import { floatOf, intOf } from '../model.ts'
 import type { InferContext, Operator, Type, Value } from '../operator.ts'
-import { broadcast, mismatch, shapeText } from '../shape.ts'
+import { broadcast, mismatch, range, shapeText } from '../shape.ts'
 
 /** Shape of A·B with optional transposes of the last two axes. */
 function product({ inputs }: InferContext, transA: boolean, transB: boolean): Type[] {
@@ -16,6 +16,24 @@ function product({ inputs }: InferContext, transA: boolean, transB: boolean): Ty
 
 const innerOf = (x: Value, trans: boolean) => x.shape.at(trans ? -2 : -1)!
 
+const isTransposed = (b: GraphBuilder, v: Value) => b.producers.get(v.name)?.op === 'Transpose'
+
+/** The last two axes exchanged; of a value that was transposed before, in one step from what it was made from. */
+const exchanged = (b: GraphBuilder, v: Value) => {
+  const rank = v.shape.length
+  return b.transpose(v, [...range(rank - 2), rank - 1, rank - 2])
+}
+
+/**
+ * Aᵀ·g for batches of matrices. A runtime turns the first factor around anew in every small product; where a factor comes out of a
+ * transposition anyway, as the heads of an attention do, it is made the right way round instead, or the result is: Aᵀ·g = (gᵀ·A)ᵀ.
+ */
+function transposedProduct(b: GraphBuilder, A: Value, B: Value, g: Value): Value {
+  if (isTransposed(b, A)) return b.matmul(exchanged(b, A), g)
+  if (isTransposed(b, B) && isTransposed(b, g)) return exchanged(b, b.matmul(exchanged(b, g), A))
+  return b.fusedMatmul(A, g, true, false)
+}
+
 /** dA and dB of A·B. A 2-D weight gets one flat product instead of a batch of them that is summed. */
 function matmulGradient(
   b: GraphBuilder,
@@ -27,7 +45,7 @@ function matmulGradient(
   const flat = B.shape.length === 2 && A.shape.length > 2
   const dA = () => b.unbroadcast(b.fusedMatmul(g, B, false, true), A.shape)
   const dB = () => {
-    if (!flat) return b.unbroadcast(b.fusedMatmul(A, g, true, false), B.shape)
+    if (!flat) return b.unbroadcast(transposedProduct(b, A, B, g), B.shape)
     const rows = sizeOf(A.shape.slice(0, -1))
     return b.gemm(b.reshape(A, [rows, A.shape.at(-1)!]), b.reshape(g, [rows, g.shape.at(-1)!]), true, false)
   }
