@@ -7,7 +7,7 @@ import { mapElements, sameType, unary } from './elementwise.ts'
 
 const SQRT_HALF = Math.SQRT1_2
 const TWO_OVER_SQRT_PI = 2 / Math.sqrt(Math.PI)
-const LOG_TWO_OVER_SQRT_PI = Math.log(TWO_OVER_SQRT_PI)
+const LOG_ONE_OVER_SQRT_PI = -0.5 * Math.log(Math.PI)
 /** Hendrycks and Gimpel 2016, the tanh form of GELU. */
 const GELU_CUBE = 0.044715
 const GELU_TANH = Math.sqrt(2 / Math.PI)
@@ -116,13 +116,13 @@ export const activation: Record<string, Operator> = {
       const t = b.one('Tanh', [b.scale(b.add(x!, b.scale(cube, GELU_CUBE)), GELU_TANH)])
       return [b.mul(x!, b.scale(b.add(b.scalar(1), t), 0.5))]
     },
-    // With u = x/√2 and y = x Φ(x): dy/dx = Φ(x) + x φ(x) = (1 + erf u + 2u exp(-u²)/√π) / 2. Everything is computed from x anew, which is
-    // cheaper than keeping it; the half goes to g, and 2/√π into the exponent.
+    // With u = x/√2 and y = x Φ(x): dy/dx = Φ(x) + x φ(x), where Φ = (1 + erf u) / 2 and x φ = u exp(-u²) / √π. Everything is computed from x
+    // anew, which is cheaper than keeping it; 1/√π goes into the exponent. The bell comes first: less is held at once.
     gradient: ({ b, inputs: [x], grads: [g] }) => {
       const u = b.scale(x!, SQRT_HALF)
-      const bell = b.one('Exp', [b.sub(b.scalar(LOG_TWO_OVER_SQRT_PI), b.mul(u, u))])
-      const slope = b.add(b.add(b.mul(u, bell), b.one('Erf', [u])), b.scalar(1))
-      return [b.mul(b.scale(g!, 0.5), slope)]
+      const bell = b.mul(u, b.one('Exp', [b.sub(b.scalar(LOG_ONE_OVER_SQRT_PI), b.mul(u, u))]))
+      const normal = b.one('HardSigmoid', [b.one('Erf', [u])], { alpha: float(0.5), beta: float(0.5) })
+      return [b.mul(g!, b.add(bell, normal))]
     },
     flops: (_, [y]) => 20 * sizeOf(y!.shape),
   },

@@ -110,16 +110,23 @@ export const normalisation: Record<string, Operator> = {
       const [x, gamma, beta] = inputs
       const [, mean, inverse] = outputs
       const axis = axisOf(intOf(attributes, 'axis', -1), x!.shape.length)
-      const inner = range(x!.shape.length).slice(axis)
-      const xh = b.mul(b.sub(x!, mean!), inverse!)
+      const size = sizeOf(x!.shape.slice(axis))
+      const centred = b.sub(x!, mean!)
+      const scaled = b.mul(g!, inverse!)
+      const product = b.mul(scaled, centred)
+      // With h = inverse gamma g: h - M(h) - (x - mean) inverse² M(gamma product). The means weighted by gamma are products with a column.
       const dx = () => {
-        const h = isOnes(b, gamma!) ? g! : b.mul(g!, gamma!)
-        const flat = b.sub(b.sub(h, b.mean(h, inner, true)), b.mul(xh, b.mean(b.mul(h, xh), inner, true)))
-        return b.mul(flat, inverse!)
+        const plain = isOnes(b, gamma!)
+        const column = plain ? b.filled([size, 1], 1 / size) : b.reshape(b.scale(gamma!, 1 / size), [size, 1])
+        const weighted = (v: Value) =>
+          b.reshape(b.matmul(b.reshape(v, [sizeOf(v.shape) / size, size]), column), mean!.shape)
+        const along = b.mul(weighted(product), b.mul(inverse!, inverse!))
+        const h = plain ? scaled : b.mul(scaled, gamma!)
+        return b.sub(b.sub(h, weighted(scaled)), b.mul(centred, along))
       }
       return [
         wants[0] ? dx() : undefined,
-        wants[1] ? b.unbroadcast(b.mul(g!, xh), gamma!.shape) : undefined,
+        wants[1] ? b.unbroadcast(product, gamma!.shape) : undefined,
         wants[2] ? b.unbroadcast(g!, beta!.shape) : undefined,
       ]
     },
