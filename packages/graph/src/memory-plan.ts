@@ -104,8 +104,9 @@ class Plan<T extends StepGraph> {
     const before = new Set(b.live(pass))
     // What the update needs of all gradients at once, as their norm, is one number.
     const scalars = this.#all.filter((o) => !before.has(o) && sizeOf(o.outputs[0]!.shape) === 1)
+    const placed = new Set(gradients.map(({ name }) => name))
     this.order = executionOrder(b.live([...pass, ...scalars.flatMap((o) => o.outputs)]))
-    this.peak = peakOf(this.order, new Set(gradients.map(({ name }) => name)))
+    this.peak = peakOf(this.order, placed)
     const { inputs, initializers } = this.#graph(this.#all).graph
     const given = inputs.reduce((sum, v) => sum + sizeOf(v.shape as number[]) * bytesOf(v.dtype), 0)
     const constants = [...initializers.values()].reduce((sum, { data }) => sum + data.byteLength, 0)

@@ -1,6 +1,6 @@
 import { sizeOf } from '@pingo/wire'
 import type { GraphBuilder, Operation } from './builder.ts'
-import { bytesOfValue, isView, storagesOf } from './liveness.ts'
+import { bytesOfValue, heldBytes, isView, Kinds, type Stay, storagesOf } from './liveness.ts'
 import type { Value } from './operator.ts'
 import { operators } from './operators/index.ts'
 
@@ -81,7 +81,7 @@ interface Run {
 
 interface Measured {
   peak: number
-  /** Sum over all runs of the bytes above the limit. */
+  /** Sum over all runs of the bytes above the limit, of those held and of those still read. */
   excess: number
   /** Whether more than the limit is alive, by the operation's place in the order. */
   above: Uint8Array
@@ -95,6 +95,8 @@ class Step {
   readonly #producer: number[] = []
   readonly #storage: number[] = []
   readonly #bytes: number[] = []
+  readonly #kinds = new Kinds()
+  readonly #kind: number[] = []
   readonly #stays: boolean[] = []
   /** Values read and made by each operation. */
   readonly #inputs: number[][]
@@ -117,10 +119,12 @@ class Step {
         const number = this.#values.push(v) - 1
         numbers.set(v.name, number)
         const storage = storages.get(v.name)!
-        const counts = storage === v && !placed.has(v.name) && (k === 0 || read.has(v.name))
+        const counts = storage === v && !fixed.has(v.name) && (k === 0 || read.has(v.name))
         this.#producer.push(at)
-        this.#storage.push(numbers.get(storage.name)!)
+        // A view of what the graph is given takes no memory.
+        this.#storage.push(numbers.get(storage.name) ?? number)
         this.#bytes.push(counts ? bytesOfValue(v) : 0)
+        this.#kind.push(this.#kinds.of(v))
         this.#stays.push(fixed.has(storage.name))
         return number
       }),
@@ -207,19 +211,27 @@ class Step {
     })
     const freed = new Float64Array(runs.length)
     const above = new Uint8Array(this.#order.length)
-    let [alive, peak, excess] = [0, 0, 0]
-    for (const [run, { at, again }] of runs.entries()) {
+    const born = runs.map(({ at, again }, run): Stay[] => {
+      const stays: Stay[] = []
       for (const v of this.#outputs[at]!) {
         const bytes = this.#bytes[v]!
         const last = lastRead[v + (again ? count : 0)]!
         // A second run's further results are left out where nobody reads them.
-        if (bytes === 0 || (again && last < 0)) continue
-        alive += bytes
-        freed[Math.max(last, run)]! += bytes
+        if (bytes > 0 && (!again || last >= 0)) stays.push({ kind: this.#kind[v]!, bytes, last: Math.max(last, run) })
       }
-      peak = Math.max(peak, alive)
-      if (alive > limit) {
-        excess += alive - limit
+      return stays
+    })
+    const held = heldBytes(born, this.#kinds.count)
+    let [alive, peak, excess] = [0, 0, 0]
+    for (const [run, { at, again }] of runs.entries()) {
+      for (const { bytes, last } of born[run]!) {
+        alive += bytes
+        freed[last]! += bytes
+      }
+      peak = Math.max(peak, held[run]!)
+      if (held[run]! > limit) {
+        // Of several of one kind that are too many at several times, the first that goes lessens what is read later, not yet what is held.
+        excess += held[run]! - limit + Math.max(0, alive - limit)
         if (!again) above[at] = 1
       }
       alive -= freed[run]!

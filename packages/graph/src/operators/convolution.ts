@@ -114,6 +114,25 @@ function weightGradientByShifts(b: GraphBuilder, x: Value, dy: Value, w: Window)
 /** The bias's gradient; sums along rows are faster than over the outer axes, and the rows are there for the weights. */
 const biasGradient = (b: GraphBuilder, g: Value) => b.sum(rowsOf(b, g), [1])
 
+/**
+ * A convolution's gradient g [N, M, …out] as dy times a number for each channel, where it was made so and dy is the larger: the numbers
+ * [M, 1, …] then go to the weights and to their gradient.
+ */
+function apart(b: GraphBuilder, g: Value, weight: Value): { dy: Value; factor?: Value } {
+  const made = b.producers.get(g.name)
+  if (made?.op !== 'Mul' || sizeOf(g.shape) < 2 * sizeOf(weight.shape)) return { dy: g }
+  const [p, q] = made.inputs as [Value, Value]
+  for (const [dy, factor] of [
+    [p, q],
+    [q, p],
+  ] as const) {
+    const isPerChannel = sizeOf(factor.shape) === g.shape[1] && factor.shape.at(1 - g.shape.length) === g.shape[1]
+    if (isPerChannel && sameShape(dy.shape, g.shape))
+      return { dy, factor: b.reshape(factor, [g.shape[1]!, ...weight.shape.slice(1).map(() => 1)]) }
+  }
+  return { dy: g }
+}
+
 function inferConv({ inputs: [x, w], attributes }: InferContext) {
   const groups = intOf(attributes, 'group', 1)
   if (x!.shape.length < 3 || w!.shape.length !== x!.shape.length)
@@ -169,9 +188,11 @@ export const convolution: Record<string, Operator> = {
       const [x, weight] = inputs as [Value, Value]
       const w = windowFor(attributes, x, weight)
       const groups = intOf(attributes, 'group', 1)
+      const { dy, factor } = wants[2] ? { dy: g! } : apart(b, g!, weight)
+      const scaled = (v: Value) => (factor ? b.mul(v, factor) : v)
       return [
-        wants[0] ? inputGradient(b, g!, weight, w, groups, spatialOf(x)) : undefined,
-        wants[1] ? weightGradient(b, x, g!, w, groups) : undefined,
+        wants[0] ? inputGradient(b, dy, scaled(weight), w, groups, spatialOf(x)) : undefined,
+        wants[1] ? scaled(weightGradient(b, x, dy, w, groups)) : undefined,
         wants[2] ? biasGradient(b, g!) : undefined,
       ]
     },

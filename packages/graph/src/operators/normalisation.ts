@@ -25,6 +25,18 @@ const affine = (b: GraphBuilder, x: Value, slope: Value, level: Value, mean: Val
 const channelSums = (b: GraphBuilder, x: Value) =>
   b.sum(x.shape.length > 2 ? b.sum(x, range(x.shape.length).slice(2)) : x, [0])
 
+/** From so many elements an image on, small products cost less than a product written and read again. */
+const MIN_DOT = 512
+
+/** Sums over batch and space of x · y [C]. */
+function productSums(b: GraphBuilder, x: Value, y: Value): Value {
+  const [n, c, ...space] = x.shape as [number, number, ...number[]]
+  const size = sizeOf(space)
+  if (size < MIN_DOT) return channelSums(b, b.mul(x, y))
+  const rows = (v: Value) => b.reshape(v, [n, c, 1, size])
+  return b.sum(b.reshape(b.fusedMatmul(rows(x), rows(y), false, true), [n, c]), [0])
+}
+
 /** Batch, layer, instance, group and root-mean-square normalisation. */
 export const normalisation: Record<string, Operator> = {
   BatchNormalization: {
@@ -73,16 +85,16 @@ export const normalisation: Record<string, Operator> = {
       const one = b.filled(mean.shape, 1)
       const dbeta = channelSums(b, g!)
       const centred = affine(b, x!, one, b.filled(mean.shape), mean)
-      const dgamma = b.mul(channelSums(b, b.mul(g!, centred)), inverse)
+      const dgamma = b.mul(productSums(b, g!, centred), inverse)
       const slope = b.mul(gamma!, inverse)
       const dx = () => {
-        const direct = b.mul(g!, perChannel(b, slope, rank))
-        if (!training) return direct
-        // slope * (g - M(g) - xh M(g xh)) with xh = (x - mean) * inverse, M the mean over batch and space.
+        if (!training) return b.mul(g!, perChannel(b, slope, rank))
+        // slope * (g - M(g) - xh M(g xh)) with xh = (x - mean) * inverse, M the mean over batch and space. The slope comes last: where a
+        // convolution stands before, it takes the slope into its weights.
         const n = sizeOf(x!.shape) / x!.shape[1]!
-        const along = b.scale(b.mul(b.mul(slope, inverse), dgamma), -1 / n)
-        const level = b.scale(b.mul(slope, dbeta), -1 / n)
-        return b.add(direct, affine(b, x!, along, level, mean))
+        const along = b.scale(b.mul(inverse, dgamma), -1 / n)
+        const level = b.scale(dbeta, -1 / n)
+        return b.mul(b.add(g!, affine(b, x!, along, level, mean)), perChannel(b, slope, rank))
       }
       return [wants[0] ? dx() : undefined, wants[1] ? dgamma : undefined, wants[2] ? dbeta : undefined]
     },
