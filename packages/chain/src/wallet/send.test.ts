@@ -17,7 +17,8 @@ const SUPPLY = 10n ** 18n
 
 /** A chain with two wallets that have 10 GRAM each. */
 async function setting(t: TestContext) {
-  const chain = await LocalChain.open({ clock: () => TEST_EPOCH * 1000 })
+  const time = { now: TEST_EPOCH * 1000 }
+  const chain = await LocalChain.open({ clock: () => time.now })
   t.after(() => chain.close())
   const endpoint = localEndpoint(chain)
   const [wallet, bob] = await Promise.all(
@@ -30,12 +31,18 @@ async function setting(t: TestContext) {
   if (!wallet || !bob) throw new Error('unreachable')
   const send = async (from: ChainWallet, transfer: Transfer) => from.submit(await from.prepare([transfer]))
   const balance = async (of: Address) => (await endpoint.account(of)).balance
-  return { endpoint, bob, wallet, send, balance }
+  return { endpoint, bob, wallet, send, balance, time }
 }
 
 test('what is sent arrives; fee and balance add up to the last billionth, as estimated before', async (t) => {
-  const { endpoint, bob, wallet, balance } = await setting(t)
-  for (const count of [1, 1, 3]) {
+  const { endpoint, bob, wallet, balance, time } = await setting(t)
+  // also when the wallet owes the rent of 400 days
+  for (const [count, days] of [
+    [1, 0],
+    [1, 0],
+    [3, 400],
+  ] as const) {
+    time.now += days * 86_400_000
     const transfers = Array.from({ length: count }, (_, i) => ({
       to: bob.address,
       value: toNano('1') + BigInt(i),
