@@ -17,7 +17,7 @@ const SLOW = new Set(['Gelu', 'Erf', 'Exp', 'Log', 'Tanh', 'Sigmoid', 'Softmax',
 /** A step with values that are computed twice. */
 export interface Recomputed {
   operations: Operation[]
-  /** Bytes alive at once (see {@link peakOf}). */
+  /** Most bytes held at once (see {@link heldBytes}). */
   peak: number
   /** Values computed anew. */
   values: number
