@@ -129,9 +129,9 @@ export class GraphBuilder {
    * @throws PinGoError GRAPH_SHAPE_MISMATCH when types do not fit
    */
   emit(op: string, inputs: Values, attributes: Attributes = {}): Value[] {
-    const simpler = simplify(this, op, inputs, attributes)
-    if (simpler) return [simpler]
     const rule = operators.get(op)
+    const simpler = simplify(this, op, inputs, attributes) ?? rule?.simplify?.(this, inputs, attributes)
+    if (simpler) return [simpler]
     if (!rule?.infer) throw new PinGoError('GRAPH_UNSUPPORTED', `The operator ${op} cannot be emitted.`)
     const types = rule.infer({ op, inputs, attributes })
     for (const { shape } of types) checkSize(shape)

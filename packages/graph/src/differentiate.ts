@@ -40,6 +40,7 @@ export function differentiate(
     }
     return grads.get(v.name)
   }
+  const latest = operations.findLast(({ op, outputs }) => operators.get(op)?.remade && wanted.has(outputs[0]!.name))
   for (const [v, g] of seeds) if (wanted.has(v.name)) accumulate(v, g)
   for (const operation of operations.reverse()) {
     const { op, attributes, inputs, outputs, origin } = operation
@@ -55,7 +56,8 @@ export function differentiate(
     try {
       const taken = products.take(operation, given[0]!, wants)
       const open = wants.map((want, i) => want && !taken[i])
-      const result = rule.gradient({ b, op, attributes, inputs, outputs, grads: given, wants: open })
+      const read = inputs.map((v) => v && (wanted.has(v.name) && v !== latest?.outputs[0] ? remade(b, v) : v))
+      const result = rule.gradient({ b, op, attributes, inputs: read, outputs, grads: given, wants: open })
       for (const [i, g] of result.entries()) if (g && open[i]) accumulate(inputs[i]!, g)
     } catch (error) {
       throw located(error, place)
@@ -68,6 +70,12 @@ export function differentiate(
       return g ? [[w.name, g]] : []
     }),
   )
+}
+
+/** What a gradient reads for `v`. */
+function remade(b: GraphBuilder, v: Value): Value {
+  const made = b.producers.get(v.name)
+  return (made && operators.get(made.op)?.remade?.({ ...made, b })) ?? v
 }
 
 function nameGradient(b: GraphBuilder, v: Value, g: Value | undefined): void {

@@ -18,6 +18,7 @@ import { lossOf } from './loss.ts'
 import type { Model } from './model.ts'
 import type { Value } from './operator.ts'
 import { NoiseSource } from './operators/random.ts'
+import { sequenceFirst } from './sequence-first.ts'
 import { range } from './shape.ts'
 import { tensorOf } from './tensors.ts'
 
@@ -124,7 +125,12 @@ function forwardWith(
       ...(after ? { after } : {}),
       ...(exported ? { exported: part === 0 ? exported : { ...exported, choose: choices.again() } } : {}),
     })
-    const output = outputOf(model, imported, options.output)
+    const buffers = [...imported.buffers.keys()]
+    const [output, ...moved] = sequenceFirst(b, [
+      outputOf(model, imported, options.output),
+      ...imported.buffers.values(),
+    ]) as [Value, ...Value[]]
+    for (const [i, name] of buffers.entries()) imported.buffers.set(name, moved[i]!)
     const isWhole = lossKindOf(lossSettings) === 'output' && sizeOf(output.shape) === 1
     if (!isWhole && output.shape[0] !== size && sizeOf(output.shape) % size !== 0)
       throw new PinGoError(

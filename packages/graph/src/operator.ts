@@ -79,12 +79,19 @@ export interface GradientContext {
 export interface Operator {
   /** Types of the outputs of the emitted (opset 18) form. Absent for operators that are always lowered to others. */
   infer?(c: InferContext): Type[]
+  /** A value that holds what the emitted form would, made another way; undefined where there is none better. */
+  simplify?(b: GraphBuilder, inputs: Values, attributes: Attributes): Value | undefined
   /** The output's elements, when all inputs are constants. */
   fold?(c: FoldContext): Tensor | undefined
   /** Translates a user's node (opset 11 to 23) into emitted operators; absent: the node is emitted as it stands. */
   lower?(c: LowerContext): (Value | undefined)[]
   /** dL/d input for each input that is wanted. Absent: not differentiable. */
   gradient?(c: GradientContext): (Value | undefined)[]
+  /**
+   * The (only) output once more, for the gradients of what reads it: made of what the operator's own gradient computes anyway, so that it need not
+   * be held, nor computed a second time from the start.
+   */
+  remade?(c: Pick<GradientContext, 'b' | 'inputs' | 'attributes'>): Value
   /** True when no gradient passes (comparisons, rounding, shapes): the derivative is zero or undefined by nature. */
   stopsGradient?: boolean
   /** Floating-point operations, multiply and add counted apart; default: one for each output element. */

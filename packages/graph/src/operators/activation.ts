@@ -22,6 +22,10 @@ const isPositive = (b: GraphBuilder, y: Value) => b.one('HardSigmoid', [y], { al
 const mask = (b: GraphBuilder, condition: Value, g: Value) => b.mul(g, b.cast(condition, 'float32'))
 const positive = (b: GraphBuilder, y: Value) => b.one('Greater', [y, b.scalar(0)])
 
+/** Φ(x) = (1 + erf(x/√2)) / 2, the normal distribution's share below x. */
+const normalShare = (b: GraphBuilder, x: Value) =>
+  b.one('HardSigmoid', [b.one('Erf', [b.scale(x, SQRT_HALF)])], { alpha: float(0.5), beta: float(0.5) })
+
 const sigmoid = (x: number) => 1 / (1 + Math.exp(-x))
 
 /** A bound of Clip: undefined when absent; else its number. */
@@ -116,14 +120,14 @@ export const activation: Record<string, Operator> = {
       const t = b.one('Tanh', [b.scale(b.add(x!, b.scale(cube, GELU_CUBE)), GELU_TANH)])
       return [b.mul(x!, b.scale(b.add(b.scalar(1), t), 0.5))]
     },
-    // With u = x/√2 and y = x Φ(x): dy/dx = Φ(x) + x φ(x), where Φ = (1 + erf u) / 2 and x φ = u exp(-u²) / √π. Everything is computed from x
-    // anew, which is cheaper than keeping it; 1/√π goes into the exponent. The bell comes first: less is held at once.
+    // With u = x/√2 and y = x Φ(x): dy/dx = Φ(x) + x φ(x), where x φ = u exp(-u²) / √π. Everything is computed from x anew, which is cheaper
+    // than keeping it; 1/√π goes into the exponent.
     gradient: ({ b, inputs: [x], grads: [g] }) => {
       const u = b.scale(x!, SQRT_HALF)
       const bell = b.mul(u, b.one('Exp', [b.sub(b.scalar(LOG_ONE_OVER_SQRT_PI), b.mul(u, u))]))
-      const normal = b.one('HardSigmoid', [b.one('Erf', [u])], { alpha: float(0.5), beta: float(0.5) })
-      return [b.mul(g!, b.add(bell, normal))]
+      return [b.mul(g!, b.add(bell, normalShare(b, x!)))]
     },
+    remade: ({ b, inputs: [x] }) => b.mul(x!, normalShare(b, x!)),
     flops: (_, [y]) => 20 * sizeOf(y!.shape),
   },
   Clip: {

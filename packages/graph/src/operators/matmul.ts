@@ -1,20 +1,43 @@
 import { sizeOf } from '@pingo/wire'
 import type { GraphBuilder } from '../builder.ts'
-import { floatOf, intOf } from '../model.ts'
-import type { InferContext, Operator, Type, Value } from '../operator.ts'
-import { broadcast, mismatch, range, shapeText } from '../shape.ts'
+import { type Attributes, float, floatOf, int, intOf, intsOf } from '../model.ts'
+import type { InferContext, Operator, Type, Value, Values } from '../operator.ts'
+import { broadcast, mismatch, range, sameShape, shapeText } from '../shape.ts'
 
-/** Shape of A·B with optional transposes of the last two axes. */
-function product({ inputs }: InferContext, transA: boolean, transB: boolean): Type[] {
-  const [a, b] = [inputs[0]!.shape, inputs[1]!.shape]
-  if (a.length < 2 || b.length < 2) throw mismatch('both factors need at least two axes')
-  const [m, k] = transA ? [a.at(-1)!, a.at(-2)!] : [a.at(-2)!, a.at(-1)!]
-  const [k2, n] = transB ? [b.at(-1)!, b.at(-2)!] : [b.at(-2)!, b.at(-1)!]
+/** How a factor lies: its last two axes exchanged, and before that its first axis behind the batch axes ([M, …batch, K]). */
+interface Layout {
+  trans: boolean
+  transBatch: boolean
+}
+
+const PLAIN: Layout = { trans: false, transBatch: false }
+const turned = (trans: boolean): Layout => ({ trans, transBatch: false })
+
+/** The permutation that makes a factor that lies so [...batch, M, K]. */
+function permOf({ trans, transBatch }: Layout, rank: number): number[] {
+  const batch = transBatch ? range(rank - 1).slice(1) : range(rank - 2)
+  const matrix = [transBatch ? 0 : rank - 2, rank - 1]
+  return [...batch, ...(trans ? matrix.reverse() : matrix)]
+}
+
+const inverse = (perm: readonly number[]) => range(perm.length).map((i) => perm.indexOf(i))
+
+/** Shape of A·B where the factors lie as said. */
+function product({ inputs }: InferContext, layoutA: Layout, layoutB: Layout): Type[] {
+  const [a, b] = [layoutA, layoutB].map((layout, i) => {
+    const { shape } = inputs[i]!
+    if (shape.length < (layout.transBatch ? 3 : 2))
+      throw mismatch(`both factors need at least ${layout.transBatch ? 'three' : 'two'} axes`)
+    return permOf(layout, shape.length).map((axis) => shape[axis]!)
+  }) as [number[], number[]]
+  const [m, k] = [a.at(-2)!, a.at(-1)!]
+  const [k2, n] = [b.at(-2)!, b.at(-1)!]
   if (k !== k2) throw mismatch(`${shapeText(a)} times ${shapeText(b)} has inner sizes ${k} and ${k2}`)
   return [{ dtype: inputs[0]!.dtype, shape: [...broadcast(a.slice(0, -2), b.slice(0, -2)), m, n] }]
 }
 
-const innerOf = (x: Value, trans: boolean) => x.shape.at(trans ? -2 : -1)!
+/** Over how many elements a product of which x is the first factor sums. */
+const innerOf = (x: Value, layout: Layout) => x.shape[permOf(layout, x.shape.length).at(-1)!]!
 
 const isTransposed = (b: GraphBuilder, v: Value) => b.producers.get(v.name)?.op === 'Transpose'
 
@@ -28,36 +51,80 @@ const exchanged = (b: GraphBuilder, v: Value) => {
  * Aᵀ·g for batches of matrices. A runtime turns the first factor around anew in every small product; where a factor comes out of a
  * transposition anyway, as the heads of an attention do, it is made the right way round instead, or the result is: Aᵀ·g = (gᵀ·A)ᵀ.
  */
-function transposedProduct(b: GraphBuilder, A: Value, B: Value, g: Value): Value {
-  if (isTransposed(b, A)) return b.matmul(exchanged(b, A), g)
-  if (isTransposed(b, B) && isTransposed(b, g)) return exchanged(b, b.matmul(exchanged(b, g), A))
-  return b.fusedMatmul(A, g, true, false)
+function transposedProduct(b: GraphBuilder, A: Value, B: Value, g: Value, alpha: number): Value {
+  if (isTransposed(b, A)) return b.fusedMatmul(exchanged(b, A), g, false, false, alpha)
+  if (isTransposed(b, B) && isTransposed(b, g))
+    return exchanged(b, b.fusedMatmul(exchanged(b, g), A, false, false, alpha))
+  return b.fusedMatmul(A, g, true, false, alpha)
 }
 
-/** dA and dB of A·B. A 2-D weight gets one flat product instead of a batch of them that is summed. */
+/** dA and dB of alpha A·B. A 2-D weight gets one flat product instead of a batch of them that is summed. */
 function matmulGradient(
   b: GraphBuilder,
   A: Value,
   B: Value,
   g: Value,
   wants: readonly boolean[],
+  alpha = 1,
 ): (Value | undefined)[] {
   const flat = B.shape.length === 2 && A.shape.length > 2
-  const dA = () => b.unbroadcast(b.fusedMatmul(g, B, false, true), A.shape)
+  const dA = () => b.unbroadcast(b.fusedMatmul(g, B, false, true, alpha), A.shape)
   const dB = () => {
-    if (!flat) return b.unbroadcast(transposedProduct(b, A, B, g), B.shape)
+    if (!flat) return b.unbroadcast(transposedProduct(b, A, B, g, alpha), B.shape)
     const rows = sizeOf(A.shape.slice(0, -1))
-    return b.gemm(b.reshape(A, [rows, A.shape.at(-1)!]), b.reshape(g, [rows, g.shape.at(-1)!]), true, false)
+    return b.gemm(b.reshape(A, [rows, A.shape.at(-1)!]), b.reshape(g, [rows, g.shape.at(-1)!]), true, false, alpha)
   }
   return [wants[0] ? dA() : undefined, wants[1] ? dB() : undefined]
 }
 
 const flag = (c: { attributes: InferContext['attributes'] }, name: string) => intOf(c.attributes, name, 0) === 1
 
+/** How the factors of a FusedMatMul lie. */
+const layoutsOf = (c: { attributes: InferContext['attributes'] }) =>
+  (['A', 'B'] as const).map((side) => ({
+    trans: flag(c, `trans${side}`),
+    transBatch: flag(c, `transBatch${side}`),
+  })) as [Layout, Layout]
+
+/**
+ * Products whose factors come out of a transposition that the runtime can take along: where it brings the first axis behind the batch axes, as heads
+ * of an attention over [tokens, batch, width] are cut, the product reads rows that lie apart, in the same time.
+ */
+function readingThrough(b: GraphBuilder, inputs: Values, attributes: Attributes): Value | undefined {
+  const [x, y] = inputs as [Value, Value]
+  const rank = x.shape.length
+  if (rank < 3 || y.shape.length !== rank) return undefined
+  const given = layoutsOf({ attributes })
+  const batch = ({ shape }: Value, layout: Layout) =>
+    permOf(layout, rank)
+      .slice(0, -2)
+      .map((axis) => shape[axis]!)
+  if (!sameShape(batch(x, given[0]), batch(y, given[1]))) return undefined
+  const read = [x, y].map((v, i) => {
+    const { trans, transBatch } = given[i]!
+    const made = b.producers.get(v.name)
+    const perm = made?.op === 'Transpose' && !transBatch ? intsOf(made.attributes, 'perm') : undefined
+    for (const flipped of [false, true])
+      if (perm && sameShape(perm, permOf({ trans: flipped, transBatch: true }, rank)))
+        return { v: made!.inputs[0]!, layout: { trans: trans !== flipped, transBatch: true } }
+    return { v, layout: given[i]! }
+  }) as [{ v: Value; layout: Layout }, { v: Value; layout: Layout }]
+  if (read.every(({ v }, i) => v === inputs[i])) return undefined
+  const [{ layout: A }, { layout: B }] = read
+  return b.one('FusedMatMul', [read[0].v, read[1].v], {
+    transA: int(+A.trans),
+    transB: int(+B.trans),
+    transBatchA: int(+A.transBatch),
+    transBatchB: int(+B.transBatch),
+    alpha: float(floatOf(attributes, 'alpha', 1)),
+  })
+}
+
 /** Matrix products. */
 export const matmul: Record<string, Operator> = {
   MatMul: {
-    infer: (c) => product(c, false, false),
+    infer: (c) => product(c, PLAIN, PLAIN),
+    simplify: readingThrough,
     // numpy's rule for vectors: a missing row or column axis is added and then dropped.
     lower: ({ b, inputs: [x, y] }) => {
       const A = x!.shape.length === 1 ? b.reshape(x!, [1, x!.shape[0]!]) : x!
@@ -69,13 +136,20 @@ export const matmul: Record<string, Operator> = {
       return [b.reshape(out, shape)]
     },
     gradient: ({ b, inputs: [x, y], grads: [g], wants }) => matmulGradient(b, x!, y!, g!, wants),
-    flops: ({ inputs }, [out]) => 2 * sizeOf(out!.shape) * innerOf(inputs[0]!, false),
+    flops: ({ inputs }, [out]) => 2 * sizeOf(out!.shape) * innerOf(inputs[0]!, PLAIN),
   },
   FusedMatMul: {
-    infer: (c) => product(c, flag(c, 'transA'), flag(c, 'transB')),
+    infer: (c) => product(c, ...layoutsOf(c)),
+    simplify: readingThrough,
     gradient: ({ b, attributes, inputs: [x, y], grads: [g], wants }) => {
-      const [tA, tB] = [flag({ attributes }, 'transA'), flag({ attributes }, 'transB')]
+      const layouts = layoutsOf({ attributes })
       const alpha = floatOf(attributes, 'alpha', 1)
+      const [tA, tB] = layouts.map(({ trans }) => trans) as [boolean, boolean]
+      if (layouts.some(({ transBatch }) => transBatch)) {
+        const perms = layouts.map((layout, i) => permOf(layout, [x, y][i]!.shape.length))
+        const grads = matmulGradient(b, b.transpose(x!, perms[0]!), b.transpose(y!, perms[1]!), g!, wants, alpha)
+        return grads.map((d, i) => d && b.transpose(d, inverse(perms[i]!)))
+      }
       const dA = () => (tA ? b.fusedMatmul(y!, g!, tB, true, alpha) : b.fusedMatmul(g!, y!, false, !tB, alpha))
       const dB = () => (tB ? b.fusedMatmul(g!, x!, true, tA, alpha) : b.fusedMatmul(x!, g!, !tA, false, alpha))
       return [
@@ -83,11 +157,11 @@ export const matmul: Record<string, Operator> = {
         wants[1] ? b.unbroadcast(dB(), y!.shape) : undefined,
       ]
     },
-    flops: (c, [out]) => 2 * sizeOf(out!.shape) * innerOf(c.inputs[0]!, flag(c, 'transA')),
+    flops: (c, [out]) => 2 * sizeOf(out!.shape) * innerOf(c.inputs[0]!, layoutsOf(c)[0]),
   },
   Gemm: {
     infer: (c) => {
-      const [type] = product(c, flag(c, 'transA'), flag(c, 'transB'))
+      const [type] = product(c, turned(flag(c, 'transA')), turned(flag(c, 'transB')))
       if (type!.shape.length !== 2) throw mismatch('Gemm wants matrices')
       if (c.inputs[2]) broadcast(type!.shape, c.inputs[2].shape)
       return [type!]
@@ -104,6 +178,6 @@ export const matmul: Record<string, Operator> = {
         wants[2] ? b.scale(b.unbroadcast(g!, z!.shape), beta) : undefined,
       ]
     },
-    flops: (c, [out]) => 2 * sizeOf(out!.shape) * innerOf(c.inputs[0]!, flag(c, 'transA')),
+    flops: (c, [out]) => 2 * sizeOf(out!.shape) * innerOf(c.inputs[0]!, turned(flag(c, 'transA'))),
   },
 }

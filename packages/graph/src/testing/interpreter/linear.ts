@@ -6,6 +6,13 @@ function swapped(x: Ref): Ref {
   return build(x.kind, shape, (index) => at(x, [...index.slice(0, -2), index.at(-1)!, index.at(-2)!]))
 }
 
+/** [M, …batch, K] as [...batch, M, K]. */
+function batchFirst(x: Ref): Ref {
+  const [m, ...rest] = x.shape as [number, ...number[]]
+  const shape = [...rest.slice(0, -1), m, rest.at(-1)!]
+  return build(x.kind, shape, (index) => at(x, [index.at(-2)!, ...index.slice(0, -2), index.at(-1)!]))
+}
+
 /** numpy.matmul, one-dimensional operands included. */
 function product(a: Ref, b: Ref): Ref {
   const left = a.shape.length === 1 ? reshaped(a, [1, ...a.shape]) : a
@@ -97,10 +104,12 @@ const einsum: Kernel = (c) => {
 /** Products of matrices and tensors. */
 export const linear: Kernels = {
   MatMul: (c) => [product(need(c, 0), need(c, 1))],
-  // com.microsoft: alpha * A' B', where ' transposes the last two axes.
+  // com.microsoft: alpha * A' B', where ' brings the first axis behind the batch axes and then exchanges the last two.
   FusedMatMul: (c) => {
-    const a = flag(c, 'transA') ? swapped(need(c, 0)) : need(c, 0)
-    const b = flag(c, 'transB') ? swapped(need(c, 1)) : need(c, 1)
+    const [a, b] = (['A', 'B'] as const).map((side, i) => {
+      const x = flag(c, `transBatch${side}`) ? batchFirst(need(c, i)) : need(c, i)
+      return flag(c, `trans${side}`) ? swapped(x) : x
+    }) as [Ref, Ref]
     return [scaled(product(a, b), number(c, 'alpha', 1))]
   },
   Gemm: (c) => {

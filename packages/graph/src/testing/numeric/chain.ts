@@ -1,13 +1,13 @@
 import { type Attributes, float, int, ints, type Node } from '../../model.ts'
 import { type Case, type Draw, floats32, ints64, nameOf, type Operand } from './draw.ts'
 
-interface Named {
+export interface Named {
   name: string
   shape: number[]
 }
 
 /** A graph being drawn. */
-class Chain {
+export class Chain {
   readonly nodes: Node[] = []
   readonly operands: Operand[] = []
   readonly values: Named[] = []

@@ -9,6 +9,7 @@ import type { Value } from '../../operator.ts'
 import { allowedOperators } from '../../operators/index.ts'
 import { parseModel } from '../../proto/read.ts'
 import { writeModel } from '../../proto/write.ts'
+import { sequenceFirst } from '../../sequence-first.ts'
 import { tensorOf } from '../../tensors.ts'
 import { fromTensor, interpret, type Ref } from '../interpreter/index.ts'
 import { kindOf } from '../interpreter/tensor.ts'
@@ -92,7 +93,11 @@ async function compare(c: Case): Promise<void> {
   )
   const imported = importModel(b, model, inputs, { training: c.training ?? false })
   const leaf = (name: string) => inputs.get(name) ?? imported.weights.get(name)
-  const made = names.map((name) => imported.values.get(name)!)
+  const made = sequenceFirst(
+    b,
+    names.map((name) => imported.values.get(name)!),
+    c.sequenceFirst ? Number.NEGATIVE_INFINITY : undefined,
+  )
   made.forEach((value, i) => {
     sameType(value, truth.get(names[i]!)!, names[i]!)
   })

@@ -31,6 +31,8 @@ export interface Case {
   ownSizes?: boolean
   /** BatchNormalization in the step graph. */
   training?: boolean
+  /** Attentions are laid out with the sequence first even where it does not pay. */
+  sequenceFirst?: boolean
 }
 
 export interface Reals {

@@ -21,12 +21,21 @@ const matmul: Generator = (d) => {
 
 const fused: Generator = (d) => {
   const [m, k, n] = [d.int(1, 3), d.int(1, 4), d.int(1, 3)]
-  const [a, b] = batches(d)
   const [transA, transB] = [d.flag(), d.flag()]
+  const [p, q] = [transA ? [k, m] : [m, k], transB ? [n, k] : [k, n]] as [number[], number[]]
+  const attributes = { transA: int(+transA), transB: int(+transB), alpha: float(d.pick(1, -0.5, 2)) }
+  if (d.flag()) {
+    const [a, b] = batches(d)
+    return { op: 'FusedMatMul', inputs: [d.real([...a, ...p]), d.real([...b, ...q])], attributes }
+  }
+  const batch = d.pick([2], [1], [2, 3], [3, 1, 2])
+  const [batchA, batchB] = d.pick([true, true], [true, false], [false, true])
+  const lying = ([row, column]: number[], first: boolean) =>
+    d.real(first ? [row!, ...batch, column!] : [...batch, row!, column!])
   return {
     op: 'FusedMatMul',
-    inputs: [d.real([...a, ...(transA ? [k, m] : [m, k])]), d.real([...b, ...(transB ? [n, k] : [k, n])])],
-    attributes: { transA: int(+transA), transB: int(+transB), alpha: float(d.pick(1, -0.5, 2)) },
+    inputs: [lying(p, batchA), lying(q, batchB)],
+    attributes: { ...attributes, transBatchA: int(+batchA), transBatchB: int(+batchB) },
   }
 }
 
