@@ -2,6 +2,7 @@
  * The child process: loads ONNX Runtime and does what its parent asks, one call at a time. It opens no file of the user's
  * and no socket, runs in an empty folder, and ends when its parent does.
  */
+import { setFlagsFromString } from 'node:v8'
 import { Worker } from 'node:worker_threads'
 import { BatchInbox, type FromReader } from './batch-inbox.ts'
 import { Leftovers } from './leftovers.ts'
@@ -32,6 +33,7 @@ const cpuMs = (): number => {
 }
 const pacer = new Pacer({ now: () => performance.now(), used: cpuMs }, settings.threads, settings.pace)
 const runtime = await loadRuntime(settings)
+if (runtime.name === 'onnxruntime-node') compileOnce()
 const service = new Service(runtime, { send, handBack: writeWeights }, pacer)
 const inbox = new BatchInbox(
   (place) => thread.postMessage(place),
@@ -54,4 +56,12 @@ send({ type: 'ready', runtime: runtime.name, version: runtime.version })
 function leave(): never {
   removeFolder(process.cwd())
   process.exit(0)
+}
+
+/**
+ * What computes much is native, or written for a compiler that goes over it once (kernel/wasm.ts): V8's optimising compiler would gain a few per
+ * cent of what is left, and takes 6 MB of memory for itself. WebAssembly in the native library's place wants it.
+ */
+function compileOnce(): void {
+  for (const flag of ['--no-opt', '--no-wasm-tier-up', '--no-wasm-dynamic-tiering']) setFlagsFromString(flag)
 }

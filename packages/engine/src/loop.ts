@@ -1,7 +1,7 @@
-import { fillNoise } from '@pingo/graph/noise'
 import type { TensorSpec, TypedArray } from '@pingo/wire'
 import type { Tensor as OrtTensor } from 'onnxruntime-common'
 import { Kernels } from './kernel/kernels.ts'
+import { NoisePlace } from './kernel/noise.ts'
 import type { PlacedSession, Runtime } from './port.ts'
 import type { LoopProgram, Spread } from './protocol.ts'
 
@@ -31,7 +31,7 @@ export class TrainingLoop {
   readonly #program: LoopProgram
   readonly #kernels: Kernels | undefined
   readonly #scalars: Map<string, Float32Array>
-  readonly #noise: Float32Array | undefined
+  readonly #noise: NoisePlace | undefined
   readonly #slots: Map<string, Slot>
   readonly #inputs: ReadonlySet<string>
   readonly #feeds: Record<string, OrtTensor> = {}
@@ -46,7 +46,7 @@ export class TrainingLoop {
     this.#session = session
     this.#program = program
     this.#scalars = new Map(program.scalars.map((name) => [name, new Float32Array(1)]))
-    this.#noise = program.noise === undefined ? undefined : new Float32Array(program.noise)
+    this.#noise = program.noise === undefined ? undefined : new NoisePlace(program.noise)
     const { tail } = program
     const kept = [...program.parameters, ...program.state]
     if (tail) this.#kernels = new Kernels(kept, tail, this.#scalars)
@@ -115,7 +115,11 @@ export class TrainingLoop {
 
   /** True when no parameter or buffer holds a NaN or an infinity. */
   finite(): boolean {
-    return this.#weights().every(({ view }) => allFinite(view))
+    const apart = this.#weights().filter(({ spec }) => !this.#kernels?.arrays.has(spec.name))
+    const together = this.#program.parameters.filter(({ name }) => this.#kernels?.arrays.has(name))
+    return (
+      apart.every(({ view }) => allFinite(view)) && (this.#kernels?.finite(together.map(({ name }) => name)) ?? true)
+    )
   }
 
   #weights(): Slot[] {
@@ -143,7 +147,7 @@ export class TrainingLoop {
     this.#feed('sample_weight', this.#runtime.tensor({ dtype: 'float32', shape: [batch], data: weights }))
     for (const [i, name] of this.#program.scalars.entries()) this.#scalars.get(name)![0] = scalars[i]!
     if (this.#noise) {
-      const data = fillNoise(this.#noise, seed)
+      const data = this.#noise.fill(seed)
       this.#feed('noise', this.#runtime.tensor({ dtype: 'float32', shape: [data.length], data }))
     }
 

@@ -2,8 +2,6 @@
  * The random numbers of a training step, for dropout and the like. A runtime's own random nodes cannot be replayed; these numbers
  * are a pure function of a seed and a counter, so that any contributor or auditor who repeats a step gets the same bits. They enter the step
  * graph as its input `noise`.
- *
- * It imports nothing, so that the process that trains needs nothing else of this package.
  * @module
  */
 

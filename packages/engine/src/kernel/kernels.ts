@@ -1,14 +1,15 @@
 import type { TensorSpec } from '@pingo/wire'
+import { instantiated, TURN_BYTES } from './assembler.ts'
 import type { Kernel, Tail } from './tail.ts'
-import { kernelModule, shapeOf } from './wasm.ts'
+import { finiteFunction, kernelFunction, shapeOf } from './wasm.ts'
 
 /** WebAssembly's memory comes in pages of this many bytes, and at most this many of them. */
 const PAGE_BYTES = 65_536
 const MAX_PAGES = 65_536
-/** Arrays start at multiples of this many bytes (a cache line), and their room is rounded up to it. */
-const ALIGN_BYTES = 64
+const TURN_ELEMENTS = TURN_BYTES / 4
 
-const roomOf = (elements: number): number => Math.ceil((4 * elements) / ALIGN_BYTES) * ALIGN_BYTES
+/** The room of an array, which starts at such a multiple too: whole cache lines. */
+const roomOf = (elements: number): number => Math.ceil((4 * elements) / TURN_BYTES) * TURN_BYTES
 const elementsOf = ({ shape }: TensorSpec): number => shape.reduce((product, n) => product * n, 1)
 
 interface Launch {
@@ -25,7 +26,7 @@ export class Kernels {
   /** Every array by name; those of kept tensors and cuts. */
   readonly arrays: ReadonlyMap<string, Float32Array<ArrayBuffer>>
   readonly #launches: Launch[]
-  readonly #checks: { bytes: number; address: number }[]
+  readonly #cuts: readonly string[]
   readonly #finite: (bytes: number, address: number) => number
 
   /** Whether the arrays fit one memory. */
@@ -39,15 +40,15 @@ export class Kernels {
    * @param scalars the program's scalars by name, one element each, read at every {@link run}
    */
   constructor(kept: readonly TensorSpec[], tail: Tail, scalars: ReadonlyMap<string, Float32Array>) {
-    let at = ALIGN_BYTES
-    const place = (bytes: number) => {
+    let at = TURN_BYTES
+    const place = (elements: number) => {
       const address = at
-      at += Math.ceil(bytes / ALIGN_BYTES) * ALIGN_BYTES
+      at += roomOf(elements)
       return address
     }
     const specs = [...kept, ...tail.cuts]
-    const addresses = new Map(specs.map((spec) => [spec.name, place(4 * elementsOf(spec))]))
-    const scalarsAt = place(scalarBytes(tail))
+    const addresses = new Map(specs.map((spec) => [spec.name, place(elementsOf(spec))]))
+    const scalarsAt = place(scalarBytes(tail) / 4)
     const memory = new WebAssembly.Memory({ initial: Math.ceil(at / PAGE_BYTES) })
     this.arrays = new Map(
       specs.map((spec) => [spec.name, new Float32Array(memory.buffer, addresses.get(spec.name)!, elementsOf(spec))]),
@@ -58,9 +59,9 @@ export class Kernels {
       const shape = shapeOf(kernel)
       if (!shapes.has(shape)) shapes.set(shape, { kernel, index: shapes.size })
     }
-    const code = kernelModule([...shapes.values()].map(({ kernel }) => kernel))
-    const { exports } = new WebAssembly.Instance(new WebAssembly.Module(code), { m: { m: memory } })
-    this.#finite = exports.finite as (bytes: number, address: number) => number
+    const functions = [...shapes.values()].map(({ kernel, index }) => kernelFunction(kernel, String(index)))
+    const exports = instantiated([...functions, finiteFunction('finite')], memory)
+    this.#finite = exports.finite!
 
     let scalarAt = scalarsAt
     this.#launches = tail.kernels.map((kernel) => {
@@ -68,23 +69,28 @@ export class Kernels {
       scalarAt += 4 * kernel.scalars.length
       const pointers = [...kernel.reads, ...kernel.writes.map(({ name }) => name)].map((name) => addresses.get(name)!)
       return {
-        run: exports[String(shapes.get(shapeOf(kernel))!.index)] as (...args: number[]) => void,
-        args: [Math.ceil(kernel.size / 4) * 16, ...pointers, address],
+        run: exports[String(shapes.get(shapeOf(kernel))!.index)]!,
+        args: [roomOf(kernel.size), ...pointers, address],
         scalars: {
           view: new Float32Array(memory.buffer, address, kernel.scalars.length),
           from: kernel.scalars.map((name) => scalars.get(name) ?? this.arrays.get(name)!),
         },
       }
     })
-    this.#checks = tail.cuts.map((spec) => ({
-      bytes: roomOf(elementsOf(spec)),
-      address: addresses.get(spec.name)!,
-    }))
+    this.#cuts = tail.cuts.map(({ name }) => name)
   }
 
-  /** Whether all that the graph handed over is finite: where it is not, nothing must be overwritten. */
-  finite(): boolean {
-    return this.#checks.every(({ bytes, address }) => this.#finite(bytes, address) === 0)
+  /**
+   * Whether some of the arrays hold finite numbers alone: before a step, what the graph handed over, for where it does not, nothing must be overwritten.
+   * @param names default: what the graph hands over
+   */
+  finite(names: readonly string[] = this.#cuts): boolean {
+    return names.every((name) => {
+      const array = this.arrays.get(name)!
+      // What lies between arrays is nobody's, so the last turn's numbers are looked at one by one.
+      const whole = array.length - (array.length % TURN_ELEMENTS)
+      return this.#finite(4 * whole, array.byteOffset) === 0 && array.subarray(whole).every(Number.isFinite)
+    })
   }
 
   /** Runs every kernel once. */
