@@ -4,6 +4,7 @@ import { float, floatOf, intOf, stringOf } from '../model.ts'
 import type { LowerContext, Operator, Value } from '../operator.ts'
 import { numbersOf } from '../tensors.ts'
 import { mapElements, sameType, unary } from './elementwise.ts'
+import { rowDots } from './row-dots.ts'
 
 const SQRT_HALF = Math.SQRT1_2
 const TWO_OVER_SQRT_PI = 2 / Math.sqrt(Math.PI)
@@ -171,7 +172,8 @@ const SOFTMAX = (exp: boolean): Operator => ({
   },
   gradient: ({ b, attributes, outputs: [y], grads: [g] }) => {
     const axis = [intOf(attributes, 'axis', -1)]
-    if (exp) return [b.mul(y!, b.sub(g!, b.sum(b.mul(g!, y!), axis, true)))]
+    const isLast = axis[0] === -1 || axis[0] === y!.shape.length - 1
+    if (exp) return [b.mul(y!, b.sub(g!, isLast ? rowDots(b, y!, g!) : b.sum(b.mul(g!, y!), axis, true)))]
     return [b.sub(g!, b.mul(b.one('Exp', [y]), b.sum(g!, axis, true)))]
   },
   flops: (_, [y]) => 12 * sizeOf(y!.shape),

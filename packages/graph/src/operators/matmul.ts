@@ -5,7 +5,7 @@ import type { InferContext, Operator, Type, Value, Values } from '../operator.ts
 import { broadcast, mismatch, range, sameShape, shapeText } from '../shape.ts'
 
 /** How a factor lies: its last two axes exchanged, and before that its first axis behind the batch axes ([M, …batch, K]). */
-interface Layout {
+export interface Layout {
   trans: boolean
   transBatch: boolean
 }
@@ -14,13 +14,13 @@ const PLAIN: Layout = { trans: false, transBatch: false }
 const turned = (trans: boolean): Layout => ({ trans, transBatch: false })
 
 /** The permutation that makes a factor that lies so [...batch, M, K]. */
-function permOf({ trans, transBatch }: Layout, rank: number): number[] {
+export function permOf({ trans, transBatch }: Layout, rank: number): number[] {
   const batch = transBatch ? range(rank - 1).slice(1) : range(rank - 2)
   const matrix = [transBatch ? 0 : rank - 2, rank - 1]
   return [...batch, ...(trans ? matrix.reverse() : matrix)]
 }
 
-const inverse = (perm: readonly number[]) => range(perm.length).map((i) => perm.indexOf(i))
+export const inverse = (perm: readonly number[]) => range(perm.length).map((i) => perm.indexOf(i))
 
 /** Shape of A·B where the factors lie as said. */
 function product({ inputs }: InferContext, layoutA: Layout, layoutB: Layout): Type[] {
@@ -80,7 +80,7 @@ function matmulGradient(
 const flag = (c: { attributes: InferContext['attributes'] }, name: string) => intOf(c.attributes, name, 0) === 1
 
 /** How the factors of a FusedMatMul lie. */
-const layoutsOf = (c: { attributes: InferContext['attributes'] }) =>
+export const layoutsOf = (c: { attributes: InferContext['attributes'] }) =>
   (['A', 'B'] as const).map((side) => ({
     trans: flag(c, `trans${side}`),
     transBatch: flag(c, `transBatch${side}`),
