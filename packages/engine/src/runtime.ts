@@ -13,6 +13,9 @@ const LEFT_OUT = [
   // These round otherwise, and apply or not by whether the backward pass reads the forward pass's value or one that is computed again.
   'SkipLayerNormFusion',
   'BiasGeluFusion',
+  // Which transpositions a product takes along, and which are made once before it, its builder knows better.
+  'MatmulTransposeFusion',
+  'GemmTransposeFusion',
 ]
 
 /** Where the two builds come from. */

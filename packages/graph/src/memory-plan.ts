@@ -12,6 +12,9 @@ const MAX_CUT_OPERATIONS = 20_000
 /** What a runtime keeps for an operation: its node, its kernel, its values' descriptions. Measured with ONNX Runtime 1.30. */
 const OPERATION_BYTES = 4096
 
+/** What is chosen one by one can end just above a limit: then it is chosen for a lower one. */
+const LOWER_AIMS = [0.95, 0.9]
+
 /** A training step up to its outputs. */
 export interface StepGraph {
   b: GraphBuilder
@@ -73,7 +76,14 @@ export function planned<T extends StepGraph>(
   for (const plan of new Set([whole, last])) {
     const { b, gradients } = plan.step
     const added = plan.addedTo(whole)
-    const again = recompute(b, plan.order, new Set(gradients.map(({ name }) => name)), limit - plan.held - added)
+    const room = limit - plan.held - added
+    const placed = new Set(gradients.map(({ name }) => name))
+    let again = recompute(b, plan.order, placed, room)
+    for (const share of LOWER_AIMS)
+      if (again.peak > room) {
+        const other = recompute(b, plan.order, placed, share * room)
+        if (other.peak < again.peak) again = other
+      }
     const bytes = plan.held + again.peak
     least = Math.min(least, bytes + added)
     if (bytes + added > limit) continue

@@ -58,7 +58,7 @@ function transposedProduct(b: GraphBuilder, A: Value, B: Value, g: Value, alpha:
   return b.fusedMatmul(A, g, true, false, alpha)
 }
 
-/** dA and dB of alpha A·B. A 2-D weight gets one flat product instead of a batch of them that is summed. */
+/** dA and dB of alpha A·B. */
 function matmulGradient(
   b: GraphBuilder,
   A: Value,
@@ -67,14 +67,19 @@ function matmulGradient(
   wants: readonly boolean[],
   alpha = 1,
 ): (Value | undefined)[] {
-  const flat = B.shape.length === 2 && A.shape.length > 2
   const dA = () => b.unbroadcast(b.fusedMatmul(g, B, false, true, alpha), A.shape)
-  const dB = () => {
-    if (!flat) return b.unbroadcast(transposedProduct(b, A, B, g, alpha), B.shape)
-    const rows = sizeOf(A.shape.slice(0, -1))
-    return b.gemm(b.reshape(A, [rows, A.shape.at(-1)!]), b.reshape(g, [rows, g.shape.at(-1)!]), true, false, alpha)
-  }
+  const dB = () =>
+    isFlat(A, B) ? flatProduct(b, A, g, alpha) : b.unbroadcast(transposedProduct(b, A, B, g, alpha), B.shape)
   return [wants[0] ? dA() : undefined, wants[1] ? dB() : undefined]
+}
+
+/** Whether a 2-D weight meets a batch of matrices: its gradient then is one flat product instead of a batch of them that is summed. */
+const isFlat = (A: Value, B: Value) => B.shape.length === 2 && A.shape.length > 2
+
+/** alpha AᵀB over all rows of both, [M, N]. */
+function flatProduct(b: GraphBuilder, A: Value, B: Value, alpha: number): Value {
+  const [x, y] = [A, B].map((v) => b.reshape(v, [sizeOf(v.shape) / v.shape.at(-1)!, v.shape.at(-1)!])) as [Value, Value]
+  return b.gemm(x, y, true, false, alpha)
 }
 
 const flag = (c: { attributes: InferContext['attributes'] }, name: string) => intOf(c.attributes, name, 0) === 1
@@ -87,38 +92,41 @@ export const layoutsOf = (c: { attributes: InferContext['attributes'] }) =>
   })) as [Layout, Layout]
 
 /**
- * Products whose factors come out of a transposition that the runtime can take along: where it brings the first axis behind the batch axes, as heads
- * of an attention over [tokens, batch, width] are cut, the product reads rows that lie apart, in the same time.
+ * Products whose factors come out of a transposition that the runtime can take along: it packs the second factor anyway, whichever way it lies; and
+ * where the first axis was brought behind the batch axes, as heads of an attention over [tokens, batch, width] are cut, it reads rows that lie
+ * apart, in the same time.
  */
 function readingThrough(b: GraphBuilder, inputs: Values, attributes: Attributes): Value | undefined {
   const [x, y] = inputs as [Value, Value]
-  const rank = x.shape.length
-  if (rank < 3 || y.shape.length !== rank) return undefined
   const given = layoutsOf({ attributes })
-  const batch = ({ shape }: Value, layout: Layout) =>
-    permOf(layout, rank)
-      .slice(0, -2)
-      .map((axis) => shape[axis]!)
-  if (!sameShape(batch(x, given[0]), batch(y, given[1]))) return undefined
+  const rotates = x.shape.length > 2 && sameShape(batchOf(x, given[0]), batchOf(y, given[1]))
   const read = [x, y].map((v, i) => {
     const { trans, transBatch } = given[i]!
     const made = b.producers.get(v.name)
     const perm = made?.op === 'Transpose' && !transBatch ? intsOf(made.attributes, 'perm') : undefined
-    for (const flipped of [false, true])
-      if (perm && sameShape(perm, permOf({ trans: flipped, transBatch: true }, rank)))
-        return { v: made!.inputs[0]!, layout: { trans: trans !== flipped, transBatch: true } }
-    return { v, layout: given[i]! }
+    const candidates = [
+      ...(rotates ? [false, true].map((flipped) => ({ trans: flipped, transBatch: true })) : []),
+      ...(i === 1 ? [turned(true)] : []),
+    ]
+    const taken = perm && candidates.find((layout) => sameShape(perm, permOf(layout, perm.length)))
+    if (!taken) return { v, layout: given[i]! }
+    return { v: made!.inputs[0]!, layout: { ...taken, trans: trans !== taken.trans } }
   }) as [{ v: Value; layout: Layout }, { v: Value; layout: Layout }]
   if (read.every(({ v }, i) => v === inputs[i])) return undefined
   const [{ layout: A }, { layout: B }] = read
   return b.one('FusedMatMul', [read[0].v, read[1].v], {
     transA: int(+A.trans),
     transB: int(+B.trans),
-    transBatchA: int(+A.transBatch),
-    transBatchB: int(+B.transBatch),
+    ...(A.transBatch || B.transBatch ? { transBatchA: int(+A.transBatch), transBatchB: int(+B.transBatch) } : {}),
     alpha: float(floatOf(attributes, 'alpha', 1)),
   })
 }
+
+/** The batch axes of a factor that lies so. */
+const batchOf = ({ shape }: Value, layout: Layout): number[] =>
+  permOf(layout, shape.length)
+    .slice(0, -2)
+    .map((axis) => shape[axis]!)
 
 /** Matrix products. */
 export const matmul: Record<string, Operator> = {
@@ -152,9 +160,11 @@ export const matmul: Record<string, Operator> = {
       }
       const dA = () => (tA ? b.fusedMatmul(y!, g!, tB, true, alpha) : b.fusedMatmul(g!, y!, false, !tB, alpha))
       const dB = () => (tB ? b.fusedMatmul(g!, x!, true, tA, alpha) : b.fusedMatmul(x!, g!, !tA, false, alpha))
+      const flat = !tA && isFlat(x!, y!)
+      const flatWeights = () => (tB ? flatProduct(b, g!, x!, alpha) : flatProduct(b, x!, g!, alpha))
       return [
         wants[0] ? b.unbroadcast(dA(), x!.shape) : undefined,
-        wants[1] ? b.unbroadcast(dB(), y!.shape) : undefined,
+        wants[1] ? (flat ? flatWeights() : b.unbroadcast(dB(), y!.shape)) : undefined,
       ]
     },
     flops: (c, [out]) => 2 * sizeOf(out!.shape) * innerOf(c.inputs[0]!, layoutsOf(c)[0]),
@@ -165,6 +175,12 @@ export const matmul: Record<string, Operator> = {
       if (type!.shape.length !== 2) throw mismatch('Gemm wants matrices')
       if (c.inputs[2]) broadcast(type!.shape, c.inputs[2].shape)
       return [type!]
+    },
+    simplify: (b, [x, y, z], attributes) => {
+      const made = b.producers.get(y!.name)
+      if (made?.op !== 'Transpose') return undefined
+      const transB = int(1 - intOf(attributes, 'transB', 0))
+      return b.one('Gemm', z ? [x, made.inputs[0], z] : [x, made.inputs[0]], { ...attributes, transB })
     },
     gradient: ({ b, attributes, inputs: [x, y, z], grads: [g], wants }) => {
       const [tA, tB] = [flag({ attributes }, 'transA'), flag({ attributes }, 'transB')]
