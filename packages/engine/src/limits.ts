@@ -32,8 +32,8 @@ export const stepBytesWithin = (maxMemoryBytes: number, parameterBytes: number):
 export const MAX_BATCHES_AHEAD = 32
 export const MAX_BYTES_AHEAD = 1 << 20
 export const MIN_BATCHES_AHEAD = 4
-/** Batches that a child has room for, however large they are: one that is stepped on, one that is ready, one that comes in. */
-export const MIN_PLACES = 3
+/** Batches that a child has room for, however large they are: one that is stepped on, one that comes in. */
+export const MIN_PLACES = 2
 
 /** Weights go to and fro in parts of so many elements: 1 MiB, so that nobody holds a whole copy on the way. */
 export const WEIGHTS_AT_ONCE = 1 << 18
