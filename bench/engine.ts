@@ -20,6 +20,7 @@ const MEMORY_BAR = 0.8
 /** How a step is planned, for time and memory alike, where a plan saves memory at (nearly) no cost; settings of jobs, too. */
 const PLANS: Partial<Record<Name, { accumulate?: number; memory?: number; label: string }>> = {
   cnn: { accumulate: 2, label: 'in 2 micro-batches' },
+  gpt: { accumulate: 1, memory: 42e6, label: 'recomputing a little' },
   resnet18: { memory: 225e6, label: 'recomputing a little' },
   vit_tiny: { accumulate: 1, memory: 210e6, label: 'recomputing a little' },
 }
