@@ -43,13 +43,12 @@ export class SharedProducts {
 
   /** Keeps what `operation` adds to its weight's and bias's gradients for later; says which inputs it took. */
   take(operation: Operation, g: Value, wants: readonly boolean[]): boolean[] {
-    const { op, attributes } = operation
+    const { attributes } = operation
     const factors = factorsOf(operation)
     if (!factors) return []
     const { x, weight, bias, transB } = factors
     const taken = [false, wants[1]! && this.#shared.has(weight.name), false]
-    if (taken[1])
-      append(this.#products, weight.name, { x, g, transB, scale: op === 'Gemm' ? floatOf(attributes, 'alpha', 1) : 1 })
+    if (taken[1]) append(this.#products, weight.name, { x, g, transB, scale: floatOf(attributes, 'alpha', 1) })
     if (bias && wants[2] && this.#shared.has(bias.name)) {
       taken[2] = true
       append(this.#biases, bias.name, { x, g, transB, scale: floatOf(attributes, 'beta', 1) })
@@ -75,11 +74,13 @@ export class SharedProducts {
   }
 }
 
+const PRODUCTS = new Set(['Gemm', 'MatMul', 'FusedMatMul'])
+
 /** x · weight (+ bias of one row) of two matrices, or undefined for anything else. */
 function factorsOf({ op, attributes, inputs: [x, weight, bias] }: Operation) {
-  if ((op !== 'Gemm' && op !== 'MatMul') || x!.shape.length !== 2 || weight!.shape.length !== 2) return undefined
-  if (op === 'Gemm' && intOf(attributes, 'transA', 0) === 1) return undefined
-  const transB = op === 'Gemm' && intOf(attributes, 'transB', 0) === 1
+  if (!PRODUCTS.has(op) || x!.shape.length !== 2 || weight!.shape.length !== 2) return undefined
+  if (intOf(attributes, 'transA', 0) === 1) return undefined
+  const transB = intOf(attributes, 'transB', 0) === 1
   const width = weight!.shape[transB ? 0 : 1]!
   const row = bias?.shape.at(-1) === width && bias.shape.slice(0, -1).every((n) => n === 1) ? bias : undefined
   return { x: x!, weight: weight!, bias: row, transB }

@@ -98,6 +98,7 @@ export const layoutsOf = (c: { attributes: InferContext['attributes'] }) =>
  */
 function readingThrough(b: GraphBuilder, inputs: Values, attributes: Attributes): Value | undefined {
   const [x, y] = inputs as [Value, Value]
+  if (x.dtype !== 'float32') return undefined
   const given = layoutsOf({ attributes })
   const rotates = x.shape.length > 2 && sameShape(batchOf(x, given[0]), batchOf(y, given[1]))
   const read = [x, y].map((v, i) => {
