@@ -139,7 +139,9 @@ test('locked is locked; neither the wallet nor its file shows a key', async () =
   const wallet = await unlockWallet(file, PASSPHRASE)
   const seed = (await seedOfMnemonic(words)).toString('hex')
   const shown = inspect(wallet, { depth: 9, showHidden: true }) + JSON.stringify(wallet) + JSON.stringify(file)
-  assert.ok(!shown.includes(seed) && !shown.includes(words.slice(0, 3).join(' ')) && !shown.includes(`${words[0]}'`))
+  assert.ok(!shown.includes(seed))
+  // One of the words alone may be there by chance: in a name, or as its end. Three in order are not.
+  assert.doesNotMatch(shown, new RegExp(words.slice(0, 3).join('\\W+')))
   const { signer } = wallet
   signer.sign(Buffer.from('a'))
   wallet.lock()
