@@ -5,6 +5,7 @@ import type { Loss } from './losses/common.ts'
 import type { Value } from './operator.ts'
 import type { NoiseSource } from './operators/random.ts'
 import { range } from './shape.ts'
+import { isOnce, plusGradient } from './sum-of-gradients.ts'
 
 /** The graph up to the loss, for a batch or for one of the micro-batches that it is cut into. */
 export interface Forward {
@@ -70,8 +71,9 @@ export function passOf(first: Forward): Pass {
     }
     const [value, g] = at.loss.seed()
     const seed = parts === 1 ? b.div(g, atLeast(b, sums.total, sums.least)) : g
+    const from = b.operations.length
     const found = differentiate(b, [[value, seed]], candidates)
-    gradients = new Map([...found].map(([name, own]) => [name, sumOf(b, gradients.get(name), own)]))
+    gradients = sumsOf(b, gradients, found, from)
   }
   const weights = candidates.filter((v) => gradients.has(v.name))
   const divided = (g: Value) => (parts === 1 ? g : b.div(g, atLeast(b, sums.total, sums.least)))
@@ -84,7 +86,16 @@ export function passOf(first: Forward): Pass {
   }
 }
 
-const sumOf = (b: GraphBuilder, before: Value | undefined, own: Value) => (before ? b.add(before, own) : own)
+/** @param from where in the builder the gradients `found` begin */
+function sumsOf(b: GraphBuilder, before: Map<string, Value>, found: Map<string, Value>, from: number) {
+  const own = [...found.values()]
+  return new Map(
+    [...found].map(([name, g]) => {
+      const sum = before.get(name)
+      return [name, sum ? plusGradient(b, sum, g, isOnce(own, g) ? from : undefined) : g]
+    }),
+  )
+}
 
 /**
  * The int64 number 0, which can only be known once all of `values` are. The next micro-batch picks its rows with it: the runtime orders
