@@ -4,7 +4,7 @@ import type { Draw, Generator, Generators, Operand } from './draw.ts'
 
 const GATES: Record<string, number> = { RNN: 1, GRU: 3, LSTM: 4 }
 /** Smooth ones: what is drawn must stay away from kinks, and hidden states cannot be told to. */
-const SMOOTH = ['Tanh', 'Sigmoid', 'Softsign', 'Affine', 'ScaledTanh']
+const SMOOTH = ['Tanh', 'Sigmoid', 'Softplus', 'Affine', 'ScaledTanh']
 const DEFAULTS: Record<string, string[]> = {
   RNN: ['Tanh'],
   GRU: ['Sigmoid', 'Tanh'],
@@ -31,7 +31,10 @@ const recurrent =
   (d) => {
     const direction = d.pick('forward', 'reverse', 'bidirectional')
     const D = direction === 'bidirectional' ? 2 : 1
-    const [T, B, I, H] = [d.int(1, 3), d.int(1, 2), d.int(1, 2), d.int(1, 2)]
+    // Now and then more steps than one operation of an LSTM takes; other functions than the usual ones grow over so many.
+    const isLong = op === 'LSTM' && d.int(0, 9) === 9
+    const T = isLong ? d.int(15, 35) : d.int(1, 3)
+    const [B, I, H] = [d.int(1, 2), d.int(1, 2), d.int(1, 2)]
     const G = GATES[op]!
     const layout = d.int(0, 2) ? 0 : 1
     const maybe = (x: () => Operand) => (d.flag() ? x() : undefined)
@@ -65,8 +68,8 @@ const recurrent =
         ...(direction !== 'forward' || d.flag() ? { direction: string(direction) } : {}),
         ...(layout ? { layout: int(1) } : {}),
         ...(op === 'GRU' && d.flag() ? { linear_before_reset: int(+d.flag()) } : {}),
-        ...(d.int(0, 3) ? {} : { clip: float(16) }),
-        ...activations(d, op, D),
+        ...(isLong || d.int(0, 3) ? {} : { clip: float(16) }),
+        ...(isLong ? {} : activations(d, op, D)),
       },
     }
   }
