@@ -15,10 +15,11 @@ import { importModel, saysTraining, type TrainingMode } from './import.ts'
 import { lossOf } from './loss.ts'
 import type { Model, ValueInfo } from './model.ts'
 import type { Value } from './operator.ts'
+import { isLoneConstant } from './parameters.ts'
 import { buildGradients, type GradientProgram, gradientProgram } from './program.ts'
 import { shapeText } from './shape.ts'
 import { isFloat } from './tensors.ts'
-import { foldedTies, MADE_UP_NAME } from './ties.ts'
+import { foldedTies } from './ties.ts'
 
 /** Element types that the tensors of a batch may have. */
 const STORED: readonly string[] = ['float32', 'uint8', 'int32', 'int64']
@@ -99,9 +100,9 @@ function build(model: Model, options: BatchGradientOptions, how: Attempt): Batch
     feeds: new Map(pairs.map(([info, spec]) => [info.name, spec.name])),
     output: output ?? '',
     training: training === 'file' ? model.graph.nodes.some(saysTraining) : training,
-    without: [...model.graph.initializers].flatMap(([name, { dtype, shape }]) => {
-      const isConstant = sizeOf(shape) === 1 && MADE_UP_NAME.test(name)
-      return isFloat(dtype) && !given.has(name) && !ties.has(name) && !isConstant ? [name] : []
+    without: [...model.graph.initializers].flatMap(([name, tensor]) => {
+      const isLeftOut = !isFloat(tensor.dtype) || ties.has(name) || isLoneConstant(model, name, tensor)
+      return given.has(name) || isLeftOut ? [] : [name]
     }),
   }
 }

@@ -7,18 +7,10 @@ import { type Graph, intOf, type Model, type Node } from './model.ts'
 import type { Value } from './operator.ts'
 import { operatorOf } from './operators/index.ts'
 import type { NoiseSource } from './operators/random.ts'
+import { isParameter } from './parameters.ts'
 import { matchesAny } from './patterns.ts'
-import { castTensor, isFloat, numbersOf } from './tensors.ts'
-import { foldedTies, MADE_UP_NAME, STATE_NAME, splitTie } from './ties.ts'
-
-/** Prefix of the names of constants that training never changes, whatever they look like. */
-export const FIXED_PREFIX = 'pingo.fixed/'
-/** A weight as low as this is an attention mask's "never", not a weight. */
-const MASK_VALUE = -1e4
-/** Names that exporters give to numbers of the source code. */
-const EXPORTED_CONSTANT = /^(onnx::|val_|const|scalar|_)/i
-/** Producers whose files keep a lone learnt number apart from a constant by its name. */
-const KEEPS_NAMES = ['pytorch', 'pingo']
+import { castTensor, isFloat } from './tensors.ts'
+import { foldedTies, splitTie } from './ties.ts'
 
 /** How nodes behave that differ in training: as there, as in inference, or BatchNormalization as its own node says. */
 export type TrainingMode = boolean | 'file'
@@ -123,7 +115,7 @@ function leaf(
   const held = isFloat(tensor.dtype) ? castTensor(tensor, 'float32') : tensor
   if (tensor.dtype !== held.dtype)
     imported.notes.push(`'${name}' is ${tensor.dtype}: it is trained as float32 and rounded back in the result.`)
-  if (!(options.weights === 'all' ? anyWeight(name, held) : maybeWeight(model, name, held))) return b.constant(held)
+  if (!isParameter(model, name, held, options.weights ?? 'likely')) return b.constant(held)
   if (options.isFrozen(name)) {
     imported.frozen.push(name)
     return b.constant(held)
@@ -141,26 +133,6 @@ function freezer(model: Model, frozen: readonly string[] = []): (name: string) =
   return (name) =>
     !statistics.has(name) && (matchesAny(frozen, name) || (adapters !== undefined && !adapters.has(name)))
 }
-
-/**
- * Whether an initialiser can be a weight. ONNX does not say which are; a float tensor counts unless it is a mask (holds
- * values below -10,000), was marked as fixed, or is a lone number that an exporter made of a constant in the source.
- */
-function maybeWeight(model: Model, name: string, tensor: Tensor): boolean {
-  if (tensor.dtype !== 'float32' || name.startsWith(FIXED_PREFIX)) return false
-  if (sizeOf(tensor.shape) === 1 && EXPORTED_CONSTANT.test(name)) return false
-  if (!tensor.shape.length && (!KEEPS_NAMES.includes(model.producer) || !STATE_NAME.test(name))) return false
-  const numbers = numbersOf(tensor)
-  for (let i = 0; i < numbers.length; i++) if (numbers[i]! <= MASK_VALUE) return false
-  return sizeOf(tensor.shape) > 0
-}
-
-/** Whether an initialiser is a weight where nothing is to be left out: only lone numbers with made-up names are constants. */
-const anyWeight = (name: string, { dtype, shape }: Tensor): boolean =>
-  dtype === 'float32' &&
-  !name.startsWith(FIXED_PREFIX) &&
-  sizeOf(shape) > 0 &&
-  (sizeOf(shape) > 1 || !MADE_UP_NAME.test(name))
 
 /** Whether a node was exported in training mode: by its attribute, or (opset 13 and older) by the statistics among its outputs. */
 export const saysTraining = ({ op, outputs, attributes }: Node): boolean =>

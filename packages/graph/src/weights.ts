@@ -1,6 +1,6 @@
 import { PinGoError, sizeOf, type Tensor } from '@pingo/wire'
-import { FIXED_PREFIX } from './import.ts'
 import type { Model, Node } from './model.ts'
+import { FIXED_PREFIX } from './parameters.ts'
 import { sameShape, shapeText } from './shape.ts'
 import { castTensor, isFloat, tensorOf } from './tensors.ts'
 import { foldedTies, splitTie, transposed } from './ties.ts'

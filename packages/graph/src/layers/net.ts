@@ -1,6 +1,6 @@
 import { PinGoError, type Tensor } from '@pingo/wire'
-import { FIXED_PREFIX } from '../import.ts'
 import type { Attributes, Model, ValueInfo } from '../model.ts'
+import { FIXED_PREFIX } from '../parameters.ts'
 import { shapeText } from '../shape.ts'
 import { Random } from '../templates/random.ts'
 import { tensorOf } from '../tensors.ts'

@@ -1,7 +1,7 @@
 import type { Tensor } from '@pingo/wire'
 import fc from 'fast-check'
-import { FIXED_PREFIX } from '../../import.ts'
 import type { Attribute, Node } from '../../model.ts'
+import { FIXED_PREFIX } from '../../parameters.ts'
 import { Random } from '../../templates/random.ts'
 import { tensorOf } from '../../tensors.ts'
 import { count, size } from '../interpreter/tensor.ts'
