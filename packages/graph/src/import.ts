@@ -7,7 +7,7 @@ import { type Graph, intOf, type Model, type Node } from './model.ts'
 import type { Value } from './operator.ts'
 import { operatorOf } from './operators/index.ts'
 import type { NoiseSource } from './operators/random.ts'
-import { isParameter } from './parameters.ts'
+import { isParameter, learnsConstants } from './parameters.ts'
 import { matchesAny } from './patterns.ts'
 import { castTensor, isFloat } from './tensors.ts'
 import { foldedTies, splitTie } from './ties.ts'
@@ -184,7 +184,7 @@ function importNode(b: GraphBuilder, model: Model, node: Node, imported: Importe
   }
   if (node.op === 'Constant') {
     const value = node.attributes.value
-    if (value?.type === 'tensor' && sizeOf(value.value.shape) > 1 && node.outputs[0]) {
+    if (value?.type === 'tensor' && sizeOf(value.value.shape) > 1 && node.outputs[0] && learnsConstants(model)) {
       imported.values.set(node.outputs[0], leaf(b, model, node.outputs[0], value.value, imported, options))
       return
     }

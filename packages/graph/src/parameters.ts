@@ -39,6 +39,12 @@ export function isParameter(model: Model, name: string, tensor: Tensor, which: '
 export const isLoneConstant = (model: Model, name: string, { shape }: Pick<Tensor, 'shape'>): boolean =>
   sizeOf(shape) === 1 && MADE_UP_NAME.test(name) && !learntNames(model).has(name)
 
+/**
+ * Whether Constant nodes can hold parameters, as some tools write them. PyTorch's are what its tracer met on the way: initial states of zeros,
+ * tables of angles.
+ */
+export const learnsConstants = ({ producer }: Model): boolean => producer !== 'pytorch'
+
 const found = new WeakMap<Model, ReadonlySet<string>>()
 
 /** What stands where layers have their weights: constant folding gives even a PReLU's one slope a made-up name. */
