@@ -132,7 +132,8 @@ function forwardWith(
     ]) as [Value, ...Value[]]
     for (const [i, name] of buffers.entries()) imported.buffers.set(name, moved[i]!)
     const isWhole = lossKindOf(lossSettings) === 'output' && sizeOf(output.shape) === 1
-    if (!isWhole && output.shape[0] !== size && sizeOf(output.shape) % size !== 0)
+    const isMixed = imported.places?.isFirst(options.output ?? model.graph.outputs[0]!.name) === false
+    if (!isWhole && (isMixed || (output.shape[0] !== size && sizeOf(output.shape) % size !== 0)))
       throw new PinGoError(
         'GRAPH_BATCH_FIXED',
         `The model does not carry the batch of ${size} through to its output.`,

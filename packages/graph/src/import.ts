@@ -9,6 +9,7 @@ import { operatorOf } from './operators/index.ts'
 import type { NoiseSource } from './operators/random.ts'
 import { isParameter, learnsConstants } from './parameters.ts'
 import { matchesAny } from './patterns.ts'
+import { BatchPlaces, type Rebatch } from './rebatch.ts'
 import { castTensor, isFloat } from './tensors.ts'
 import { foldedTies, splitTie } from './ties.ts'
 
@@ -26,13 +27,8 @@ export interface ImportOptions {
   frozen?: readonly string[]
   /** An earlier import of the same model into the same builder: its weights are shared, its running statistics go on from there. */
   after?: Imported
-  /** Shapes of the model's values at the batch size it was exported with, when another is wanted. */
-  exported?: {
-    shapes: ReadonlyMap<string, readonly number[]>
-    from: number
-    to: number
-    choose(n: number): number
-  }
+  /** Where another batch is wanted than the fixed one of the file. */
+  exported?: Rebatch
   /** Called for a node that cannot be handled; without it the error is thrown. */
   onBlocked?(place: Place, error: PinGoError): void
 }
@@ -52,6 +48,8 @@ export interface Imported extends Scope {
   frozen: string[]
   /** Things the user should know. */
   notes: string[]
+  /** Where the batch lies, when it is another than the file's. */
+  places?: BatchPlaces
 }
 
 /**
@@ -76,6 +74,7 @@ export function importModel(
     frozen: [],
     notes: [],
   }
+  if (options.exported) imported.places = new BatchPlaces(options.exported, inputs.keys(), imported.values)
   const ties = foldedTies(model)
   const used = new Set([...namesRead(model.graph), ...model.graph.outputs.map(({ name }) => name)])
   for (const [name, tensor] of model.graph.initializers)
@@ -200,7 +199,9 @@ function importNode(b: GraphBuilder, model: Model, node: Node, imported: Importe
           opset: model.opset,
           training: options.training === 'file' ? saysTraining(node) : options.training,
           noise: options.noise && ((shape) => options.noise!.take(shape)),
-          ...(options.exported ? { exported: exportedShapes(node, options.exported) } : {}),
+          ...(options.exported
+            ? { exported: { ...options.exported, ...ofNode(node, options.exported, imported) } }
+            : {}),
           currentBuffer: (buffer) => imported.buffers.get(buffer.name) ?? buffer,
           updateBuffer: (buffer, next) => imported.buffers.set(buffer.name, next),
           note: (text) => imported.notes.push(text),
@@ -213,6 +214,7 @@ function importNode(b: GraphBuilder, model: Model, node: Node, imported: Importe
       imported.values.set(output, held)
       b.label(held, output)
     })
+    imported.places?.note(node)
   } catch (error) {
     blocked(located(error instanceof PinGoError ? error : misfit(error), place))
   }
@@ -248,10 +250,9 @@ function importBranch(
 
 const isHalf = (dtype: DType) => dtype === 'float16' || dtype === 'bfloat16' || dtype === 'float64'
 
-const exportedShapes = (node: Node, { shapes, from, to, choose }: NonNullable<ImportOptions['exported']>) => ({
-  from,
-  to,
-  choose,
-  input: (i: number) => shapes.get(node.inputs[i] ?? ''),
-  output: (i: number) => shapes.get(node.outputs[i] ?? ''),
+/** What is known of a node's inputs and outputs at the file's batch. */
+const ofNode = ({ inputs, outputs }: Node, { shapes }: Rebatch, { places }: Imported) => ({
+  input: (i: number) => shapes.get(inputs[i] ?? ''),
+  output: (i: number) => shapes.get(outputs[i] ?? ''),
+  within: (i: number) => places?.within(inputs[i] ?? ''),
 })

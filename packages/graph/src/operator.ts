@@ -1,6 +1,7 @@
 import type { DType, Tensor } from '@pingo/wire'
 import type { GraphBuilder } from './builder.ts'
 import type { Attributes, Node } from './model.ts'
+import type { Rebatch } from './rebatch.ts'
 
 /** A typed value of a graph under construction. All shapes are static. */
 export interface Value {
@@ -44,14 +45,12 @@ export interface LowerContext {
   opset: number
   /** True in the training graph: BatchNormalization uses the batch's statistics. */
   training: boolean
-  /** The shape that the `i`-th output has at the batch size the model was exported with; undefined unless that size is being changed. */
-  exported?: {
+  /** Where another batch is wanted than the fixed one of the file; and what is known of the `i`-th input or output at the file's batch. */
+  exported?: Rebatch & {
     input(i: number): readonly number[] | undefined
     output(i: number): readonly number[] | undefined
-    from: number
-    to: number
-    /** Picks one of n ways that are all possible here; another is tried when the model does not fit together later on. */
-    choose(n: number): number
+    /** See `BatchPlaces`. */
+    within(i: number): number | undefined
   }
   /** Uniform random numbers in [0, 1) of a shape, other ones at each call; undefined where nothing is random (outside the step graph). */
   noise?: ((shape: readonly number[]) => Value) | undefined

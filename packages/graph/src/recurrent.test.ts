@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { type BatchInput, sizeOf, type Tensor } from '@pingo/wire'
+import { type BatchInput, isPinGoError, sizeOf, type Tensor } from '@pingo/wire'
 import { buildGradients, checkModel, type Model, type Node, parseModel } from './index.ts'
 import { type Attributes, float, int, intOf, string } from './model.ts'
 import { tensorOf } from './tensors.ts'
@@ -122,6 +122,29 @@ test('an initial state of zeros costs nothing', () => {
   const nodes = gradientNodes(model('LSTM', 4, 1), 1)
   const forward = nodes.filter(({ op, attributes }) => op === 'Gemm' && !intOf(attributes, 'transA', 0))
   assert.equal(forward.length, 1)
+})
+
+test('time is not taken for the batch of a file that has fixed both', () => {
+  const m = model('GRU', 3, 7)
+  const [transpose, ...nodes] = m.graph.nodes
+  const timeFirst = nodes.map((node) => ({
+    ...node,
+    inputs: node.inputs.map((name) => (name === 'x' ? 'input' : name)),
+  }))
+  const inputs = [{ name: 'input', dtype: 'float32' as const, shape: [7, 2, 4] }]
+  const fixed: Model = { ...m, graph: { ...m.graph, nodes: timeFirst, inputs } }
+  const build = (batch: number) => () =>
+    buildGradients(fixed, {
+      loss: 'mse',
+      batch,
+      inputs: [column('input', [2, 4])],
+      target: column('target', [HIDDEN]),
+    })
+  assert.equal(transpose!.op, 'Transpose')
+  assert.throws(
+    build(5),
+    (error: unknown) => isPinGoError(error, 'GRAPH_BATCH_FIXED') && /'y'.*samples/.test(error.message),
+  )
 })
 
 test('what is not supported is refused by name, with a way out', () => {

@@ -4,6 +4,7 @@ import { known } from '../known.ts'
 import { int, intOf } from '../model.ts'
 import type { Operator } from '../operator.ts'
 import { MAX_TENSOR_ELEMENTS } from '../proto/tensor.ts'
+import { rebatchedConstant } from '../rebatch.ts'
 import { axisOf, mismatch, range, stridesOf } from '../shape.ts'
 import { numbersOf, tensorOf } from '../tensors.ts'
 import { gatherElements } from './movement.ts'
@@ -25,7 +26,12 @@ function constantOf(attributes: Parameters<NonNullable<Operator['lower']>>[0]['a
 
 /** Constants, shapes and sequences: mostly folded away while the graph is built. */
 export const creation: Record<string, Operator> = {
-  Constant: { lower: ({ b, attributes }) => [b.constant(constantOf(attributes))] },
+  Constant: {
+    lower: ({ b, attributes, exported }) => {
+      const tensor = constantOf(attributes)
+      return [b.constant(exported ? rebatchedConstant(exported, tensor) : tensor)]
+    },
+  },
   ConstantOfShape: {
     infer: ({ inputs: [shape], attributes }) => {
       const dims = known(shape!, 'shape')

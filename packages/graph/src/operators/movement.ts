@@ -3,6 +3,7 @@ import type { GraphBuilder } from '../builder.ts'
 import { intsFrom, known } from '../known.ts'
 import { int, intOf, intsOf, stringOf } from '../model.ts'
 import type { LowerContext, Operator, Type, Value } from '../operator.ts'
+import { rebatchedRepeats } from '../rebatch.ts'
 import { axisOf, broadcast, mismatch, range, sameShape, shapeText, stridesOf } from '../shape.ts'
 import { numbersOf, tensorOf } from '../tensors.ts'
 
@@ -332,7 +333,10 @@ export const movement: Record<string, Operator> = {
         strides.reduce((sum, s, d) => sum + (x!.shape[d] === 1 ? 0 : index[lead + d]! * s), 0),
       )
     },
-    lower: ({ b, inputs: [x, shape] }) => [b.expand(x!, broadcast(x!.shape, known(shape!, 'shape')))],
+    lower: (c) => {
+      const x = c.inputs[0]!
+      return [c.b.expand(x, broadcast(x.shape, expandedTo(c, x, known(c.inputs[1]!, 'shape'))))]
+    },
     gradient: ({ b, inputs: [x], grads: [g] }) => [b.unbroadcast(g!, x!.shape)],
     flops: () => 0,
   },
@@ -349,6 +353,10 @@ export const movement: Record<string, Operator> = {
           strides,
         ),
       )
+    },
+    lower: ({ b, inputs: [x, repeats], exported }) => {
+      const given = known(repeats!, 'repeats')
+      return [b.one('Tile', [x, b.ints(exported ? rebatchedRepeats(exported, x!.shape, given) : given)])]
     },
     gradient: ({ b, inputs: [x, repeats], grads: [g] }) => {
       const list = known(repeats!, 'repeats')
@@ -383,6 +391,15 @@ export const movement: Record<string, Operator> = {
       return [b.reshape(b.transpose(split, [0, 3, 5, 1, 2, 4]), [n, c * s * s, h / s, w / s])]
     },
   },
+}
+
+/** The target of an Expand whose numbers may have been written for another batch size. */
+function expandedTo({ exported }: LowerContext, x: Value, given: readonly number[]): readonly number[] {
+  if (!exported) return given
+  const before = exported.input(0) ?? x.shape
+  const missing = given.length - x.shape.length
+  const wanted = given.map((n, i) => (n === before[i - missing] ? x.shape[i - missing]! : n))
+  return rebatchedRepeats(exported, x.shape, wanted)
 }
 
 /** A part of a Concat that kept the exported batch size (a class token, say), repeated to the new one. */

@@ -140,6 +140,11 @@ function lower(c: LowerContext, kind: Kind): (Value | undefined)[] {
   if (!directions) throw mismatch('its direction is not one of forward, reverse, bidirectional')
   if (given.shape.length !== 3 || W.shape.length !== 3 || R.shape.length !== 3)
     throw mismatch('it wants X [T, B, I], W [D, G·H, I] and R [D, G·H, H]')
+  const time = batchFirst ? 1 : 0
+  if (c.exported && c.exported.input(0)?.[time] !== given.shape[time])
+    throw new PinGoError('GRAPH_BATCH_FIXED', 'it runs over the axis on which samples follow each other', {
+      hint: 'Export the model with the batch as the first axis of its input (batch_first in PyTorch).',
+    })
   const X = batchFirst ? b.transpose(given, [1, 0, 2]) : given
   const [steps, batch, width] = X.shape as [number, number, number]
   const hidden = R.shape[2]!

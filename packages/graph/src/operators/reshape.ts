@@ -2,6 +2,7 @@ import { sizeOf } from '@pingo/wire'
 import { intsFrom, known } from '../known.ts'
 import { intOf } from '../model.ts'
 import type { LowerContext, Operator, Value } from '../operator.ts'
+import { rebatchedShapes } from '../rebatch.ts'
 import { axisOf, mismatch, sameShape, shapeText } from '../shape.ts'
 
 /** ONNX's Reshape rule: 0 copies (unless allowzero), one -1 is what is left. */
@@ -15,35 +16,20 @@ export function reshapedTo(from: readonly number[], wanted: readonly number[], a
   return shape
 }
 
-/**
- * The target of a Reshape whose numbers were written for another batch size. Memory order is kept, so the batch stands in the
- * output after as many elements as in the input: it is the outermost part of the axis that begins there, or the innermost
- * of the one that ends there.
- */
-function rebatched(c: LowerContext, x: Value, wanted: readonly number[]): readonly number[] {
-  const before = c.exported?.input(0)
-  const after = c.exported?.output(0)
+/** The target of a Reshape whose numbers were written for another batch size. */
+function rebatched({ exported }: LowerContext, x: Value, wanted: readonly number[]): readonly number[] {
+  const before = exported?.input(0)
+  const after = exported?.output(0)
   if (!before || !after || sameShape(before, x.shape) || before.length !== x.shape.length) return wanted
   // Numbers that were worked out from the new batch, or leave the first axis open, are right already.
   const open = wanted.indexOf(-1)
   const explicit = wanted.map((n, i) => (n === 0 ? (x.shape[i] ?? 0) : n))
   if (open < 0 && sizeOf(explicit) === sizeOf(x.shape)) return wanted
-  if (open === 0 && sizeOf(x.shape) % sizeOf(explicit.slice(1)) === 0) return wanted
-  const moved = before.findIndex((n, i) => n !== x.shape[i])
-  const lead = sizeOf(before.slice(0, moved))
-  const candidates: number[][] = []
-  const grown = (i: number) => {
-    const size = (after[i]! * x.shape[moved]!) / before[moved]!
-    const shape = after.map((n, j) => (j === i ? size : n))
-    if (Number.isInteger(size) && !candidates.some((other) => sameShape(other, shape))) candidates.push(shape)
-  }
-  const passed = after.map((_, i) => sizeOf(after.slice(0, i)))
-  // The batch is either the outermost or the innermost part of the axis that grew.
-  for (const at of [lead, lead * before[moved]!]) {
-    for (const [i, n] of passed.entries()) if (n === at) grown(i)
-    for (const [i, n] of passed.entries()) if (n * after[i]! === at) grown(i)
-  }
-  return candidates.length ? candidates[c.exported!.choose(candidates.length)]! : wanted
+  const within = exported!.within(0)
+  if (within === undefined && open === 0 && sizeOf(x.shape) % sizeOf(explicit.slice(1)) === 0) return wanted
+  const grown = before.findIndex((n, i) => n !== x.shape[i])
+  const candidates = rebatchedShapes(exported!, before, grown, after, within)
+  return candidates.length ? candidates[exported!.choose(candidates.length)]! : wanted
 }
 
 const back =
