@@ -17,20 +17,24 @@ const SLOPE_TOLERANCE = 1e-6
 /** Small, so that hardly any of a model's many kinks lies within it. */
 const STEP = 2e-6
 
-/** The model's output; a model exported for one sample sees them one by one. */
+/** The model's output; a model exported for a few samples sees so many at a time, the last ones with some before them once more. */
 function outputOf(model: Model, input: Ref, weights: ReadonlyMap<string, Ref>, training: boolean, wanted: string): Ref {
   const { name, shape } = model.graph.inputs[0]!
   const evaluate = (x: Ref) => interpret(model, new Map([...weights, [name, x]]), { training }).get(wanted)!
   const [batch, ...rest] = input.shape as [number, ...number[]]
-  if (shape[0] !== 1 || batch === 1) return evaluate(input)
+  const size = shape[0]!
+  if (typeof size === 'string' || size === batch) return evaluate(input)
   const length = input.data.length / batch
-  const parts = count(batch).map((i) =>
-    evaluate({ ...input, shape: [1, ...rest], data: input.data.slice(i * length, (i + 1) * length) }),
-  )
+  const parts = count(Math.ceil(batch / size)).map((i) => {
+    const from = Math.min(i * size, batch - size)
+    const data = input.data.slice(from * length, (from + size) * length)
+    const y = evaluate({ ...input, shape: [size, ...rest], data })
+    return { y, own: y.data.slice((y.data.length / size) * (i * size - from)) }
+  })
   return {
     kind: 'float',
-    shape: [batch, ...parts[0]!.shape.slice(1)],
-    data: Float64Array.from(parts.flatMap((y) => [...y.data])),
+    shape: [batch, ...parts[0]!.y.shape.slice(1)],
+    data: Float64Array.from(parts.flatMap(({ own }) => [...own])),
   }
 }
 
