@@ -162,6 +162,8 @@ for (const [name, shape, dtype, target, classes] of [
   ['gpt_opset17', [8], 'int32', [8], 17],
   ['cnn', [1, 12, 12], 'float32', [], 5],
   ['vit', [3, 8, 8], 'float32', [], 6],
+  ['lstm_batch_2', [4], 'int32', [], 4],
+  ['sampled_batch_2', [2, 6], 'float32', [], 3],
 ] as const)
   test(`${name}: a model exported with a fixed batch trains with another`, async () => {
     const dynamic = fixture(name)

@@ -105,16 +105,19 @@ export function rebatchedShapes(
 /**
  * How often an Expand or Tile repeats each axis of x, its last ones those of `wanted`: where one element is repeated as often as the file's batch
  * is large, it may be for the batch.
+ * @param after the output's shape at the file's batch
  */
 export function rebatchedRepeats(
   { from, to, choose }: Rebatch,
   x: readonly number[],
   wanted: readonly number[],
+  after: readonly number[] = [],
 ): readonly number[] {
   const missing = wanted.length - x.length
-  const axes = wanted.flatMap((n, i) => (from > 1 && n === from && (x[i - missing] ?? 1) === 1 ? [i] : []))
+  const repeated = wanted.flatMap((_, i) => (from > 1 && after[i] === from && (x[i - missing] ?? 1) === 1 ? [i] : []))
+  const axes = repeated.filter((i) => wanted[i] === from)
   // Numbers that were worked out from the new batch are right already.
-  if (!axes.length || wanted.includes(to)) return wanted
+  if (!axes.length || axes.length < repeated.length) return wanted
   const axis = axes[choose(axes.length + 1)]
   return wanted.map((n, i) => (i === axis ? to : n))
 }

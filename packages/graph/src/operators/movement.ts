@@ -356,7 +356,8 @@ export const movement: Record<string, Operator> = {
     },
     lower: ({ b, inputs: [x, repeats], exported }) => {
       const given = known(repeats!, 'repeats')
-      return [b.one('Tile', [x, b.ints(exported ? rebatchedRepeats(exported, x!.shape, given) : given)])]
+      const wanted = exported ? rebatchedRepeats(exported, x!.shape, given, exported.output(0)) : given
+      return [b.one('Tile', [x, b.ints(wanted)])]
     },
     gradient: ({ b, inputs: [x, repeats], grads: [g] }) => {
       const list = known(repeats!, 'repeats')
@@ -399,7 +400,7 @@ function expandedTo({ exported }: LowerContext, x: Value, given: readonly number
   const before = exported.input(0) ?? x.shape
   const missing = given.length - x.shape.length
   const wanted = given.map((n, i) => (n === before[i - missing] ? x.shape[i - missing]! : n))
-  return rebatchedRepeats(exported, x.shape, wanted)
+  return rebatchedRepeats(exported, x.shape, wanted, exported.output(0))
 }
 
 /** A part of a Concat that kept the exported batch size (a class token, say), repeated to the new one. */
