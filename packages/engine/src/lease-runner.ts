@@ -95,6 +95,8 @@ export class LeaseRunner {
     const start = performance.now()
     try {
       const result = await this.#loop.step(arrays, samples, scalars, seed)
+      // Whoever looks for where it began wants the batch, and its place is another's soon.
+      if (!Number.isFinite(result.loss)) this.#loop.keepBatch()
       return { ...result, millis: performance.now() - start }
     } finally {
       done()

@@ -170,6 +170,16 @@ export class TrainingLoop {
     return { loss, metric: scalarOf(places.metric_sum!) }
   }
 
+  /** Copies what the last step read of its batch, which is about to go: {@link probe} may want it. */
+  keepBatch(): void {
+    for (const { name, dtype } of this.#program.feeds) {
+      const tensor = this.#feeds[name]
+      if (!tensor) continue
+      const data = (tensor.data as TypedArray).slice()
+      this.#feed(name, this.#runtime.tensor({ dtype, shape: [...tensor.dims], data }))
+    }
+  }
+
   /**
    * For a step that went wrong: how the values lie that `graph` (the whole step graph or a part of it) computes from the inputs of the last
    * step; without a graph, how those inputs lie. Where kernels have stepped since, parameters and state are those after it.
