@@ -10,6 +10,7 @@ import type { NoiseSource } from './operators/random.ts'
 import { isParameter, learnsConstants } from './parameters.ts'
 import { matchesAny } from './patterns.ts'
 import { BatchPlaces, type Rebatch } from './rebatch.ts'
+import { tablesOf } from './tables.ts'
 import { castTensor, isFloat } from './tensors.ts'
 import { foldedTies, splitTie } from './ties.ts'
 
@@ -89,7 +90,15 @@ export function importModel(
   }
   for (const node of model.graph.nodes) importNode(b, model, node, imported, options)
   b.origin = ''
+  if (options.weights !== 'all') imported.notes.push(...notesOnTables(model, used))
   return imported
+}
+
+/** What is not trained although it might be taken for weights. */
+function notesOnTables(model: Model, used: ReadonlySet<string>): string[] {
+  const told = [...tablesOf(model)].filter(([name]) => used.has(name)).map(([name, what]) => `'${name}' (${what})`)
+  const more = told.length > 3 ? `, and ${told.length - 3} more` : ''
+  return told.length ? [`Kept as they are, for they follow a formula: ${told.slice(0, 3).join(', ')}${more}.`] : []
 }
 
 /** Names that the nodes of a graph read, those of the graphs inside them too. */

@@ -1,5 +1,6 @@
 import { sizeOf, type Tensor } from '@pingo/wire'
 import type { Model } from './model.ts'
+import { tablesOf } from './tables.ts'
 import { numbersOf } from './tensors.ts'
 import { MADE_UP_NAME, STATE_NAME } from './ties.ts'
 
@@ -21,14 +22,16 @@ const LEARNT_INPUTS: Readonly<Record<string, readonly number[]>> = {
 }
 
 /**
- * Whether a float initialiser is a parameter; ONNX does not say which are. `likely`: not where it is a mask (holds values below -10,000) or a lone
- * number that an exporter made of a constant in the source. `all`: only such numbers are left out. What was marked as fixed never is one.
+ * Whether a float initialiser is a parameter; ONNX does not say which are. `likely`: not where it is a mask (holds values below -10,000), a table
+ * ({@link tablesOf}) or a lone number that an exporter made of a constant in the source. `all`: only such numbers are left out. What was marked as
+ * fixed never is one.
  */
 export function isParameter(model: Model, name: string, tensor: Tensor, which: 'likely' | 'all'): boolean {
   const { dtype, shape } = tensor
   if (dtype !== 'float32' || name.startsWith(FIXED_PREFIX) || sizeOf(shape) === 0) return false
   if (which === 'all') return !isLoneConstant(model, name, tensor)
   if (sizeOf(shape) === 1 && EXPORTED_CONSTANT.test(name) && !learntNames(model).has(name)) return false
+  if (tablesOf(model).has(name)) return false
   if (!shape.length && (!KEEPS_NAMES.includes(model.producer) || !STATE_NAME.test(name))) return false
   const numbers = numbersOf(tensor)
   for (let i = 0; i < numbers.length; i++) if (numbers[i]! <= MASK_VALUE) return false
