@@ -5,7 +5,7 @@ import type { Loss } from './losses/common.ts'
 import type { Value } from './operator.ts'
 import type { NoiseSource } from './operators/random.ts'
 import { range } from './shape.ts'
-import { isOnce, plusGradient } from './sum-of-gradients.ts'
+import { MadeFor, plusGradient } from './sum-of-gradients.ts'
 
 /** The graph up to the loss, for a batch or for one of the micro-batches that it is cut into. */
 export interface Forward {
@@ -73,7 +73,9 @@ export function passOf(first: Forward): Pass {
     const seed = parts === 1 ? b.div(g, atLeast(b, sums.total, sums.least)) : g
     const from = b.operations.length
     const found = differentiate(b, [[value, seed]], candidates)
-    gradients = sumsOf(b, gradients, found, from)
+    const made = new MadeFor(b, from, [...found.values()])
+    const plus = (sum: Value | undefined, g: Value) => (sum ? plusGradient(b, sum, g, made) : g)
+    gradients = new Map([...found].map(([name, g]) => [name, plus(gradients.get(name), g)]))
   }
   const weights = candidates.filter((v) => gradients.has(v.name))
   const divided = (g: Value) => (parts === 1 ? g : b.div(g, atLeast(b, sums.total, sums.least)))
@@ -84,17 +86,6 @@ export function passOf(first: Forward): Pass {
     loss: meanOf(b, sums),
     metricSum: overSamples(b, sums.metricSum, sums, sampleWeight),
   }
-}
-
-/** @param from where in the builder the gradients `found` begin */
-function sumsOf(b: GraphBuilder, before: Map<string, Value>, found: Map<string, Value>, from: number) {
-  const own = [...found.values()]
-  return new Map(
-    [...found].map(([name, g]) => {
-      const sum = before.get(name)
-      return [name, sum ? plusGradient(b, sum, g, isOnce(own, g) ? from : undefined) : g]
-    }),
-  )
 }
 
 /**

@@ -5,7 +5,7 @@ import { JoinedSlices } from './joined-slices.ts'
 import type { Value } from './operator.ts'
 import { operators } from './operators/index.ts'
 import { SharedProducts } from './shared-products.ts'
-import { isOnce, plusGradient } from './sum-of-gradients.ts'
+import { MadeFor, plusGradient } from './sum-of-gradients.ts'
 
 /**
  * Reverse-mode differentiation of what the builder holds so far: emits the operations that compute dL/dw.
@@ -26,9 +26,9 @@ export function differentiate(
     for (const v of outputs) if (v.dtype === 'float32') wanted.add(v.name)
   }
   const grads = new Map<string, Value>()
-  const accumulate = (v: Value, g: Value, from?: number) => {
+  const accumulate = (v: Value, g: Value, made?: MadeFor) => {
     const sum = grads.get(v.name)
-    grads.set(v.name, sum ? plusGradient(b, sum, g, from) : g)
+    grads.set(v.name, sum ? plusGradient(b, sum, g, made) : g)
   }
   const products = new SharedProducts(b, operations)
   const slices = new JoinedSlices(b)
@@ -60,8 +60,8 @@ export function differentiate(
       const read = inputs.map((v) => v && (wanted.has(v.name) && v !== latest?.outputs[0] ? remade(b, v) : v))
       const from = b.operations.length
       const result = rule.gradient({ b, op, attributes, inputs: read, outputs, grads: given, wants: open })
-      for (const [i, g] of result.entries())
-        if (g && open[i]) accumulate(inputs[i]!, g, isOnce(result, g) ? from : undefined)
+      const made = new MadeFor(b, from, result)
+      for (const [i, g] of result.entries()) if (g && open[i]) accumulate(inputs[i]!, g, made)
     } catch (error) {
       throw located(error, place)
     }
