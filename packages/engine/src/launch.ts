@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { PinGoError } from '@pingo/wire'
 import { codeCache } from './code-cache.ts'
-import { MAX_CAPTURED_BYTES, START_TIMEOUT_MS } from './limits.ts'
+import { CLOSE_TIMEOUT_MS, MAX_CAPTURED_BYTES, START_TIMEOUT_MS } from './limits.ts'
 import { OWN_FOLDER } from './own-folder.js'
 import { BATCHES_FD, type ChildSettings, type FromChild, WEIGHTS_FD } from './protocol.ts'
 import { feed, type Sandbox } from './sandbox/sandbox.ts'
@@ -100,9 +100,16 @@ export async function launch(
     return { child, pid, batches: batches!, weights: weights!, ready, gone, output }
   } catch (error) {
     child.kill('SIGKILL')
-    await gone
+    await untilGone(gone, () => child.kill('SIGKILL'))
     throw error
   }
+}
+
+/** Waits for a child and its pipes to go, and kills it meanwhile every {@link CLOSE_TIMEOUT_MS}: pipes that are left alone do not keep this process waiting. */
+export async function untilGone(gone: Promise<void>, kill: () => void): Promise<void> {
+  const timer = setInterval(kill, CLOSE_TIMEOUT_MS)
+  await gone
+  clearInterval(timer)
 }
 
 /** Nothing of the user's environment; the runtime's telemetry is off before it loads. Windows programs need the system's folder. */

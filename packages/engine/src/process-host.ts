@@ -3,9 +3,9 @@ import type { Socket } from 'node:net'
 import { constants } from 'node:os'
 import { PinGoError } from '@pingo/wire'
 import { frameOf } from './batch-frame.ts'
-import { type Launched, lastWords, launch } from './launch.ts'
+import { type Launched, lastWords, launch, untilGone } from './launch.ts'
 import { Leftovers } from './leftovers.ts'
-import { CLOSE_TIMEOUT_MS, MEMORY_POLL_MS, MEMORY_POLL_SLOW_MS } from './limits.ts'
+import { MEMORY_POLL_MS, MEMORY_POLL_SLOW_MS } from './limits.ts'
 import { confused, type Host } from './link.ts'
 import { hasProc, residentBytes, residentBytesNow } from './memory.ts'
 import type { ChildSettings, FromChild, RuntimeName, ToChild } from './protocol.ts'
@@ -169,12 +169,10 @@ export class ProcessHost implements Host {
     this.#child.kill('SIGKILL')
   }
 
-  /** Kills the child after {@link CLOSE_TIMEOUT_MS}; resolves when its process and folder are gone. */
+  /** Kills the child when it does not leave; resolves when its process and folder are gone. */
   async leave(): Promise<void> {
     this.#child.ref()
-    const timer = setTimeout(() => this.kill(), CLOSE_TIMEOUT_MS)
-    await this.gone
-    clearTimeout(timer)
+    await untilGone(this.gone, () => this.kill())
   }
 }
 
