@@ -68,6 +68,19 @@ test('what weights begin with is no table', () => {
   )
 })
 
+test('what is trained is what PyTorch calls a parameter: the tables of all layers stay', () => {
+  const { model, tensors, options } = fixture('rotary')
+  const trained = buildProgram(model, { ...options, optimizer: { kind: 'sgd' } }).parameters.map(
+    ({ name }) => `grad.${name}`,
+  )
+  assert.ok(model.graph.nodes.some(({ op, outputs }) => op === 'Identity' && outputs[0]!.endsWith('.cos')))
+  assert.deepEqual(trained.length, [...tensors.keys()].filter((key) => key.startsWith('grad.')).length)
+  assert.deepEqual(
+    trained.filter((name) => /cos|sin|past|frequencies/.test(name)),
+    [],
+  )
+})
+
 test('a table is not trained, and a note says so', () => {
   const { model, options } = fixture('gpt')
   const even = filled([8, 16], ([position, i]) => {

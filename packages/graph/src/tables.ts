@@ -37,6 +37,11 @@ export function tablesOf(model: Model): ReadonlyMap<string, string> {
       waves.set(key, [...(waves.get(key) ?? []), [name, list]])
     }
   }
+  // PyTorch's exporter stores equal tensors once: the same table of another layer is an Identity of the first.
+  for (const { op, inputs, outputs } of model.graph.nodes) {
+    const table = op === 'Identity' ? tables.get(inputs[0] ?? '') : undefined
+    if (table !== undefined && outputs[0]) tables.set(outputs[0], table)
+  }
   found.set(model, tables)
   return tables
 }
